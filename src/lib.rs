@@ -1,0 +1,45 @@
+//! refit rebuilds every image above a base that moved, and rolls the result across Docker hosts, safely.
+//!
+//! The modules stand in the order in which the data moves; a module imports only modules printed above it.
+//! Those marked ◇ are pure: values in, values out; no clock, network, engine, file or environment.
+//!
+//! * ◇ [`model`]: the words as types: names, references, digests, identifiers.
+//! * ◇ [`dockerfile`]: Dockerfile text → what it reaches for, with file and line; and the pinned text.
+//! * ◇ [`pipeline`]: what people wrote → an [`pipeline::Estate`], or findings that point at the text.
+//! * ◇ [`scan`]: the inheritance of a folder of Dockerfiles that nobody has described yet.
+//! * ◇ [`graph`]: who inherits from whom: cycles, affected images, the longest way.
+//! * ◇ [`plan`]: graph + known digests + change → a plan. Changes nothing.
+//! * ◇ [`build`]: which build may start now, and what a result means for its dependents.
+//! * ◇ [`release`]: {image → digest}, its tags and labels.
+//! * ◇ [`rollout`]: desired + observed → actions.
+//! * ◇ [`run`]: the whole story of one change: events, and the fold that makes state of them.
+//! * [`journal`]: the memory. Appends and reads; judges nothing.
+//! * [`edge`]: the eyes and hands: engines, git, files, clock. Decides nothing.
+//! * [`driver`]: the loop that looks, decides, remembers and acts.
+//! * [`sim`]: the same promises as the edge, without a machine; for tests, benchmarks and examples.
+//! * [`report`]: everything shown. Values in, words out.
+//! * [`cli`]: one file per command.
+//!
+//! Deliberately absent: a daemon, registries as the way to the hosts, and the inventory of packages.
+
+pub mod model;
+
+pub mod dockerfile;
+pub mod pipeline;
+pub mod scan;
+
+pub mod build;
+pub mod graph;
+pub mod plan;
+pub mod release;
+pub mod rollout;
+pub mod run;
+
+pub mod driver;
+pub mod edge;
+pub mod journal;
+pub mod sim;
+
+pub mod cli;
+pub mod report;
+pub mod telemetry;

@@ -1,0 +1,25 @@
+//! The words of the design as types: names, references, digests, identifiers, durations, secrets.
+//!
+//! Text is parsed once, at the border, into these; after that a tag cannot stand where a digest is meant.
+//! Everything here is pure data, ordered and serialisable, and imports no other room.
+
+mod container;
+mod digest;
+mod duration;
+mod id;
+mod name;
+mod place;
+mod reference;
+mod secret;
+
+pub use container::{
+    Attachment, ContainerSpec, EngineHealthcheck, Logging, MountSource, MountSpec, NetworkCreate, NetworkSpec, PortSpec, ProbeKind, ProbeSpec,
+    Ulimit, VolumeCreate, spec_hash,
+};
+pub use digest::{Digest, DigestError};
+pub use duration::{DurationError, format_duration, parse_duration, serde_duration};
+pub use id::{ReleaseNumber, RunId, SlotId};
+pub use name::{BuilderName, EstateName, HostName, ImageName, NameError, ServiceName};
+pub use place::Place;
+pub use reference::{ImageRef, ReferenceError};
+pub use secret::Secret;

@@ -1,0 +1,1 @@
+//! Where log lines go: to stderr, for the operator.
