@@ -1,1 +1,15 @@
-//! cli
+//! The command line: one file per command. Arguments → plan or driver → report → [`Exit`]. No logic worth a unit test.
+
+mod exit;
+
+pub use exit::Exit;
+
+use crate::report::Printer;
+
+/// What every command gets besides its own arguments.
+pub struct Face {
+    /// Where it writes.
+    pub printer: Printer,
+    /// Whether the result is wanted as JSON.
+    pub json: bool,
+}

@@ -1,1 +1,11 @@
-//! rollout
+//! Desired + observed → actions: the moving of one service from one release to another, slot by slot. Builds nothing, resolves no tag.
+//!
+//! [`decide`] is called again and again with fresh observations until its progress says that it is finished. It looks at what *is*, never at
+//! what it asked for last, so a crash, a lost reply or a person's own hand on a host are all the same to it.
+
+mod types;
+
+pub use types::{
+    Action, Back, ContainerSeen, ContainerState, Desired, Health, HostSeen, Observed, Outcome, Person, Phase, Policy, Progress, SlotVerdict,
+    SlotWanted, Version,
+};

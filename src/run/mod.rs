@@ -1,1 +1,5 @@
-//! run
+//! The whole story of one change: its events, and the fold that makes state of them. The only room that sees all stages.
+
+mod event;
+
+pub use event::{BuildOutcome, CarryOutcome, Event, RunOutcome};

@@ -1,0 +1,243 @@
+//! What happens in a run, as it is journalled. A state is the fold of its events, in life and in recovery alike.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::model::{Digest, HostName, ImageName, ImageRef, ReleaseNumber, ServiceName, SlotId};
+use crate::plan::{Change, Plan};
+use crate::release::Release;
+use crate::rollout::{Action, Desired, Outcome, Person, Phase, SlotVerdict};
+
+/// One entry of the journal. `…Began` and `…Intended` are durable before their effect, `…Ended` after it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+pub enum Event {
+    /// A run began.
+    RunBegan {
+        /// What moved, or who says so.
+        change: Change,
+        /// Who asked, such as `root@vm`.
+        by: String,
+        /// The words with which it was asked for.
+        words: String,
+    },
+    /// It was decided what will be done.
+    Planned {
+        /// The plan.
+        plan: Box<Plan>,
+    },
+    /// A build is about to begin.
+    BuildBegan {
+        /// Which image.
+        image: ImageName,
+        /// The hash of all that it depends on, parents included.
+        inputs: Digest,
+        /// The Dockerfile as it was sent, pinned.
+        dockerfile: String,
+        /// The bases that it stands on, by digest.
+        bases: BTreeMap<ImageRef, Digest>,
+    },
+    /// A build ended, or was not needed.
+    BuildEnded {
+        /// Which image.
+        image: ImageName,
+        /// How.
+        outcome: BuildOutcome,
+        /// How long it took.
+        elapsed_ms: u64,
+    },
+    /// A release was made.
+    Released {
+        /// The release.
+        release: Box<Release>,
+    },
+    /// An image was brought to a host, or was there.
+    Carried {
+        /// The image id.
+        image: Digest,
+        /// The host.
+        host: HostName,
+        /// How it went.
+        outcome: CarryOutcome,
+    },
+    /// A rollout is about to begin.
+    RolloutBegan {
+        /// From what to what, slot by slot.
+        desired: Box<Desired>,
+    },
+    /// An action is about to be carried out.
+    ActionIntended {
+        /// Which.
+        action: Action,
+    },
+    /// An action was carried out, or failed.
+    ActionEnded {
+        /// Which.
+        action: Action,
+        /// What went wrong; none if it succeeded.
+        error: Option<String>,
+    },
+    /// A slot is proven on its target.
+    SlotDone {
+        /// Which.
+        slot: SlotId,
+    },
+    /// A slot's new container failed.
+    SlotFailed {
+        /// Which.
+        slot: SlotId,
+        /// Why.
+        verdict: SlotVerdict,
+        /// The last lines that the container wrote.
+        last_lines: Vec<String>,
+    },
+    /// A host was given up for this rollout.
+    HostLeftBehind {
+        /// The service that rolls.
+        service: ServiceName,
+        /// Which.
+        host: HostName,
+        /// What the last attempt said.
+        why: String,
+    },
+    /// A rollout turned: paused, on its way back, sweeping.
+    PhaseChanged {
+        /// The service.
+        service: ServiceName,
+        /// To what.
+        phase: Phase,
+    },
+    /// A person said something about the run.
+    PersonSaid {
+        /// What.
+        word: Person,
+        /// Who.
+        by: String,
+    },
+    /// A rollout ended.
+    RolloutEnded {
+        /// The service.
+        service: ServiceName,
+        /// The release it was to reach.
+        release: ReleaseNumber,
+        /// How.
+        outcome: Outcome,
+    },
+    /// refit died in this run and took it up again.
+    Resumed {
+        /// Who.
+        by: String,
+    },
+    /// The run is over.
+    RunEnded {
+        /// How.
+        outcome: RunOutcome,
+    },
+}
+
+/// How a build ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "how")]
+pub enum BuildOutcome {
+    /// A new image.
+    Built {
+        /// Its id.
+        id: Digest,
+        /// Its immutable tag.
+        tag: ImageRef,
+        /// What it was built from.
+        inputs: Digest,
+    },
+    /// Its inputs are those of an image already built.
+    Reused {
+        /// That image's id.
+        id: Digest,
+        /// Its tag.
+        tag: ImageRef,
+        /// What it was built from.
+        inputs: Digest,
+    },
+    /// It was built, and came out with the same content as before: its dependents need nothing.
+    Unchanged {
+        /// The id that stays in the release.
+        id: Digest,
+        /// Its tag.
+        tag: ImageRef,
+        /// What it was built from now.
+        inputs: Digest,
+    },
+    /// It failed.
+    Failed {
+        /// Why.
+        why: String,
+        /// The last lines of its log.
+        last_lines: Vec<String>,
+    },
+    /// An image that it stands on failed.
+    Skipped {
+        /// Which.
+        because: ImageName,
+    },
+}
+
+/// How an image came to a host.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "how")]
+pub enum CarryOutcome {
+    /// It was there.
+    AlreadyThere,
+    /// It was sent.
+    Sent {
+        /// Bytes that went over the connection.
+        bytes: u64,
+        /// Layers sent.
+        layers: u32,
+        /// Layers left out because the host has them.
+        kept: u32,
+        /// How long it took.
+        elapsed_ms: u64,
+    },
+    /// It could not be sent.
+    Failed {
+        /// Why.
+        why: String,
+    },
+}
+
+/// How a run ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "how")]
+pub enum RunOutcome {
+    /// Everything that was planned is so.
+    Done,
+    /// There was nothing to do.
+    NothingToDo,
+    /// Some builds failed; what did not depend on them went on.
+    BuildsFailed {
+        /// Which.
+        images: Vec<ImageName>,
+    },
+    /// At least one service went back to its release before.
+    RolledBack {
+        /// Which, and why.
+        services: BTreeMap<ServiceName, String>,
+    },
+    /// Done but for hosts left behind or slots that failed.
+    InPart {
+        /// What is missing, one line each.
+        missing: Vec<String>,
+    },
+    /// It stopped before anything changed on any host.
+    Refused {
+        /// Why.
+        why: String,
+    },
+    /// A person is needed.
+    Stuck {
+        /// Why.
+        why: String,
+    },
+    /// A person ended it.
+    Aborted,
+}
