@@ -11,6 +11,8 @@ mod pace;
 mod progress;
 mod slot;
 mod sweep;
+#[cfg(test)]
+mod tests;
 mod time;
 mod types;
 mod verdict;
