@@ -1,5 +1,7 @@
 //! The test lab, tested: hosts are separate, can be hurt and healed, and leave nothing behind.
 
+#![allow(clippy::unwrap_used, reason = "a test")]
+
 mod lab;
 
 use std::time::Duration;
