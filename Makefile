@@ -1,0 +1,60 @@
+# refit: what can be done here. Each target does all of its own set-up; `make help` lists them.
+
+CARGO ?= cargo
+TARGET := $(or $(CARGO_TARGET_DIR),target)
+# nextest, where it is there, runs engine tests one after another and the rest beside them.
+NEXTEST := $(shell command -v cargo-nextest 2>/dev/null)
+ifeq ($(REFIT_NO_ENGINE),1)
+SETUP := @echo "REFIT_NO_ENGINE=1: tests on real engines are left out"
+else
+SETUP := @tests/lab/setup.sh
+endif
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test bench deny fmt clippy check install clean-lab clean-demo
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: ## see it work: three real hosts, a patched base, a rollout under load, a bad patch that rolls back
+	@tests/lab/setup.sh
+	$(CARGO) build --bin refit --example load
+	@examples/shop/demo.sh "$(TARGET)/debug"
+
+test: ## run all tests, those on real engines included
+	$(SETUP)
+ifdef NEXTEST
+	$(CARGO) nextest run --all-targets $(if $(CI),--profile ci)
+else
+	@# One thread: engine tests start several engines each.
+	$(CARGO) test --all-targets -- --test-threads=2
+endif
+	$(CARGO) test --doc
+
+bench: ## measure, and write docs/benchmarks.md
+	@tests/lab/setup.sh
+	$(CARGO) bench
+
+deny: ## check the dependencies: advisories, licences, bans, duplicates
+	@command -v cargo-deny >/dev/null || $(CARGO) install --locked cargo-deny
+	$(CARGO) deny check
+
+fmt: ## format the code
+	$(CARGO) fmt
+
+clippy: ## lint the code, warnings denied
+	$(CARGO) clippy --all-targets -- -D warnings
+
+check: ## format, lints and the tests that need no engine
+	$(CARGO) fmt --check
+	$(CARGO) clippy --all-targets -- -D warnings
+	REFIT_NO_ENGINE=1 $(MAKE) test
+
+install: ## install refit for this user
+	$(CARGO) install --path . --locked
+
+clean-lab: ## take away what killed tests and demos left behind
+	@tests/lab/lab.sh sweep
+
+clean-demo: ## take the demo's hosts away
+	@examples/shop/demo.sh --clean
