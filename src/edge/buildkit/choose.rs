@@ -47,6 +47,8 @@ fn follow(entries: &[ContextEntry], paths: &[String]) -> Option<BTreeSet<Vec<Str
             continue;
         }
         for (link, target) in links.iter().filter(|(link, _)| link.len() <= pattern.len() && matches(&pattern[..link.len()], link)) {
+            // The link itself is needed as well as what it leads to.
+            seen.insert(link.iter().map(|&part| part.to_owned()).collect());
             let mut leads_to = clean(&link[..link.len() - 1], target);
             leads_to.extend_from_slice(&pattern[link.len()..]);
             queue.push_back(leads_to);

@@ -30,6 +30,9 @@ pub(super) fn clean(text: &str) -> String {
             break;
         }
     }
+    if let Some(pull) = unreachable_pull(rest) {
+        return pull;
+    }
     match rest.strip_prefix("executor failed running [").and_then(|run| run.split_once("]: ")) {
         Some((command, how)) => format!("RUN {} failed: {how}", command.strip_prefix("/bin/sh -c ").unwrap_or(command)),
         None => newer_run(rest).unwrap_or_else(|| rest.to_owned()),
@@ -40,6 +43,16 @@ pub(super) fn clean(text: &str) -> String {
 fn newer_run(text: &str) -> Option<String> {
     let (command, how) = text.strip_prefix("process \"")?.rsplit_once("\" did not complete successfully: ")?;
     Some(format!("RUN {} failed: {how}", command.strip_prefix("/bin/sh -c ").unwrap_or(command)))
+}
+
+/// An engine that cannot reach a registry names only the URL that it tried; the reader knows the image.
+fn unreachable_pull(text: &str) -> Option<String> {
+    let (request, why) = text.strip_prefix("failed to do request: ")?.split_once("\": ")?;
+    let (registry, path) = request.split_once("://")?.1.split_once("/v2/")?;
+    let (repository, version) = path.split_once("/manifests/")?;
+    let registry = if registry == "registry-1.docker.io" { "docker.io" } else { registry };
+    let sign = if version.starts_with("sha256:") { '@' } else { ':' };
+    Some(format!("image {registry}/{repository}{sign}{version} is not on the builder and could not be pulled: {why}"))
 }
 
 /// What a refused solve means.
@@ -72,6 +85,10 @@ mod tests {
         check("failed to solve with frontend dockerfile.v0: failed to build LLB: executor failed running [/bin/sh -c false]: exit code: 1", "RUN false failed: exit code: 1");
         check("process \"/bin/sh -c echo \"a\" && false\" did not complete successfully: exit code: 2", "RUN echo \"a\" && false failed: exit code: 2");
         check("rpc error: code = Unknown desc = failed to solve: nope:1: not found", "nope:1: not found");
+        check(
+            "failed to do request: Head \"https://registry-1.docker.io/v2/library/debian/manifests/12\": dial tcp: no such host",
+            "image docker.io/library/debian:12 is not on the builder and could not be pulled: dial tcp: no such host",
+        );
         check("dockerfile parse error line 2: unknown instruction: FRMO", "dockerfile parse error line 2: unknown instruction: FRMO");
     }
 
