@@ -4,6 +4,7 @@
 
 pub mod buildkit;
 pub mod context;
+pub mod docker;
 pub mod git;
 pub mod sources;
 
