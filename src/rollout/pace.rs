@@ -106,11 +106,15 @@ fn silent(slot: &SlotId, host: (Timestamp, &str), progress: &mut Progress, aim: 
     if progress.failures(aim.is_back).contains_key(slot) {
         return;
     }
+    let limit = after(since, aim.policy.host_timeout);
     if progress.done.contains(slot) {
-        round.missing += 1;
+        // It was proven, so nothing is waited for; but for a while nothing more is taken away, as it may be down.
+        if now < limit {
+            round.missing += 1;
+            progress.look_at(limit);
+        }
         return;
     }
-    let limit = after(since, aim.policy.host_timeout);
     if now >= limit || progress.left_behind.contains_key(&slot.host) {
         progress.left_behind.entry(slot.host.clone()).or_insert_with(|| why.to_owned());
         if progress.began.remove(slot).is_some() && !aim.is_back {

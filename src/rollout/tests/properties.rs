@@ -207,7 +207,13 @@ impl Play<'_> {
         let parallelism = if policy.parallelism == 0 { self.desired.slots.len() } else { policy.parallelism as usize };
         // What failed or was left behind was taken down by the application or by a host. Sick ones on the way back were so before.
         let gone = self.progress.failed.len() + self.progress.failed_back.len();
-        let silent = self.desired.slots.iter().filter(|one| self.progress.left_behind.contains_key(&one.slot.host)).count();
+        let is_given_up = |host: &HostName| match self.world.observe().hosts.get(host) {
+            Some(HostSeen::Silent { since, .. }) => {
+                self.progress.left_behind.contains_key(host) || self.world.now >= since.checked_add(s(20)).unwrap()
+            }
+            _ => false,
+        };
+        let silent = self.desired.slots.iter().filter(|one| is_given_up(&one.slot.host)).count();
         let sick = self.sick_all_along();
         prop_assert!(
             after + parallelism + gone + silent + sick >= self.desired.slots.len(),

@@ -232,6 +232,14 @@ fn a_silent_host_is_waited_for_and_then_left_behind() {
 }
 
 #[test]
+fn a_host_that_falls_silent_after_it_was_done_holds_the_others_for_a_while_only() {
+    let done = || Progress { done: [slot(1, 0)].into(), ..Progress::begin(NOW) };
+    let progress = check_with(&desired(2, 1, StopFirst), done(), "old+ | silent 59", "");
+    assert_eq!(progress.look_again_at, NOW.checked_add(s(1)).ok());
+    check_with(&desired(2, 1, StopFirst), done(), "old+ | silent 60", "h0 stop old0");
+}
+
+#[test]
 fn a_host_that_falls_silent_under_a_new_container_counts_as_its_failure() {
     let progress = check_with(&desired(2, 1, StartFirst), begun(&[1]), "new+ old. | silent 60", "h0 again old1");
     assert!(matches!(progress.failed[&slot(1, 0)], SlotVerdict::HostSilent { .. }));
