@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use super::look::{HostView, Lookup, SlotView, is_up, view};
 use super::slot::{Move, Step, next_step};
 use super::time::{after, between};
-use super::{Action, ContainerSeen, Desired, Observed, Policy, Progress, SlotVerdict, SlotWanted, Version, back};
+use super::{Action, ContainerSeen, ContainerState, Desired, Observed, Policy, Progress, SlotVerdict, SlotWanted, Version, back};
 use crate::model::{SlotId, format_duration};
 
 /// Where a walk over the slots leads.
@@ -106,11 +106,15 @@ fn silent(slot: &SlotId, host: (Timestamp, &str), progress: &mut Progress, aim: 
     if progress.failures(aim.is_back).contains_key(slot) {
         return;
     }
+    let limit = after(since, aim.policy.host_timeout);
     if progress.done.contains(slot) {
-        round.missing += 1;
+        // It was proven, so nothing is waited for; but for a while nothing more is taken away, as it may be down.
+        if now < limit {
+            round.missing += 1;
+            progress.look_at(limit);
+        }
         return;
     }
-    let limit = after(since, aim.policy.host_timeout);
     if now >= limit || progress.left_behind.contains_key(&slot.host) {
         progress.left_behind.entry(slot.host.clone()).or_insert_with(|| why.to_owned());
         if progress.began.remove(slot).is_some() && !aim.is_back {
@@ -148,7 +152,8 @@ fn settle_or_wish<'a>(
         Some(_) if aim.is_back && began.is_none() && back::is_untouched(containers, desired) => (SlotView::default(), Step::Done),
         Some(goal) => {
             let view = view(containers, goal);
-            (view, next_step(&view, wanted.order, began, desired, aim.policy, now))
+            let step = next_step(&view, wanted.order, began, desired, aim.policy, now);
+            (view, relapsed(slot, &step, progress).unwrap_or(step))
         }
     };
     match step {
@@ -186,6 +191,16 @@ fn settle_or_wish<'a>(
     progress.done.remove(slot);
     round.open += 1;
     round.missing += usize::from(view.healthy == 0 && aim.goal.is_some());
+}
+
+/// A container that was proven and then ended by itself failed after all; starting it again and again would never come to an end.
+fn relapsed<'a>(slot: &SlotId, step: &Step, progress: &Progress) -> Option<Step<'a>> {
+    match step {
+        Step::Act(Move::StartAgain(ContainerSeen { state: ContainerState::Exited { code, .. }, .. })) if progress.done.contains(slot) => {
+            Some(Step::Fail(SlotVerdict::Exited { code: *code }))
+        }
+        _ => None,
+    }
 }
 
 fn settle(slot: &SlotId, progress: &mut Progress, began: Option<Timestamp>, now: Timestamp) {

@@ -29,6 +29,10 @@ enum Mishap {
     Person(Person),
 }
 
+fn is_over(progress: &Progress) -> bool {
+    matches!(progress.phase, Phase::Sweeping(_) | Phase::Finished(_))
+}
+
 #[derive(Debug, Clone)]
 struct Story {
     desired: Desired,
@@ -106,21 +110,26 @@ struct Play<'a> {
     desired: &'a Desired,
     world: World,
     progress: Progress,
+    /// Whether the last look led to actions.
+    acted: bool,
 }
 
 impl Play<'_> {
     fn new(story: &Story) -> Play<'_> {
-        let mut world = if story.first { World::new(NOW, story.desired.slots.iter().map(|one| one.slot.host.clone())) } else { world_of_old(&story.desired) };
+        let mut world =
+            if story.first { World::new(NOW, story.desired.slots.iter().map(|one| one.slot.host.clone())) } else { world_of_old(&story.desired) };
         world.fates.clone_from(&story.fates);
         // Neighbours that no rollout of ours may touch: another service, and another host's container listed by the same engine.
         for (slot, version) in [(SlotId { service: "db".parse().unwrap(), ..slot(0, 0) }, version("odd"))] {
             world.carry_out(&Action::StartNew { slot, version, takes_over: None }).unwrap();
         }
-        Play { desired: &story.desired, world, progress: Progress::begin(NOW) }
+        Play { desired: &story.desired, world, progress: Progress::begin(NOW), acted: false }
     }
 
     fn look(&mut self, mishap: &Mishap) -> Result<(), TestCaseError> {
-        let nth = |world: &World, n: usize| world.containers().filter(|one| one.slot.service.as_str() == "web").nth(n).map(|one| (one.slot.host.clone(), one.id.clone()));
+        let nth = |world: &World, n: usize| {
+            world.containers().filter(|one| one.slot.service.as_str() == "web").nth(n).map(|one| (one.slot.host.clone(), one.id.clone()))
+        };
         let now = self.world.now;
         let mut person = None;
         match mishap {
@@ -152,8 +161,13 @@ impl Play<'_> {
         let (next, actions) = decide(self.desired, &observed, self.progress.clone(), person, now);
         let again = decide(self.desired, &observed, self.progress.clone(), person, now);
         prop_assert_eq!(&(next.clone(), actions.clone()), &again, "the same input gives the same output");
+        self.acted = !actions.is_empty();
+        let was_on_its_way = !is_over(&self.progress);
         self.progress = next;
         self.check(&actions)?;
+        if was_on_its_way {
+            self.check_end(&observed)?;
+        }
         let healthy_before = self.healthy_slots();
         for action in &actions {
             match (mishap, action) {
@@ -193,7 +207,13 @@ impl Play<'_> {
         let parallelism = if policy.parallelism == 0 { self.desired.slots.len() } else { policy.parallelism as usize };
         // What failed or was left behind was taken down by the application or by a host. Sick ones on the way back were so before.
         let gone = self.progress.failed.len() + self.progress.failed_back.len();
-        let silent = self.desired.slots.iter().filter(|one| self.progress.left_behind.contains_key(&one.slot.host)).count();
+        let is_given_up = |host: &HostName| match self.world.observe().hosts.get(host) {
+            Some(HostSeen::Silent { since, .. }) => {
+                self.progress.left_behind.contains_key(host) || self.world.now >= since.checked_add(s(20)).unwrap()
+            }
+            _ => false,
+        };
+        let silent = self.desired.slots.iter().filter(|one| is_given_up(&one.slot.host)).count();
         let sick = self.sick_all_along();
         prop_assert!(
             after + parallelism + gone + silent + sick >= self.desired.slots.len(),
@@ -203,6 +223,33 @@ impl Play<'_> {
             parallelism,
             actions
         );
+        Ok(())
+    }
+
+    /// Invariant 3: at the end of the way every slot is where the outcome says, or its host is known to be behind.
+    fn check_end(&self, observed: &Observed) -> Result<(), TestCaseError> {
+        let (Phase::Sweeping(outcome) | Phase::Finished(outcome)) = &self.progress.phase else { return Ok(()) };
+        let up = |slot: &SlotId, version: &Version| {
+            self.world.containers().filter(|one| one.slot == *slot && one.version == *version && one.is_up(self.world.now)).count()
+        };
+        for slot in self.desired.slots.iter().map(|one| &one.slot) {
+            if let HostSeen::Silent { .. } = observed.hosts[&slot.host] {
+                let is_known = self.progress.left_behind.contains_key(&slot.host) || self.progress.done.contains(slot);
+                let is_known = is_known || (*outcome == Outcome::DoneInPart && self.progress.failed.contains_key(slot));
+                prop_assert!(is_known || matches!(outcome, Outcome::Stuck { .. }), "{} is forgotten", slot);
+                continue;
+            }
+            let (old, new) = (up(slot, &version("old")), up(slot, &version("new")));
+            match outcome {
+                Outcome::Done => prop_assert_eq!((old, new), (0, 1), "{}", slot),
+                Outcome::DoneInPart => prop_assert!(self.progress.failed.contains_key(slot) || (old, new) == (0, 1), "{}", slot),
+                Outcome::RolledBack { .. } => {
+                    prop_assert_eq!(new, 0, "{}", slot);
+                    prop_assert_eq!(old, usize::from(self.desired.back.is_some()), "{}", slot);
+                }
+                Outcome::Stuck { .. } => {}
+            }
+        }
         Ok(())
     }
 
@@ -246,10 +293,10 @@ impl Play<'_> {
             if self.progress.is_finished() || self.progress.is_paused() {
                 return Ok(());
             }
-            let next = self.progress.look_again_at;
             self.look(&Mishap::Nothing)?;
-            let is_idle = self.progress.look_again_at.is_none() && next.is_none();
-            prop_assert!(!is_idle || !self.progress.waiting_for.is_empty() || self.progress.is_finished() || !self.world.observe().hosts.is_empty());
+            // Whoever neither acts nor waits for anything, not even a moment, would stand still for ever.
+            let waits_for = self.progress.look_again_at.is_some() || !self.progress.waiting_for.is_empty() || is_over(&self.progress);
+            prop_assert!(waits_for || self.acted, "stands still: {:#?}", self.progress);
             self.world.pass(s(1));
         }
         Err(TestCaseError::fail(format!("no end: {:#?}\n{:#?}", self.progress, self.world.observe())))
@@ -268,22 +315,15 @@ proptest! {
             play.world.pass(s(*seconds));
         }
         play.calm_down()?;
-        let (progress, world) = (&play.progress, &play.world);
-        let up = |slot: &SlotId, version: &Version| {
-            world.containers().filter(|one| one.slot == *slot && one.version == *version && one.is_up(world.now)).count()
-        };
-        let reachable = story.desired.slots.iter().map(|one| &one.slot).filter(|slot| !world.is_silent(&slot.host) && !progress.left_behind.contains_key(&slot.host));
-        // Invariant 3, when nothing interfered with it after the fact: a wild story may end long before its last mishap.
-        if story.wild.is_empty() {
-            for slot in reachable {
-                match (progress.outcome(), &story.desired.back) {
-                    (Some(Outcome::Done), _) => prop_assert_eq!(up(slot, &version("new")), 1),
-                    (Some(Outcome::RolledBack { .. }), Some(old)) => prop_assert_eq!((up(slot, old), up(slot, &version("new"))), (1, 0)),
-                    (Some(Outcome::RolledBack { .. }), None) => prop_assert_eq!(up(slot, &version("new")), 0),
-                    _ => {}
-                }
+        prop_assert_eq!(play.world.containers().filter(|one| one.slot.service.as_str() == "db").count(), 1);
+        // A story without mishaps leaves nothing lying about.
+        let own = play.world.containers().filter(|one| one.slot.service.as_str() == "web").count();
+        match play.progress.outcome() {
+            Some(Outcome::Done) if story.wild.is_empty() => prop_assert_eq!(own, story.desired.slots.len()),
+            Some(Outcome::RolledBack { .. }) if story.wild.is_empty() => {
+                prop_assert_eq!(own, if story.first { 0 } else { story.desired.slots.len() })
             }
+            _ => {}
         }
-        prop_assert_eq!(world.containers().filter(|one| one.slot.service.as_str() == "db").count(), 1);
     }
 }

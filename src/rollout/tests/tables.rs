@@ -27,27 +27,27 @@ fn back() -> Progress {
 #[test]
 fn a_start_first_slot_starts_the_new_one_proves_it_and_then_stops_the_old_one() {
     //                  seen                done
-    check(StartFirst, "old+",              "h0 start r2 over old0");
-    check(StartFirst, "old+ new?",         "h0 again new1");
-    check(StartFirst, "old+ new~",         "");
-    check(StartFirst, "old+ new*9",        "");
-    check(StartFirst, "old+ new*10",       "h0 stop old0");
-    check(StartFirst, "old! new*10",       "h0 stop old0");
-    check(StartFirst, "old= new*10",       "h0 stop old0");
-    check(StartFirst, "",                  "h0 start r2");
-    check(StartFirst, "old. odd+",         "h0 start r2 over odd1");
+    check(StartFirst, "old+", "h0 start r2 over old0");
+    check(StartFirst, "old+ new?", "h0 again new1");
+    check(StartFirst, "old+ new~", "");
+    check(StartFirst, "old+ new*9", "");
+    check(StartFirst, "old+ new*10", "h0 stop old0");
+    check(StartFirst, "old! new*10", "h0 stop old0");
+    check(StartFirst, "old= new*10", "h0 stop old0");
+    check(StartFirst, "", "h0 start r2");
+    check(StartFirst, "old. odd+", "h0 start r2 over odd1");
 }
 
 #[test]
 fn a_stop_first_slot_never_has_two_side_by_side() {
-    check(StopFirst, "old+",               "h0 stop old0");
-    check(StopFirst, "old@",               "h0 stop old0");
-    check(StopFirst, "old.",               "h0 start r2 over old0");
-    check(StopFirst, "old+ new~",          "h0 stop old0");
-    check(StopFirst, "old+ new?",          "h0 stop old0");
-    check(StopFirst, "old. new?",          "h0 again new1");
-    check(StopFirst, "old. new~",          "");
-    check(StopFirst, "old. odd+",          "h0 stop odd1");
+    check(StopFirst, "old+", "h0 stop old0");
+    check(StopFirst, "old@", "h0 stop old0");
+    check(StopFirst, "old.", "h0 start r2 over old0");
+    check(StopFirst, "old+ new~", "h0 stop old0");
+    check(StopFirst, "old+ new?", "h0 stop old0");
+    check(StopFirst, "old. new?", "h0 again new1");
+    check(StopFirst, "old. new~", "");
+    check(StopFirst, "old. odd+", "h0 stop odd1");
 }
 
 #[test]
@@ -137,6 +137,14 @@ fn a_slot_fails_when_its_container_is_no_good() {
 }
 
 #[test]
+fn a_slot_that_was_proven_and_then_ended_has_failed_but_one_that_was_removed_is_made_again() {
+    let proven = || Progress { done: [slot(0, 0)].into(), ..Progress::begin(NOW) };
+    let progress = check_with(&desired(1, 1, StartFirst), proven(), "old. new.", "h0 again old0");
+    assert!(matches!(progress.phase, Phase::Back(_)));
+    check_with(&desired(1, 1, StartFirst), proven(), "old.", "h0 start r2 over old0");
+}
+
+#[test]
 fn a_slot_that_is_not_healthy_in_time_fails_and_one_that_just_made_it_is_watched_on() {
     let began = |seconds| Progress { began: [(slot(0, 0), ago(seconds))].into(), ..Progress::begin(NOW) };
     let check = |progress, text: &str, is_failed: bool| {
@@ -163,11 +171,9 @@ fn the_time_to_stop_the_old_one_is_not_taken_from_the_new_one() {
 
 #[test]
 fn failures_are_held_against_the_ratio() {
-    for (ratio, failures, slots, expected) in [
-        (0.0, 0, 10, false), (0.0, 1, 10, true),
-        (0.1, 1, 10, false), (0.1, 2, 10, true),
-        (0.29, 29, 100, false), (1.0, 10, 10, false),
-    ] {
+    for (ratio, failures, slots, expected) in
+        [(0.0, 0, 10, false), (0.0, 1, 10, true), (0.1, 1, 10, false), (0.1, 2, 10, true), (0.29, 29, 100, false), (1.0, 10, 10, false)]
+    {
         let policy = Policy { max_failure_ratio: ratio, ..policy(StartFirst) };
         assert_eq!(super::super::verdict::too_many(failures, slots, &policy), expected, "{failures} of {slots} at {ratio}");
     }
@@ -176,16 +182,16 @@ fn failures_are_held_against_the_ratio() {
 #[test]
 fn on_the_way_back_the_old_ones_return_without_a_pull() {
     let check = |order, text: &str, expected: &str| check_with(&desired(text.split('|').count(), 1, order), back(), text, expected);
-    check(StartFirst, "old+ new!",        "h0 stop new1");
-    check(StartFirst, "old. new+",        "h0 again old0");
-    check(StartFirst, "old*3 new+",       "");
-    check(StartFirst, "new+",             "h0 start r1 over new0");
-    check(StopFirst,  "old. new+",        "h0 stop new1");
-    check(StopFirst,  "old. newx",        "h0 again old0");
-    check(StopFirst,  "newx",             "h0 start r1 over new0");
-    check(StopFirst,  "old. new+ | old. new!", "h1 stop new1");
+    check(StartFirst, "old+ new!", "h0 stop new1");
+    check(StartFirst, "old. new+", "h0 again old0");
+    check(StartFirst, "old*3 new+", "");
+    check(StartFirst, "new+", "h0 start r1 over new0");
+    check(StopFirst, "old. new+", "h0 stop new1");
+    check(StopFirst, "old. newx", "h0 again old0");
+    check(StopFirst, "newx", "h0 start r1 over new0");
+    check(StopFirst, "old. new+ | old. new!", "h1 stop new1");
     check(StartFirst, "old+ newx | old+", "h0 remove new1");
-    check(StopFirst,  "old! | old. new+", "h1 stop new1");
+    check(StopFirst, "old! | old. new+", "h1 stop new1");
 }
 
 #[test]
@@ -226,6 +232,14 @@ fn a_silent_host_is_waited_for_and_then_left_behind() {
 }
 
 #[test]
+fn a_host_that_falls_silent_after_it_was_done_holds_the_others_for_a_while_only() {
+    let done = || Progress { done: [slot(1, 0)].into(), ..Progress::begin(NOW) };
+    let progress = check_with(&desired(2, 1, StopFirst), done(), "old+ | silent 59", "");
+    assert_eq!(progress.look_again_at, NOW.checked_add(s(1)).ok());
+    check_with(&desired(2, 1, StopFirst), done(), "old+ | silent 60", "h0 stop old0");
+}
+
+#[test]
 fn a_host_that_falls_silent_under_a_new_container_counts_as_its_failure() {
     let progress = check_with(&desired(2, 1, StartFirst), begun(&[1]), "new+ old. | silent 60", "h0 again old1");
     assert!(matches!(progress.failed[&slot(1, 0)], SlotVerdict::HostSilent { .. }));
@@ -241,11 +255,8 @@ fn a_host_that_answers_again_takes_part_again() {
 
 #[test]
 fn a_host_that_was_left_behind_is_not_swept() {
-    let progress = Progress {
-        phase: Phase::Sweeping(Outcome::DoneInPart),
-        left_behind: [(host(1), "no route".to_owned())].into(),
-        ..Progress::begin(NOW)
-    };
+    let progress =
+        Progress { phase: Phase::Sweeping(Outcome::DoneInPart), left_behind: [(host(1), "no route".to_owned())].into(), ..Progress::begin(NOW) };
     check_with(&desired(2, 1, StartFirst), progress, "old. new+ | old. old+", "h0 remove old0");
 }
 
