@@ -4,6 +4,7 @@
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+# The lab's functions look after their own failures and are not written for `set -e`: each call below is followed by `||`.
 . "$here/../../tests/lab/lab.sh"
 
 [ -t 1 ] && [ -z "${NO_COLOR:-}" ] && bold=$'\e[1m' dim=$'\e[2m' plain=$'\e[0m' || bold='' dim='' plain=''
@@ -20,7 +21,7 @@ clean() {
     for keep in "$LABS"/*/keep; do
         [ -e "$keep" ] || continue
         n=$(basename "$(dirname "$keep")")
-        lab_clear "$n"
+        lab_clear "$n" || true
         echo "the demo's hosts (lab $n) and its folder are gone"
     done
 }
@@ -38,8 +39,8 @@ programs=$(cd "${1:?usage: demo.sh FOLDER-OF-PROGRAMS | --clean}" && pwd)
 export PATH=$programs:$PATH
 began=$SECONDS
 clean >/dev/null
-lab_sweep
-lab_claim
+lab_sweep || true
+lab_claim || exit 1
 
 # If it is interrupted or fails, nothing stays.
 load=
@@ -53,12 +54,12 @@ trap leave EXIT
 trap 'exit 130' INT TERM
 
 part "1. Four engines: a builder and three hosts (each a dockerd in a network namespace of its own)"
-lab_net "$LAB"
+lab_net "$LAB" || exit 1
 shop=$LABS/$LAB/shop-estate
 pids=
-lab_up "$LAB" build 0 & pids="$pids $!"
-for i in 1 2 3; do lab_up "$LAB" "host-$i" "$i" & pids="$pids $!"; done
-for pid in $pids; do wait "$pid"; done
+(lab_up "$LAB" build 0 || exit 1) & pids="$pids $!"
+for i in 1 2 3; do (lab_up "$LAB" "host-$i" "$i" || exit 1) & pids="$pids $!"; done
+for pid in $pids; do wait "$pid"; done # ends here if one does not come up
 note "They answer at 10.77.$LAB.10 to 10.77.$LAB.13, after $((SECONDS - began)) s."
 
 mkdir -p "$shop"

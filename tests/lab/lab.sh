@@ -66,7 +66,7 @@ lab_wait() {
 lab_pid() {
     local dir pid
     dir=$(lab_dir "$1" "$2")
-    pid=$(cat "$dir/pid" 2>/dev/null) && tr '\0' ' ' <"/proc/$pid/cmdline" 2>/dev/null | grep -q -- "--pidfile $dir/pid" && echo "$pid"
+    pid=$(cat "$dir/pid" 2>/dev/null) && { tr '\0' ' ' <"/proc/$pid/cmdline"; } 2>/dev/null | grep -q -- "--pidfile $dir/pid" && echo "$pid"
 }
 
 # Ends an engine, its containers apart, and waits until it is gone with its containerd. N NAME [SIGNAL]
