@@ -58,7 +58,7 @@ done
 ln -s "$(command -v runc || echo /usr/sbin/runc)" "$folder/bin/runc"
 [ -e "$folder/bin/docker-init" ] || ln -s "$(command -v docker-init || command -v tini-static || echo /usr/bin/docker-init)" "$folder/bin/docker-init"
 for plugin in docker-buildx docker-compose; do
-    ln -s "$(find "$folder/root" -type f -name $plugin | head -n 1)" "$folder/config/cli-plugins/$plugin"
+    ln -s "$(find "$folder/root" -type f -path "*/cli-plugins/$plugin" | head -n 1)" "$folder/config/cli-plugins/$plugin"
 done
 "$folder/bin/dockerd" --version >&2
 DOCKER_CONFIG=$folder/config "$folder/bin/docker" buildx version >&2

@@ -3,7 +3,8 @@
 # Used by tests/lab/mod.rs and by the demo, as a command (`lab.sh up 3 host-1 1`) or sourced for its functions. Needs root.
 #
 # A lab has a number N: bridge rlbrN with 10.77.N.1/24, namespaces rlN-NAME, hosts at 10.77.N.(10+I), files in $LABS/N.
-# Whoever uses it holds a lock on $LABS/N.lock. A lab whose lock is free is a leftover, whatever became of its owner, and is swept.
+# Whoever uses it holds a lock on $LABS/N.lock. A lab whose lock is free is a leftover, whatever became of its owner, and is swept,
+# unless it has a file `keep`: the demo's hosts stay until somebody cleans them up.
 
 LABS=${REFIT_LABS:-/var/tmp/refit-labs}
 
@@ -65,7 +66,7 @@ lab_wait() {
 lab_pid() {
     local dir pid
     dir=$(lab_dir "$1" "$2")
-    pid=$(cat "$dir/pid" 2>/dev/null) && tr '\0' ' ' <"/proc/$pid/cmdline" 2>/dev/null | grep -q -- "--pidfile $dir/pid" && echo "$pid"
+    pid=$(cat "$dir/pid" 2>/dev/null) && { tr '\0' ' ' <"/proc/$pid/cmdline"; } 2>/dev/null | grep -q -- "--pidfile $dir/pid" && echo "$pid"
 }
 
 # Ends an engine, its containers apart, and waits until it is gone with its containerd. N NAME [SIGNAL]
@@ -121,7 +122,7 @@ lab_sweep() {
     for lock in "$LABS"/*.lock; do
         [ -e "$lock" ] || continue
         n=$(basename "$lock" .lock)
-        [ -d "$LABS/$n" ] || continue
+        [ -d "$LABS/$n" ] && [ ! -e "$LABS/$n/keep" ] || continue
         (flock -n 8 && lab_clear "$n") 8>"$lock"
     done
     return 0
@@ -132,7 +133,7 @@ lab_claim() {
     mkdir -p "$LABS"
     for ((LAB = 1; LAB < 250; LAB++)); do
         exec 9>"$LABS/$LAB.lock"
-        flock -n 9 || continue
+        flock -n 9 && [ ! -e "$LABS/$LAB/keep" ] || continue
         [ -d "$LABS/$LAB" ] && lab_clear "$LAB"
         ip route | grep -q "^10\.77\.$LAB\." || return 0
     done

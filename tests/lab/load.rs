@@ -25,6 +25,13 @@ pub struct LoadReport {
     pub answers: BTreeMap<String, u64>,
 }
 
+impl LoadReport {
+    /// All requests, retries not counted.
+    pub fn all(&self) -> u64 {
+        self.answered + self.after_retry + self.failed
+    }
+}
+
 /// A load that goes on until [`Load::stop`].
 pub struct Load {
     stop: Arc<AtomicBool>,

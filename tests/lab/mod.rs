@@ -147,7 +147,7 @@ impl Lab {
 
 impl Drop for Lab {
     fn drop(&mut self) {
-        // With REFIT_KEEP_LAB=1 it stays for a look; the next run sweeps it.
+        // With REFIT_KEEP_LAB=1 it stays for a look; the next run sweeps it. (The demo's hosts stay until they are cleaned up by hand.)
         if self.kind == Kind::Shared || std::env::var_os("REFIT_KEEP_LAB").is_some() {
             return;
         }
@@ -243,6 +243,9 @@ fn claim() -> (u32, File) {
     for number in 1..250 {
         let file = File::create(labs().join(format!("{number}.lock"))).expect("a lab's lock");
         if file.try_lock().is_err() {
+            continue;
+        }
+        if labs().join(number.to_string()).join("keep").exists() {
             continue;
         }
         if labs().join(number.to_string()).exists() {
