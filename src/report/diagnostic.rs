@@ -103,3 +103,7 @@ impl Diagnostic for Shown<'_> {
         Some(Box::new(std::iter::once(label)))
     }
 }
+
+#[cfg(test)]
+#[path = "diagnostic_tests.rs"]
+mod tests;
