@@ -7,6 +7,7 @@ pub mod context;
 pub mod docker;
 pub mod git;
 pub mod sources;
+pub mod pipeline_files;
 
 use std::collections::BTreeMap;
 use std::pin::Pin;

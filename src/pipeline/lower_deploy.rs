@@ -62,7 +62,7 @@ impl Lower<'_> {
 
     pub(super) fn resources(&mut self, at: &At<'_>, raw: Option<&raw::Resources>, container: &mut ContainerSpec) {
         let Some(raw) = raw else { return };
-        let mut twice = |this: &mut Self, at: &At<'_>, here: bool, there: bool, other: &str| {
+        let twice = |this: &mut Self, at: &At<'_>, here: bool, there: bool, other: &str| {
             if here && there {
                 this.findings.error(at, format!("this limit is given here and by `{other}`"), "keep one of them");
             }

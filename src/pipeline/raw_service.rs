@@ -128,8 +128,10 @@ pub(super) struct Port {
     /// `host` or `ingress`; without Swarm both mean the same.
     pub(super) mode: Option<String>,
     /// For people; the engine does not know it.
+    #[expect(dead_code, reason = "a note of Compose's that changes nothing")]
     pub(super) name: Option<String>,
     /// For people; the engine does not know it.
+    #[expect(dead_code, reason = "a note of Compose's that changes nothing")]
     pub(super) app_protocol: Option<String>,
 }
 
@@ -334,9 +336,11 @@ pub(super) struct Wave {
     /// Its hosts, as in `deploy.hosts`.
     pub(super) hosts: Option<String>,
     /// How many containers go first and alone.
+    #[expect(dead_code, reason = "waves are not acted on yet")]
     pub(super) canary: Option<u32>,
     /// How long to wait after it.
     pub(super) bake: Option<String>,
     /// Whether a person must say that the next one may begin (default: `false`).
+    #[expect(dead_code, reason = "waves are not acted on yet")]
     pub(super) approve: Option<bool>,
 }

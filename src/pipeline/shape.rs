@@ -16,7 +16,7 @@ use super::vars::{VarError, Vars};
 /// Holds trees against one schema.
 pub(super) struct Fitter<'s> {
     definitions: &'s Json,
-    vars: Option<&'s Vars>,
+    vars: &'s Vars,
     text: &'s str,
 }
 
@@ -28,12 +28,7 @@ struct Choice<'s> {
 
 impl<'s> Fitter<'s> {
     pub(super) fn new(root: &'s Json, vars: &'s Vars, text: &'s str) -> Self {
-        Self { definitions: &root["$defs"], vars: Some(vars), text }
-    }
-
-    /// Resolves no variables: for `vars:` itself.
-    pub(super) fn without_vars(root: &'s Json) -> Self {
-        Self { definitions: &root["$defs"], vars: None, text: "" }
+        Self { definitions: &root["$defs"], vars, text }
     }
 
     /// The value as the schema wants it; `None` if it was refused, which is then in `findings`.
@@ -117,7 +112,7 @@ impl<'s> Fitter<'s> {
     }
 
     fn scalar(&self, choices: &[Choice<'s>], text: &str, node: &Node, at: &At<'_>, findings: &mut Findings) -> Option<Value> {
-        let text = match self.vars.map_or_else(|| Ok(text.to_owned()), |vars| vars.resolve(text)) {
+        let text = match self.vars.resolve(text) {
             Ok(text) => text,
             Err(error) => {
                 findings.add(variable_finding(error, at, self.text));

@@ -31,7 +31,6 @@ impl Vars {
         values.extend(given.iter().map(|(name, value)| (name.clone(), value.clone())));
         let mut engine = Environment::new();
         engine.set_undefined_behavior(UndefinedBehavior::Strict);
-        engine.set_keep_trailing_newline(true);
         Self { values, engine }
     }
 
@@ -59,7 +58,12 @@ impl Vars {
                 needle: name,
             });
         }
-        template.render(&self.values).map_err(|error| refuse(&error))
+        let mut rendered = template.render(&self.values).map_err(|error| refuse(&error))?;
+        // The engine drops one line end at the end of a template; a value keeps it.
+        if text.ends_with('\n') {
+            rendered.push('\n');
+        }
+        Ok(rendered)
     }
 }
 

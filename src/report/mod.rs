@@ -1,5 +1,6 @@
 //! Everything shown: values in, words out. Results go to stdout, all else to stderr.
 
+pub mod diagnostic;
 mod printer;
 
 pub use printer::Printer;
