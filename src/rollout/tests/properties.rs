@@ -175,9 +175,7 @@ impl Play<'_> {
                 (Mishap::HalfDone, Action::StartNew { slot, version, takes_over }) => {
                     let new = self.world.new_container(slot, version, takes_over.clone());
                     let machine = self.world.machine(&slot.host).unwrap();
-                    if !machine.containers().any(|one| one.name == new.name && one.slot == *slot) {
-                        machine.create(new, now);
-                    }
+                    machine.create_once(new, now);
                 }
                 // Doing it twice is as good as once.
                 _ => (0..2).for_each(|_| self.world.carry_out(action).unwrap_or_else(|refusal| panic!("{action:?} was refused: {refusal}"))),
