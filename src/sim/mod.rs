@@ -10,6 +10,8 @@ mod fate;
 mod fault;
 mod image;
 mod machine;
+#[cfg(test)]
+mod tests;
 mod world;
 
 pub use clock::SimClock;
