@@ -124,3 +124,88 @@ pub fn combine(engine: Health, probe: Option<Health>) -> Health {
         (Health::Healthy { since: engine }, Some(Health::Healthy { since: probe })) => Health::Healthy { since: engine.max(probe) },
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::ProbeKind;
+
+    const START: Timestamp = Timestamp::constant(1_800_000_000, 0);
+
+    fn at(ms: u64) -> Timestamp {
+        after(START, Duration::from_millis(ms))
+    }
+
+    fn spec(start_period_ms: u64) -> ProbeSpec {
+        ProbeSpec {
+            kind: ProbeKind::Tcp { port: 80 },
+            interval: Duration::from_secs(2),
+            timeout: Duration::from_secs(1),
+            retries: 3,
+            start_period: Duration::from_millis(start_period_ms),
+        }
+    }
+
+    /// Reads answers such as `500- 2000+`, a moment in ms and how it went, and says what they come to.
+    fn check(answers: &str, start_period_ms: u64, expected: &str) {
+        let mut book = ProbeBook::default();
+        for answer in answers.split_whitespace() {
+            let (ms, mark) = answer.split_at(answer.len() - 1);
+            let answer = if mark == "+" { Ok(()) } else { Err("HTTP 500".to_owned()) };
+            book.note("a", START, &spec(start_period_ms), answer, at(ms.parse().unwrap()));
+        }
+        let seen = match book.health("a", START) {
+            Health::Starting => "starting".to_owned(),
+            Health::Healthy { since } => format!("healthy since {}", since.duration_since(START).as_millis()),
+            Health::Unhealthy { why } => format!("unhealthy: {why}"),
+        };
+        assert_eq!(seen, expected, "{answers}");
+    }
+
+    #[test]
+    fn answers_in_a_row_make_health() {
+        //     answers                             start period   health
+        check("", 0, "starting");
+        check("0+", 0, "healthy since 0");
+        check("0- 2000+ 4000+", 0, "healthy since 2000");
+        check("0- 2000-", 0, "starting");
+        check("0- 2000- 4000-", 0, "unhealthy: HTTP 500");
+        check("0- 500- 1000- 1500-", 0, "starting");
+        check("0- 2000- 4000-", 5_000, "starting");
+        check("0- 2000- 4000- 6000- 8000-", 5_000, "starting");
+        check("0+ 2000- 4000- 6000-", 60_000, "unhealthy: HTTP 500");
+        check("0+ 2000- 4000- 6000+", 0, "healthy since 0");
+        check("0+ 2000- 4000- 6000- 8000+", 0, "healthy since 8000");
+    }
+
+    #[test]
+    fn a_restarted_container_begins_anew_and_one_that_is_gone_is_forgotten() {
+        let mut book = ProbeBook::default();
+        book.note("a", START, &spec(0), Ok(()), at(0));
+        assert_eq!(book.health("a", at(9000)), Health::Starting);
+        book.keep_only(&BTreeSet::from(["b"]));
+        assert_eq!(book, ProbeBook::default());
+    }
+
+    #[test]
+    fn a_container_is_asked_often_until_it_is_well_for_the_first_time() {
+        let mut book = ProbeBook::default();
+        assert_eq!(book.due_at("a", START, &spec(0)), START);
+        book.note("a", START, &spec(0), Err("refused".to_owned()), at(100));
+        assert_eq!((book.due_at("a", START, &spec(0)), book.last_failure("a")), (at(600), Some("refused")));
+        book.note("a", START, &spec(0), Ok(()), at(600));
+        assert_eq!((book.due_at("a", START, &spec(0)), book.last_failure("a")), (at(2600), None));
+    }
+
+    #[test]
+    fn engine_and_probe_must_agree_on_health() {
+        let well = |ms| Health::Healthy { since: at(ms) };
+        let unwell = || Health::Unhealthy { why: "no".to_owned() };
+        assert_eq!(combine(well(5), None), well(5));
+        assert_eq!(combine(well(5), Some(well(9))), well(9));
+        assert_eq!(combine(well(5), Some(Health::Starting)), Health::Starting);
+        assert_eq!(combine(Health::Starting, Some(well(5))), Health::Starting);
+        assert_eq!(combine(Health::Starting, Some(unwell())), unwell());
+        assert_eq!(combine(unwell(), Some(well(5))), unwell());
+    }
+}

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use crate::model::{HostName, ReleaseNumber};
+use crate::model::{HostName, ReleaseNumber, SlotId};
 use crate::rollout::{ContainerState, Health};
 
 /// What becomes of a container once it is started. Each start begins it anew.
@@ -54,6 +54,16 @@ impl Fate {
             Self::Loops(code) => (ContainerState::Restarting { restarts: restarts(since, now), code: *code }, Health::Starting),
         }
     }
+}
+
+/// The fate of a container of `release` in `slot`, if a rule fits.
+pub(super) fn fate_of(rules: &[FateRule], slot: &SlotId, release: ReleaseNumber) -> Option<Fate> {
+    let fits = |rule: &&FateRule| {
+        rule.host.as_ref().is_none_or(|host| *host == slot.host)
+            && rule.index.is_none_or(|index| index == slot.index)
+            && rule.release.is_none_or(|only| only == release)
+    };
+    rules.iter().rfind(fits).map(|rule| rule.fate.clone())
 }
 
 /// The engine doubles its pause from 100 ms on, so restarts grow with the logarithm of time.

@@ -113,17 +113,18 @@ impl Machine {
 
     /// Creates a container and starts it; one of that name that is there is started instead.
     pub fn start_new(&mut self, new: New, now: Timestamp) -> Result<String, Refusal> {
-        let there = self.containers.values().find(|one| one.name == new.name && one.slot == new.slot).map(|one| one.id.clone());
-        let id = match there {
-            Some(id) => id,
-            None => self.create(new, now),
-        };
+        let id = self.create_once(new, now);
         self.start(&id, now)?;
         Ok(id)
     }
 
-    /// Creates a container without starting it, as a crash in between leaves it.
-    pub fn create(&mut self, new: New, now: Timestamp) -> String {
+    /// Creates a container without starting it, unless one of that name is there for that slot. Returns the id of either.
+    pub fn create_once(&mut self, new: New, now: Timestamp) -> String {
+        let there = self.containers.values().find(|one| one.name == new.name && one.slot == new.slot).map(|one| one.id.clone());
+        there.unwrap_or_else(|| self.create(new, now))
+    }
+
+    fn create(&mut self, new: New, now: Timestamp) -> String {
         self.made += 1;
         let host: &HostName = &new.slot.host;
         let id = Digest::of(format!("{host} {} {}", new.name, self.made).as_bytes()).hex();

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use super::fate::fate_of;
 use super::machine::{Machine, New, Refusal, SimContainer};
 use super::{Fate, FateRule};
 use crate::model::{Digest, HostName, RunId, SlotId};
@@ -112,16 +113,7 @@ impl World {
             run: RunId(1),
             image: Digest::of(version.spec.to_string().as_bytes()),
             takes_over,
-            fate: self.fate(slot, version),
+            fate: fate_of(&self.fates, slot, version.release).unwrap_or(Fate::Healthy(Duration::ZERO)),
         }
-    }
-
-    fn fate(&self, slot: &SlotId, version: &Version) -> Fate {
-        let fits = |rule: &&FateRule| {
-            rule.host.as_ref().is_none_or(|host| *host == slot.host)
-                && rule.index.is_none_or(|index| index == slot.index)
-                && rule.release.is_none_or(|release| release == version.release)
-        };
-        self.fates.iter().rfind(fits).map_or(Fate::Healthy(Duration::ZERO), |rule| rule.fate.clone())
     }
 }

@@ -7,7 +7,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::sim::{Fate, FateRule};
+use crate::sim::{Fate, FateRule, SimContainer};
 
 #[derive(Debug, Clone)]
 enum Mishap {
@@ -105,6 +105,14 @@ fn any_story() -> impl Strategy<Value = Story> {
     )
 }
 
+/// Containers on the first host that no rollout of ours may touch: another service's, and one of another host for which the same engine stands.
+const NEIGHBOURS: [fn() -> SlotId; 2] = [|| SlotId { service: "db".parse().unwrap(), ..slot(0, 0) }, || slot(9, 0)];
+
+/// Every container that is ours to touch.
+fn own(world: &World) -> impl Iterator<Item = &SimContainer> {
+    world.containers().filter(|one| NEIGHBOURS.iter().all(|neighbour| neighbour() != one.slot))
+}
+
 /// A rollout that goes on in a world, and what is checked at each look.
 struct Play<'a> {
     desired: &'a Desired,
@@ -119,17 +127,15 @@ impl Play<'_> {
         let mut world =
             if story.first { World::new(NOW, story.desired.slots.iter().map(|one| one.slot.host.clone())) } else { world_of_old(&story.desired) };
         world.fates.clone_from(&story.fates);
-        // Neighbours that no rollout of ours may touch: another service, and another host's container listed by the same engine.
-        for (slot, version) in [(SlotId { service: "db".parse().unwrap(), ..slot(0, 0) }, version("odd"))] {
-            world.carry_out(&Action::StartNew { slot, version, takes_over: None }).unwrap();
+        for slot in NEIGHBOURS.map(|neighbour| neighbour()) {
+            let new = world.new_container(&slot, &version("old"), None);
+            world.machine(&host(0)).unwrap().start_new(new, NOW).unwrap();
         }
         Play { desired: &story.desired, world, progress: Progress::begin(NOW), acted: false }
     }
 
     fn look(&mut self, mishap: &Mishap) -> Result<(), TestCaseError> {
-        let nth = |world: &World, n: usize| {
-            world.containers().filter(|one| one.slot.service.as_str() == "web").nth(n).map(|one| (one.slot.host.clone(), one.id.clone()))
-        };
+        let nth = |world: &World, n: usize| own(world).nth(n).map(|one| (one.slot.host.clone(), one.id.clone()));
         let now = self.world.now;
         let mut person = None;
         match mishap {
@@ -175,9 +181,7 @@ impl Play<'_> {
                 (Mishap::HalfDone, Action::StartNew { slot, version, takes_over }) => {
                     let new = self.world.new_container(slot, version, takes_over.clone());
                     let machine = self.world.machine(&slot.host).unwrap();
-                    if !machine.containers().any(|one| one.name == new.name && one.slot == *slot) {
-                        machine.create(new, now);
-                    }
+                    machine.create_once(new, now);
                 }
                 // Doing it twice is as good as once.
                 _ => (0..2).for_each(|_| self.world.carry_out(action).unwrap_or_else(|refusal| panic!("{action:?} was refused: {refusal}"))),
@@ -315,9 +319,12 @@ proptest! {
             play.world.pass(s(*seconds));
         }
         play.calm_down()?;
-        prop_assert_eq!(play.world.containers().filter(|one| one.slot.service.as_str() == "db").count(), 1);
+        // Invariant 10.
+        for slot in NEIGHBOURS.map(|neighbour| neighbour()) {
+            prop_assert!(play.world.containers().any(|one| one.slot == slot && one.is_up(play.world.now)), "{} is gone", slot);
+        }
         // A story without mishaps leaves nothing lying about.
-        let own = play.world.containers().filter(|one| one.slot.service.as_str() == "web").count();
+        let own = own(&play.world).count();
         match play.progress.outcome() {
             Some(Outcome::Done) if story.wild.is_empty() => prop_assert_eq!(own, story.desired.slots.len()),
             Some(Outcome::RolledBack { .. }) if story.wild.is_empty() => {
