@@ -1,6 +1,9 @@
 //! The command line: one file per command. Arguments → plan or driver → report → [`Exit`]. No logic worth a unit test.
 
+pub mod check;
+pub mod estate;
 mod exit;
+pub mod schema;
 
 pub use exit::Exit;
 

@@ -1,5 +1,10 @@
 //! Everything shown: values in, words out. Results go to stdout, all else to stderr.
 
+pub mod diagnostic;
+mod graph;
+mod plan;
 mod printer;
 
+pub use graph::{GraphFormat, graph};
+pub use plan::{PlanJson, plan, plan_json};
 pub use printer::Printer;

@@ -1,0 +1,109 @@
+//! Findings as people read them: the text that each one is about, an arrow, and the next move.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use miette::{Diagnostic, GraphicalReportHandler, GraphicalTheme, LabeledSpan, NamedSource, SourceCode};
+
+use super::Printer;
+use crate::pipeline::{Finding, PipelineText, Severity};
+
+/// Writes findings to stderr, each with its piece of text, and a line that counts them.
+pub fn print(findings: &[Finding], files: &[PipelineText], printer: &mut Printer) {
+    if findings.is_empty() {
+        return;
+    }
+    let text = render(findings, files, printer.colour && printer.live);
+    printer.err(text.trim_end());
+}
+
+/// Findings as [`print`] writes them.
+pub fn render(findings: &[Finding], files: &[PipelineText], colour: bool) -> String {
+    let theme = if colour { GraphicalTheme::unicode() } else { GraphicalTheme::unicode_nocolor() };
+    let handler = GraphicalReportHandler::new_themed(theme).with_context_lines(0).with_width(110).with_links(false);
+    let sources: BTreeMap<&str, NamedSource<String>> =
+        files.iter().map(|file| (file.file.as_str(), NamedSource::new(&file.file, file.text.clone()))).collect();
+    let mut text = String::new();
+    for finding in findings {
+        let shown = Shown { finding, source: sources.get(finding.file.as_str()) };
+        if handler.render_report(&mut text, &shown).is_err() {
+            let _ = write!(text, "{}:{}:{}: {}", finding.file, finding.line, finding.column, finding.message);
+        }
+        text.push('\n');
+    }
+    let _ = writeln!(text, "{}", count(findings));
+    text
+}
+
+/// `2 errors, 1 warning`.
+fn count(findings: &[Finding]) -> String {
+    let errors = findings.iter().filter(|finding| finding.is_error()).count();
+    let warnings = findings.len() - errors;
+    let words = |n: usize, word: &str| format!("{n} {word}{}", if n == 1 { "" } else { "s" });
+    match (errors, warnings) {
+        (_, 0) => words(errors, "error"),
+        (0, _) => words(warnings, "warning"),
+        _ => format!("{}, {}", words(errors, "error"), words(warnings, "warning")),
+    }
+}
+
+/// A finding in miette's words.
+#[derive(Debug)]
+struct Shown<'a> {
+    finding: &'a Finding,
+    source: Option<&'a NamedSource<String>>,
+}
+
+impl Shown<'_> {
+    /// A short question stands at the arrow itself; anything longer gets its own line.
+    fn label(&self) -> Option<String> {
+        self.finding.help.clone().filter(|help| self.shows_text() && help.starts_with("did you mean") && help.ends_with('?'))
+    }
+
+    fn shows_text(&self) -> bool {
+        self.source.is_some() && !self.finding.span.is_empty()
+    }
+}
+
+impl std::fmt::Display for Shown<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.finding.message)?;
+        // Without an excerpt the place must be said in words.
+        if !self.shows_text() {
+            write!(f, " ({}:{}:{})", self.finding.file, self.finding.line, self.finding.column)?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for Shown<'_> {}
+
+impl Diagnostic for Shown<'_> {
+    fn severity(&self) -> Option<miette::Severity> {
+        Some(match self.finding.severity {
+            Severity::Error => miette::Severity::Error,
+            Severity::Warning => miette::Severity::Warning,
+        })
+    }
+
+    fn help<'h>(&'h self) -> Option<Box<dyn std::fmt::Display + 'h>> {
+        if self.label().is_some() { None } else { self.finding.help.as_ref().map(|help| Box::new(help) as Box<dyn std::fmt::Display>) }
+    }
+
+    fn source_code(&self) -> Option<&dyn SourceCode> {
+        if self.shows_text() { self.source.map(|source| source as &dyn SourceCode) } else { None }
+    }
+
+    fn labels(&self) -> Option<Box<dyn Iterator<Item = LabeledSpan> + '_>> {
+        if !self.shows_text() {
+            return None;
+        }
+        let key = Some(self.finding.key.clone()).filter(|key| !key.is_empty()).map(|key| format!("`{key}`"));
+        let label = LabeledSpan::new_with_span(self.label().or(key), self.finding.span.clone());
+        Some(Box::new(std::iter::once(label)))
+    }
+}
+
+#[cfg(test)]
+#[path = "diagnostic_tests.rs"]
+mod tests;
