@@ -4,8 +4,13 @@ CARGO ?= cargo
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 # nextest, where it is there, runs engine tests one after another and the rest beside them.
 NEXTEST := $(shell command -v cargo-nextest 2>/dev/null)
+# Benchmarks are not tests; they have a target of their own.
+TARGETS := --lib --bins --tests --examples
+# The test targets that start real engines, as in .config/nextest.toml.
+ENGINES := binary(/^(engine|lab_itself|e2e)/)
 ifeq ($(REFIT_NO_ENGINE),1)
-SETUP := @echo "REFIT_NO_ENGINE=1: tests on real engines are left out"
+NO_ENGINE := 1
+SETUP := @echo "REFIT_NO_ENGINE=1: tests on real engines are left out, and listed at the end"
 else
 SETUP := @tests/lab/setup.sh
 endif
@@ -23,13 +28,17 @@ demo: ## see it work: three real hosts, a patched base, a rollout under load, a 
 
 test: ## run all tests, those on real engines included
 	$(SETUP)
+	$(CARGO) test --doc --quiet
 ifdef NEXTEST
-	$(CARGO) nextest run --all-targets $(if $(CI),--profile ci)
-else
-	@# One thread: engine tests start several engines each.
-	$(CARGO) test --all-targets -- --test-threads=2
+	$(CARGO) nextest run $(TARGETS) $(if $(CI),--profile ci) $(if $(NO_ENGINE),-E 'not $(ENGINES)')
+ifdef NO_ENGINE
+	@echo "left out because of REFIT_NO_ENGINE=1:"
+	@$(CARGO) nextest list $(TARGETS) -E '$(ENGINES)' 2>/dev/null
 endif
-	$(CARGO) test --doc
+else
+	@# Few threads: engine tests start several engines each. What is left out says so in its output.
+	$(CARGO) test $(TARGETS) -- --test-threads=2 $(if $(NO_ENGINE),--show-output)
+endif
 
 bench: ## measure, and write docs/benchmarks.md
 	@tests/lab/setup.sh

@@ -343,7 +343,7 @@ fn any_event() -> impl Strategy<Value = Event> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(48))]
+    #![proptest_config(ProptestConfig::with_cases(24))]
     /// Both journals answer alike, whatever comes; and what is derived can be thrown away and made again.
     #[test]
     fn derived_records_are_no_second_truth(events in prop::collection::vec((1u64..4, any_event()), 0..40)) {

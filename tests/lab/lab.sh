@@ -87,7 +87,7 @@ lab_down() {
     dir=$(lab_dir "$n" "$name")
     pids=$(lab_pid "$n" "$name") && kill -KILL "$pids" # first, or it would start containers again
     for file in "$dir"/exec/containerd/daemon/io.containerd.runtime.v2.task/moby/*/init.pid; do
-        [ -e "$file" ] && grep -qs "docker/" "/proc/$(cat "$file")/cgroup" && kill -KILL "$(cat "$file")" 2>/dev/null
+        [ -e "$file" ] && grep -qs docker "/proc/$(cat "$file")/cgroup" && kill -KILL "$(cat "$file")" 2>/dev/null
     done
     if [ -e "/run/netns/$ns" ]; then
         for ((try = 0; try < 100; try++)); do

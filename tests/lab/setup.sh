@@ -13,7 +13,10 @@ need ip iproute2
 need iptables iptables
 need nsenter util-linux
 need curl curl
+need pgrep procps
 need dockerd docker.io
+# Newer Debian has the client in a package of its own.
+if ! command -v docker >/dev/null 2>&1 && apt-cache show docker-cli >/dev/null 2>&1; then missing="$missing docker-cli"; fi
 # The static one only: it is put into images that hold nothing else.
 [ -x /bin/busybox ] && ! ldd /bin/busybox >/dev/null 2>&1 || missing="$missing busybox-static"
 [ -z "$missing" ] && exit 0
