@@ -60,11 +60,26 @@ impl SourceCode for Lines<'_> {
         let start = before.rfind('\n').map_or(0, |newline| newline + 1);
         let end = behind.find(['\r', '\n']).map_or(text.len(), |newline| to + newline);
         let line = before.bytes().filter(|byte| *byte == b'\n').count();
-        let column = before[start..].chars().count();
+        let (start, end) = clipped(text, start, end, from, to);
+        let column = text[start..from].chars().count();
         let data = &text.as_bytes()[start..end];
         let shown = SourceSpan::from((start, end - start));
         Ok(Box::new(MietteSpanContents::new_named(self.0.file.clone(), data, shown, line, column, 1)))
     }
+}
+
+/// A line can be megabytes long; this much of it on either side of what a finding is about is enough to know it again.
+const CLIP_BYTES: usize = 200;
+
+fn clipped(text: &str, start: usize, end: usize, from: usize, to: usize) -> (usize, usize) {
+    let (mut first, mut last) = (start.max(from.saturating_sub(CLIP_BYTES)), end.min(to.saturating_add(CLIP_BYTES)));
+    while !text.is_char_boundary(first) {
+        first -= 1;
+    }
+    while !text.is_char_boundary(last) {
+        last += 1;
+    }
+    (first, last)
 }
 
 /// A finding in miette's words.
