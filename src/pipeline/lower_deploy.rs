@@ -130,6 +130,10 @@ impl Lower<'_> {
             let command = self.command(&at.key("command"), words).filter(|command| !command.is_empty());
             return (None, command.map(|command| probe(ProbeKind::Command { command })));
         }
+        if !written.is_empty() {
+            // What was written has a mistake of its own.
+            return (None, None);
+        }
         let help = "add `http: \"GET :8080/healthz\"`, `tcp: 8080`, `command: […]` or Compose's `test:`";
         self.findings.error_at_key(at, "the health check says when it asks, but not what", help);
         (None, None)
@@ -187,11 +191,11 @@ impl Lower<'_> {
             max_failure_ratio: raw.max_failure_ratio.unwrap_or(base.max_failure_ratio),
             host_timeout: self.duration(&at.key("host_timeout"), raw.host_timeout.as_deref(), base.host_timeout),
         };
-        if !(0.0..=1.0).contains(&update.max_failure_ratio) {
+        if raw.max_failure_ratio.is_some() && !(0.0..=1.0).contains(&update.max_failure_ratio) {
             let message = format!("`max_failure_ratio` is {}, but a part of a whole lies between 0 and 1", update.max_failure_ratio);
             self.findings.error(&at.key("max_failure_ratio"), message, "write `0.1` for one in ten");
         }
-        if update.monitor >= update.healthy_deadline {
+        if (raw.monitor.is_some() || raw.healthy_deadline.is_some()) && update.monitor >= update.healthy_deadline {
             let place = if at.key("monitor").is_written() { at.key("monitor") } else { at.key("healthy_deadline") };
             let message = "`monitor` is not shorter than `healthy_deadline`, so no container could ever count as healthy";
             self.findings.error(&place, message, "make `healthy_deadline` longer (default `5m`), or `monitor` shorter (default `5s`)");

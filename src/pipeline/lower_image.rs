@@ -160,8 +160,12 @@ impl Lower<'_> {
                 // Its definition has a finding of its own.
                 Some(None) => {}
                 None => {
-                    let near = did_you_mean(source, self.estate.secrets.keys().map(String::as_str), "secrets");
-                    let help = format!("{near}; define it at the top level: `secrets: {{ {source}: {{ file: … }} }}`");
+                    let help = did_you_mean(
+                        source,
+                        self.estate.secrets.keys().map(String::as_str),
+                        "secrets",
+                        &format!("define it at the top level: `secrets: {{ {source}: {{ file: … }} }}`"),
+                    );
                     self.findings.error(&at, format!("the secret `{source}` is not defined"), help);
                 }
             }

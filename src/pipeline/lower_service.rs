@@ -228,8 +228,12 @@ impl Lower<'_> {
             Some(defined) => defined.clone()?,
             None if key == "default" => (format!("{}_default", self.name), Some(NetworkCreate::default())),
             None => {
-                let near = super::near::did_you_mean(key, self.estate.networks.keys().map(String::as_str), "networks");
-                let help = format!("{near}; define it at the top level: `networks: {{ {key}: }}`");
+                let help = super::near::did_you_mean(
+                    key,
+                    self.estate.networks.keys().map(String::as_str),
+                    "networks",
+                    &format!("define it at the top level: `networks: {{ {key}: }}`"),
+                );
                 self.findings.error(at, format!("the network `{key}` is not defined"), help);
                 return None;
             }

@@ -108,8 +108,13 @@ impl Lower<'_> {
             let (name, create) = defined.clone()?;
             return Some(MountSource::Volume { name, create });
         }
-        let near = did_you_mean(key, self.estate.volumes.keys().map(String::as_str), "volumes");
-        self.findings.error(at, format!("the volume `{key}` is not defined"), format!("{near}; define it at the top level: `volumes: {{ {key}: }}`"));
+        let help = did_you_mean(
+            key,
+            self.estate.volumes.keys().map(String::as_str),
+            "volumes",
+            &format!("define it at the top level: `volumes: {{ {key}: }}`"),
+        );
+        self.findings.error(at, format!("the volume `{key}` is not defined"), help);
         None
     }
 

@@ -7,14 +7,15 @@ pub fn nearest<'n>(written: &str, known: impl IntoIterator<Item = &'n str>) -> O
     known.into_iter().map(|name| (distance(written, name), name)).filter(|(distance, _)| *distance <= limit).min().map(|(_, name)| name)
 }
 
-/// `did you mean …?`, or the names that exist, or that there are none.
-pub(super) fn did_you_mean<'n>(written: &str, known: impl Iterator<Item = &'n str> + Clone, what: &str) -> String {
+/// `did you mean …?`; if nothing is near, the names that exist and what else can be done.
+pub(super) fn did_you_mean<'n>(written: &str, known: impl Iterator<Item = &'n str> + Clone, what: &str, else_do: &str) -> String {
     if let Some(name) = nearest(written, known.clone()) {
         return format!("did you mean `{name}`?");
     }
     let names: Vec<String> = known.clone().take(SHOWN_MAX).map(|name| format!("`{name}`")).collect();
     let more = if known.count() > SHOWN_MAX { " …" } else { "" };
-    if names.is_empty() { format!("the estate has no {what}") } else { format!("known {what}: {}{more}", names.join(", ")) }
+    let known = if names.is_empty() { format!("the estate has no {what}") } else { format!("known {what}: {}{more}", names.join(", ")) };
+    format!("{known}; {else_do}")
 }
 
 /// A list longer than this helps nobody.

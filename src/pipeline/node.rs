@@ -142,7 +142,9 @@ impl Builder<'_> {
             match event {
                 Ok((event, span)) => self.take(event, span)?,
                 Err(error) => {
-                    let spot = self.spot(*error.marker(), *error.marker());
+                    let mut spot = self.spot(*error.marker(), *error.marker());
+                    // One character, so that there is something to point at.
+                    spot.end += text[spot.start..].chars().next().filter(|c| !matches!(c, '\r' | '\n')).map_or(0, char::len_utf8);
                     let message = format!("this is no YAML: {}", error.info());
                     return Err(self.refuse(spot, &message, "check the indentation and the quotes of this line and the one above it"));
                 }

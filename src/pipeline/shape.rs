@@ -259,8 +259,9 @@ fn variable_finding(error: VarError, at: &At<'_>, text: &str) -> Finding {
     at.finding(Severity::Error, spot, error.message, error.help)
 }
 
-/// The first sentence of a description, for a help line.
+/// The first sentence of a description without its remarks, for a help line.
 fn first_sentence(text: &str) -> String {
-    let sentence = text.split(['.', '(', '\n']).next().unwrap_or_default().trim();
-    if sentence.is_empty() { String::new() } else { format!("({})", sentence.trim_end_matches(':')) }
+    let end = [". ", " (default", "\n"].iter().filter_map(|mark| text.find(mark)).min().unwrap_or(text.len());
+    let sentence = text[..end].trim().trim_end_matches('.');
+    if sentence.is_empty() { String::new() } else { format!("({sentence})") }
 }

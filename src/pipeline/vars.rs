@@ -51,12 +51,13 @@ impl Vars {
         // A function of the template engine is no variable.
         missing.retain(|name| !matches!(name.as_str(), "range" | "dict" | "namespace" | "debug"));
         if let Some(name) = missing.into_iter().next() {
-            let near = did_you_mean(&name, self.values.keys().map(String::as_str), "variables");
-            return Err(VarError {
-                message: format!("the variable `{name}` is not defined"),
-                help: format!("{near}; define it under `vars:` or give `--var {name}=…`"),
-                needle: name,
-            });
+            let help = did_you_mean(
+                &name,
+                self.values.keys().map(String::as_str),
+                "variables",
+                &format!("define it under `vars:` or give `--var {name}=…`"),
+            );
+            return Err(VarError { message: format!("the variable `{name}` is not defined"), help, needle: name });
         }
         let mut rendered = template.render(&self.values).map_err(|error| refuse(&error))?;
         // The engine drops one line end at the end of a template; a value keeps it.

@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use miette::{Diagnostic, GraphicalReportHandler, GraphicalTheme, LabeledSpan, NamedSource, SourceCode};
+use miette::{
+    Diagnostic, GraphicalReportHandler, GraphicalTheme, LabeledSpan, MietteError, MietteSpanContents, SourceCode, SourceSpan, SpanContents,
+};
 
 use super::Printer;
 use crate::pipeline::{Finding, PipelineText, Severity};
@@ -21,8 +23,7 @@ pub fn print(findings: &[Finding], files: &[PipelineText], printer: &mut Printer
 pub fn render(findings: &[Finding], files: &[PipelineText], colour: bool) -> String {
     let theme = if colour { GraphicalTheme::unicode() } else { GraphicalTheme::unicode_nocolor() };
     let handler = GraphicalReportHandler::new_themed(theme).with_context_lines(0).with_width(110).with_links(false);
-    let sources: BTreeMap<&str, NamedSource<String>> =
-        files.iter().map(|file| (file.file.as_str(), NamedSource::new(&file.file, file.text.clone()))).collect();
+    let sources: BTreeMap<&str, Lines<'_>> = files.iter().map(|file| (file.file.as_str(), Lines(file))).collect();
     let mut text = String::new();
     for finding in findings {
         let shown = Shown { finding, source: sources.get(finding.file.as_str()) };
@@ -47,11 +48,45 @@ fn count(findings: &[Finding]) -> String {
     }
 }
 
+/// A file of which whole lines are shown, and only those that a finding is about.
+#[derive(Debug)]
+struct Lines<'a>(&'a PipelineText);
+
+impl SourceCode for Lines<'_> {
+    fn read_span<'a>(&'a self, span: &SourceSpan, _before: usize, _after: usize) -> Result<Box<dyn SpanContents<'a> + 'a>, MietteError> {
+        let text = self.0.text.as_str();
+        let (from, to) = (span.offset(), span.offset() + span.len());
+        let (Some(before), Some(behind)) = (text.get(..from), text.get(to..)) else { return Err(MietteError::OutOfBounds) };
+        let start = before.rfind('\n').map_or(0, |newline| newline + 1);
+        let end = behind.find(['\r', '\n']).map_or(text.len(), |newline| to + newline);
+        let line = before.bytes().filter(|byte| *byte == b'\n').count();
+        let (start, end) = clipped(text, start, end, from, to);
+        let column = text[start..from].chars().count();
+        let data = &text.as_bytes()[start..end];
+        let shown = SourceSpan::from((start, end - start));
+        Ok(Box::new(MietteSpanContents::new_named(self.0.file.clone(), data, shown, line, column, 1)))
+    }
+}
+
+/// A line can be megabytes long; this much of it on either side of what a finding is about is enough to know it again.
+const CLIP_BYTES: usize = 200;
+
+fn clipped(text: &str, start: usize, end: usize, from: usize, to: usize) -> (usize, usize) {
+    let (mut first, mut last) = (start.max(from.saturating_sub(CLIP_BYTES)), end.min(to.saturating_add(CLIP_BYTES)));
+    while !text.is_char_boundary(first) {
+        first -= 1;
+    }
+    while !text.is_char_boundary(last) {
+        last += 1;
+    }
+    (first, last)
+}
+
 /// A finding in miette's words.
 #[derive(Debug)]
 struct Shown<'a> {
     finding: &'a Finding,
-    source: Option<&'a NamedSource<String>>,
+    source: Option<&'a Lines<'a>>,
 }
 
 impl Shown<'_> {
@@ -70,7 +105,10 @@ impl std::fmt::Display for Shown<'_> {
         f.write_str(&self.finding.message)?;
         // Without an excerpt the place must be said in words.
         if !self.shows_text() {
-            write!(f, " ({}:{}:{})", self.finding.file, self.finding.line, self.finding.column)?;
+            match self.source {
+                Some(_) => write!(f, " ({}:{}:{})", self.finding.file, self.finding.line, self.finding.column)?,
+                None => write!(f, " ({})", self.finding.file)?,
+            }
         }
         Ok(())
     }

@@ -16,7 +16,13 @@ fn read(files: &[(&str, &str)], facts: &[(&str, Fact)]) -> (Reading, Vec<Pipelin
         .into_iter()
         .map(|wanted| {
             let is_file = wanted.path.extension().is_some() || wanted.path.ends_with("Dockerfile");
-            let fact = if wanted.text { Fact::Text("A=1".to_owned()) } else if is_file { Fact::File } else { Fact::Folder };
+            let fact = if wanted.text {
+                Fact::Text("A=1".to_owned())
+            } else if is_file {
+                Fact::File
+            } else {
+                Fact::Folder
+            };
             (wanted.path, fact)
         })
         .collect();
