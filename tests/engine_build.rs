@@ -24,8 +24,8 @@ fn engine() -> Option<UnixDial> {
     let socket = std::env::var("REFIT_TEST_SOCKET").unwrap_or_else(|_| SOCKET.to_owned());
     let version = Command::new("curl").args(["-sf", "-m5", "--unix-socket", &socket, "http://docker/version"]).output();
     let version = version.expect("`apt-get install curl`").stdout;
-    let version: serde_json::Value =
-        serde_json::from_slice(&version).unwrap_or_else(|_| panic!("no Docker Engine answers at {socket}: `apt-get install docker.io`, or set REFIT_NO_ENGINE=1"));
+    let version: serde_json::Value = serde_json::from_slice(&version)
+        .unwrap_or_else(|_| panic!("no Docker Engine answers at {socket}: `apt-get install docker.io`, or set REFIT_NO_ENGINE=1"));
     Some(UnixDial::new(socket, version["ApiVersion"].as_str().unwrap()))
 }
 
@@ -176,10 +176,19 @@ async fn args_target_labels_and_secrets_arrive() {
 async fn the_image_holds_exactly_the_contexts_files() {
     let Some(dial) = engine() else { return };
     let tag = Named::new("exact");
-    let files = Files::new().file("Dockerfile", "the user's own, unpinned\n").folder("d").file("d/a", "1").file("d-b", "2").link("l", "d/a").folder("empty");
+    let files =
+        Files::new().file("Dockerfile", "the user's own, unpinned\n").folder("d").file("d/a", "1").file("d-b", "2").link("l", "d/a").folder("empty");
     let files = files.file("é t", "3");
     build(&dial, request(files, &format!("{HEAD}WORKDIR /all\nCOPY . .\nCOPY [\"é t\", \"l\", \"/x/\"]\n"), &tag), &Log::default()).await.unwrap();
-    let list = docker(&["run", "--rm", "--network=none", &tag.0, "sh", "-c", "cd /all && find . | sort && cat Dockerfile l && readlink l && stat -c '%a %u' d/a busybox && for f in /x/*; do echo $f; done"]);
+    let list = docker(&[
+        "run",
+        "--rm",
+        "--network=none",
+        &tag.0,
+        "sh",
+        "-c",
+        "cd /all && find . | sort && cat Dockerfile l && readlink l && stat -c '%a %u' d/a busybox && for f in /x/*; do echo $f; done",
+    ]);
     let expected = ".\n./Dockerfile\n./busybox\n./d\n./d-b\n./d/a\n./empty\n./l\n./é t\nthe user's own, unpinned\n1d/a\n644 0\n755 0\n/x/l\n/x/é t";
     assert_eq!(list, expected);
 }

@@ -118,3 +118,81 @@ fn dockerfile_path(build: &BuildSpec, place: &str) -> String {
         None => format!("{}/{}", place.trim_end_matches('/'), build.dockerfile.trim_start_matches("./")),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::fs;
+
+    use super::*;
+
+    fn spec(context: pipeline::Context) -> BuildSpec {
+        BuildSpec {
+            context,
+            dockerfile: "Dockerfile".into(),
+            dockerfile_inline: None,
+            args: BTreeMap::new(),
+            target: None,
+            secrets: Vec::new(),
+            platform: None,
+            labels: BTreeMap::new(),
+            no_cache: false,
+            network: None,
+            extra_hosts: Vec::new(),
+        }
+    }
+
+    fn commit(repository: &git2::Repository) -> String {
+        let mut index = repository.index().unwrap();
+        index.add_all(["*"], git2::IndexAddOption::DEFAULT, None).unwrap();
+        index.write().unwrap();
+        let tree = repository.find_tree(index.write_tree().unwrap()).unwrap();
+        let who = git2::Signature::now("t", "t@example.com").unwrap();
+        let parent = repository.head().ok().map(|head| head.peel_to_commit().unwrap());
+        repository.commit(Some("HEAD"), &who, &who, "x", &tree, &parent.iter().collect::<Vec<_>>()).unwrap().to_string()
+    }
+
+    #[tokio::test]
+    async fn a_folder_in_git_and_its_repository_are_one_source() {
+        let (work, cache) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let repository = git2::Repository::init(work.path()).unwrap();
+        let web = work.path().join("web");
+        fs::create_dir(&web).unwrap();
+        fs::write(web.join("Dockerfile"), "FROM a").unwrap();
+        let first = commit(&repository);
+
+        let sources = Sources::new(cache.path().into());
+        let folder = spec(pipeline::Context::Folder { path: web.clone() });
+        let url = work.path().display().to_string();
+        let git = spec(pipeline::Context::Git { url: url.clone(), reference: None, path: "web".into() });
+        let [by_folder, by_git] = [sources.find(&folder, None).await.unwrap(), sources.find(&git, None).await.unwrap()];
+        assert_eq!(by_folder.context, plan::Context { hash: by_git.context.hash, commit: Some(first.clone()), dirty: false, deployed: None });
+        assert_eq!(by_folder.context, by_git.context);
+        assert_eq!((by_folder.dockerfile_path, by_git.dockerfile_path), (format!("{}/Dockerfile", web.display()), format!("{url}:web/Dockerfile")));
+
+        fs::write(web.join("Dockerfile"), "FROM b").unwrap();
+        let sources = Sources::new(cache.path().into());
+        assert!(sources.find(&folder, None).await.unwrap().context.dirty);
+        commit(&repository);
+        let sources = Sources::new(cache.path().into());
+        let old = sources.find(&folder, Some(&first)).await.unwrap();
+        assert_eq!((old.dockerfile.as_slice(), &old.context), (b"FROM a".as_slice(), &by_git.context));
+        assert_eq!(sources.find(&git, Some(&first)).await.unwrap().context, by_git.context);
+        assert_eq!(sources.find(&git, None).await.unwrap().dockerfile, b"FROM b");
+    }
+
+    #[tokio::test]
+    async fn an_inline_dockerfile_needs_no_file_and_a_missing_one_is_named() {
+        let (folder, cache) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        fs::write(folder.path().join("web.Dockerfile"), "FROM a").unwrap();
+        let sources = Sources::new(cache.path().into());
+        let mut build = spec(pipeline::Context::Folder { path: folder.path().into() });
+        let missing = sources.find(&build, None).await.err().unwrap();
+        assert_eq!(missing.to_string(), format!("there is no Dockerfile {}/Dockerfile", folder.path().display()));
+        let help = miette::Diagnostic::help(&missing).unwrap().to_string();
+        assert_eq!(help, "its context has web.Dockerfile: set `build.dockerfile`");
+        build.dockerfile_inline = Some("FROM b".into());
+        let found = sources.find(&build, None).await.unwrap();
+        assert_eq!((found.dockerfile.as_slice(), found.context.commit), (b"FROM b".as_slice(), None));
+    }
+}

@@ -74,7 +74,8 @@ pub(super) fn nearest(asked: &str, names: &[String]) -> String {
     const NAMED_MAX: usize = 3;
     let mut ranked: Vec<(usize, &String)> = names.iter().map(|name| (distance(asked, name), name)).collect();
     ranked.sort();
-    let near: Vec<&str> = ranked.iter().filter(|(far, _)| *far <= asked.chars().count().max(3)).take(NAMED_MAX).map(|(_, name)| name.as_str()).collect();
+    let near: Vec<&str> =
+        ranked.iter().filter(|(far, _)| *far <= (asked.chars().count() / 2).max(2)).take(NAMED_MAX).map(|(_, name)| name.as_str()).collect();
     match near.is_empty() {
         true => "nothing there has a similar name".to_owned(),
         false => format!("did you mean {}?", near.join(", ")),
@@ -104,7 +105,7 @@ mod tests {
     #[test]
     fn near_names_are_offered() {
         let names = ["main", "master", "v1.0", "release/2"].map(str::to_owned);
-        assert_eq!(nearest("mian", &names), "did you mean main, v1.0, master?");
+        assert_eq!(nearest("mian", &names), "did you mean main?");
         assert_eq!(nearest("x", &["completely-different".to_owned()]), "nothing there has a similar name");
         assert_eq!((distance("kitten", "sitting"), distance("", "abc")), (3, 3));
     }

@@ -12,6 +12,9 @@ mod transport;
 mod tree;
 mod work_tree;
 
+#[cfg(test)]
+mod tests;
+
 pub use address::redact;
 pub use error::GitError;
 pub use repository::RepositoryCache;

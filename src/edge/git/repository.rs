@@ -130,7 +130,8 @@ fn find(repository: &Repository, reference: Option<&str>) -> Option<Oid> {
     let Some(name) = reference else { return peel(repository, REMOTE_HEAD) };
     let full = format!("refs/heads/{name}");
     let tag = format!("refs/tags/{name}");
-    let named = peel(repository, &full).or_else(|| peel(repository, &tag)).or_else(|| name.starts_with("refs/").then(|| peel(repository, name)).flatten());
+    let named =
+        peel(repository, &full).or_else(|| peel(repository, &tag)).or_else(|| name.starts_with("refs/").then(|| peel(repository, name)).flatten());
     named.or_else(|| {
         let is_short_id = (7..=40).contains(&name.len()) && name.bytes().all(|b| b.is_ascii_hexdigit());
         is_short_id.then(|| repository.revparse_single(name).ok()?.peel_to_commit().ok().map(|commit| commit.id())).flatten()

@@ -61,7 +61,10 @@ impl TreeContext {
         let mut path = self.dockerfile.clone();
         for _ in 0..LINKS_MAX {
             let found = repository.find_tree(self.tree).and_then(|tree| tree.get_path(Path::new(&path)));
-            let blob = found.ok().filter(|entry| entry.kind() == Some(ObjectType::Blob)).and_then(|entry| Some((entry.filemode(), repository.find_blob(entry.id()).ok()?)));
+            let blob = found
+                .ok()
+                .filter(|entry| entry.kind() == Some(ObjectType::Blob))
+                .and_then(|entry| Some((entry.filemode(), repository.find_blob(entry.id()).ok()?)));
             let Some((mode, blob)) = blob else {
                 let hint = nearest_dockerfiles(self.entries.iter().map(|(entry, _)| entry.path.as_str()));
                 return Err(ContextError::NoDockerfile { path: format!("{shown}/{}", self.dockerfile), hint }.into());

@@ -96,7 +96,7 @@ impl Read for Exchange {
         }
         let Some((response, piece)) = &mut self.answer else { return Ok(0) };
         while piece.is_empty() {
-            match line.runtime.block_on(response.chunk()).map_err(plain)? {
+            match line.runtime.block_on(async { response.chunk().await }).map_err(plain)? {
                 Some(next) => *piece = next,
                 None => return Ok(0),
             }
@@ -150,7 +150,8 @@ impl Exchange {
             Some(login) => request.basic_auth(&login.user, Some(String::from_utf8_lossy(login.password.reveal()))),
             None => request,
         };
-        line.runtime.block_on(request.send()).map_err(plain)
+        // Inside of the block: a request starts its clocks as soon as it is made.
+        line.runtime.block_on(async { request.send().await }).map_err(plain)
     }
 }
 

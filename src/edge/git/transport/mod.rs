@@ -11,7 +11,10 @@ use git2::transport::{Transport, register};
 pub(super) const DENIED: &str = "access denied: ";
 
 /// Makes the transports known to libgit2, once in a process.
-#[expect(unsafe_code, reason = "libgit2 keeps transports in a global list without a lock; the `OnceLock` lets one thread add to it, before any is used")]
+#[expect(
+    unsafe_code,
+    reason = "libgit2 keeps transports in a global list without a lock; the `OnceLock` lets one thread add to it, before any is used"
+)]
 pub(super) fn install() -> Result<(), git2::Error> {
     static INSTALLED: OnceLock<Result<(), String>> = OnceLock::new();
     let install = || {
