@@ -161,7 +161,11 @@ impl Sender {
 
     fn announce(&self, entries: &[ContextEntry]) -> Result<(), Gone> {
         for entry in entries {
-            self.send(Packet { r#type: PacketType::PacketStat.into(), stat: Some(stat(entry, self.files.modified_ns(&entry.path))), ..Packet::default() })?;
+            self.send(Packet {
+                r#type: PacketType::PacketStat.into(),
+                stat: Some(stat(entry, self.files.modified_ns(&entry.path))),
+                ..Packet::default()
+            })?;
         }
         self.send(Packet { r#type: PacketType::PacketStat.into(), ..Packet::default() })
     }

@@ -49,7 +49,13 @@ mod tests {
     struct Said(Mutex<Vec<String>>);
     impl BuildProgress for Said {
         fn step(&self, step: BuildStepSeen) {
-            let state = if step.cached { "cached" } else if step.ended { "ended" } else { "began" };
+            let state = if step.cached {
+                "cached"
+            } else if step.ended {
+                "ended"
+            } else {
+                "began"
+            };
             self.0.lock().unwrap().push(format!("{} {state} {}", step.name, step.error.unwrap_or_default()).trim().to_owned());
         }
         fn output(&self, text: &[u8]) {

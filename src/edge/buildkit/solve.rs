@@ -53,12 +53,7 @@ pub async fn build(dial: &dyn Dial, request: BuildRequest, progress: &dyn BuildP
 }
 
 /// Builds once. With `instead_of`, the engine's own frontend reads the Dockerfile instead of the one that it names.
-async fn attempt(
-    dial: &dyn Dial,
-    request: &BuildRequest,
-    progress: &dyn BuildProgress,
-    instead_of: Option<&str>,
-) -> Result<Digest, BuildError> {
+async fn attempt(dial: &dyn Dial, request: &BuildRequest, progress: &dyn BuildProgress, instead_of: Option<&str>) -> Result<Digest, BuildError> {
     let stop = CancellationToken::new();
     // Whatever happens to this future, its connections end with it.
     let _guard = stop.clone().drop_guard();

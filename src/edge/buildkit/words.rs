@@ -82,8 +82,14 @@ mod tests {
     #[test]
     fn what_matters_is_left() {
         let check = |text: &str, expected: &str| assert_eq!(clean(text), expected);
-        check("failed to solve with frontend dockerfile.v0: failed to build LLB: executor failed running [/bin/sh -c false]: exit code: 1", "RUN false failed: exit code: 1");
-        check("process \"/bin/sh -c echo \"a\" && false\" did not complete successfully: exit code: 2", "RUN echo \"a\" && false failed: exit code: 2");
+        check(
+            "failed to solve with frontend dockerfile.v0: failed to build LLB: executor failed running [/bin/sh -c false]: exit code: 1",
+            "RUN false failed: exit code: 1",
+        );
+        check(
+            "process \"/bin/sh -c echo \"a\" && false\" did not complete successfully: exit code: 2",
+            "RUN echo \"a\" && false failed: exit code: 2",
+        );
         check("rpc error: code = Unknown desc = failed to solve: nope:1: not found", "nope:1: not found");
         check(
             "failed to do request: Head \"https://registry-1.docker.io/v2/library/debian/manifests/12\": dial tcp: no such host",

@@ -233,7 +233,8 @@ mod tests {
 
     #[test]
     fn what_is_ignored_is_left_out_and_the_nearer_rules_count() {
-        let folder = folder(&[(".dockerignore", "a\n!a/keep\n*.log\n"), ("Dockerfile", ""), ("a/x", ""), ("a/keep", ""), ("b/y.log", ""), ("z.log", "")]);
+        let folder =
+            folder(&[(".dockerignore", "a\n!a/keep\n*.log\n"), ("Dockerfile", ""), ("a/x", ""), ("a/keep", ""), ("b/y.log", ""), ("z.log", "")]);
         assert_eq!(paths(folder.path(), "Dockerfile"), ".dockerignore Dockerfile a a/keep b b/y.log");
         fs::write(folder.path().join("Dockerfile.dockerignore"), "*\n!z.log\n").unwrap();
         assert_eq!(paths(folder.path(), "Dockerfile"), "z.log");

@@ -55,7 +55,10 @@ enum Token {
     /// `**` at the end: anything.
     Rest,
     /// `[a-z]`.
-    Class { not: bool, ranges: Vec<(char, char)> },
+    Class {
+        not: bool,
+        ranges: Vec<(char, char)>,
+    },
     /// `^` beside wildcards stands for the beginning.
     Start,
 }

@@ -15,4 +15,4 @@ pub use dockerfile::{nearest_dockerfiles, within_context};
 pub use error::ContextError;
 pub use folder::FolderContext;
 pub use hash::{content_moment, context_hash};
-pub use ignore::{IgnoreError, IgnoreRules, ignore_files};
+pub use ignore::{IgnoreError, IgnoreRules, Matched, ignore_files};

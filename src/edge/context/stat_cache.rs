@@ -105,12 +105,8 @@ fn parse(text: &str) -> Option<HashMap<String, (Stamp, Digest)>> {
 fn parse_line(line: &str) -> Option<(String, (Stamp, Digest))> {
     let mut words = line.splitn(6, ' ');
     let mut word = || words.next();
-    let stamp = Stamp {
-        size: word()?.parse().ok()?,
-        modified_ns: word()?.parse().ok()?,
-        changed_ns: word()?.parse().ok()?,
-        inode: word()?.parse().ok()?,
-    };
+    let stamp =
+        Stamp { size: word()?.parse().ok()?, modified_ns: word()?.parse().ok()?, changed_ns: word()?.parse().ok()?, inode: word()?.parse().ok()? };
     let content = word()?.parse().ok()?;
     Some((word()?.to_owned(), (stamp, content)))
 }
