@@ -1,5 +1,7 @@
 //! The next step of one slot. Looks only at what is there, so asking twice is harmless.
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 
 use super::look::{SlotView, is_serving};
@@ -62,7 +64,8 @@ pub(super) fn next_step<'a>(
     now: Timestamp,
 ) -> Step<'a> {
     let judged = view.goal.map(|goal| judge(goal, began, policy, now));
-    let until = deadline(began.unwrap_or(now), policy, desired.stop_grace_period);
+    let stopping = if order == Order::StopFirst { desired.stop_grace_period } else { Duration::ZERO };
+    let until = deadline(began.unwrap_or(now), policy, stopping);
     let is_over = now > until;
     // Stop-first means that two never stand side by side, whoever started the other one.
     let in_the_way = view.other_up.filter(|_| order == Order::StopFirst);

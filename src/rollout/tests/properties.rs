@@ -168,6 +168,7 @@ impl Play<'_> {
         let again = decide(self.desired, &observed, self.progress.clone(), person, now);
         prop_assert_eq!(&(next.clone(), actions.clone()), &again, "the same input gives the same output");
         self.acted = !actions.is_empty();
+        self.check_proven(&next)?;
         let was_on_its_way = !is_over(&self.progress);
         self.progress = next;
         self.check(&actions)?;
@@ -227,6 +228,22 @@ impl Play<'_> {
             parallelism,
             actions
         );
+        Ok(())
+    }
+
+    /// A slot is done only when its new container has been healthy for `monitor` without a break.
+    fn check_proven(&self, next: &Progress) -> Result<(), TestCaseError> {
+        if next.phase != Phase::Forward {
+            return Ok(());
+        }
+        let is_proven = |one: &SimContainer| match one.at(self.world.now).1 {
+            Health::Healthy { since } => since.checked_add(self.desired.update.monitor).unwrap() <= self.world.now,
+            _ => false,
+        };
+        for slot in next.done.iter().filter(|slot| !self.progress.done.contains(slot)) {
+            let new = self.world.containers().find(|one| one.slot == *slot && one.version == self.desired.to);
+            prop_assert!(new.is_some_and(is_proven), "{} is not proven: {:?}", slot, new);
+        }
         Ok(())
     }
 
