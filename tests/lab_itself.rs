@@ -70,6 +70,19 @@ async fn a_lab_leaves_nothing_behind() {
     assert!(!mentions("/proc/mounts", &folder) && !folder.exists());
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_small_disk_gets_full_and_says_so() {
+    let Some(lab) = Lab::hosts_with_disks(1, Some(40)).await else { return };
+    if lab.kind() == Kind::Shared {
+        return;
+    }
+    let host = lab.host(1);
+    host.import_base("os:stable");
+    let full = host.docker(&["run", "--rm", "os:stable", "dd", "if=/dev/zero", "of=/big", "bs=1M", "count=100"]).unwrap_err();
+    assert!(full.to_lowercase().contains("no space left on device"), "{full}");
+    host.docker(&["run", "--rm", "os:stable", "true"]).unwrap();
+}
+
 /// The child starts a lab and is killed; the next lab takes away what it left.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_a_killed_run_left_behind_is_swept_by_the_next() {
