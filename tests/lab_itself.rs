@@ -91,7 +91,7 @@ async fn what_a_killed_run_left_behind_is_swept_by_the_next() {
         let lab = Lab::hosts(1).await.unwrap();
         lab.host(1).import_base("os:stable");
         lab.host(1).docker(&["run", "-d", "os:stable", "sleep", "1000"]).unwrap();
-        println!("folder {}", lab.host(1).socket.parent().unwrap().display());
+        println!("\nfolder {}", lab.host(1).socket.parent().unwrap().display());
         std::io::stdin().read_line(&mut String::new()).unwrap();
         return;
     }
