@@ -1,9 +1,11 @@
 //! The test lab, tested: hosts are separate, can be hurt and healed, and leave nothing behind.
 
-#![allow(clippy::unwrap_used, reason = "a test")]
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a test")]
 
 mod lab;
 
+use std::io::{BufRead, BufReader};
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use lab::load::get;
@@ -66,6 +68,56 @@ async fn a_lab_leaves_nothing_behind() {
     assert!(mentions("/proc/mounts", &folder) && folder.exists());
     drop(lab);
     assert!(!mentions("/proc/mounts", &folder) && !folder.exists());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_small_disk_gets_full_and_says_so() {
+    let Some(lab) = Lab::hosts_with_disks(1, Some(40)).await else { return };
+    if lab.kind() == Kind::Shared {
+        return;
+    }
+    let host = lab.host(1);
+    host.import_base("os:stable");
+    let full = host.docker(&["run", "--rm", "os:stable", "dd", "if=/dev/zero", "of=/big", "bs=1M", "count=100"]).unwrap_err();
+    assert!(full.to_lowercase().contains("no space left on device"), "{full}");
+    host.docker(&["run", "--rm", "os:stable", "true"]).unwrap();
+}
+
+/// The child starts a lab and is killed; the next lab takes away what it left.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_killed_run_left_behind_is_swept_by_the_next() {
+    const CHILD: &str = "REFIT_LAB_CHILD";
+    if std::env::var_os(CHILD).is_some() {
+        let lab = Lab::hosts(1).await.unwrap();
+        lab.host(1).import_base("os:stable");
+        lab.host(1).docker(&["run", "-d", "os:stable", "sleep", "1000"]).unwrap();
+        println!("\nfolder {}", lab.host(1).socket.parent().unwrap().display());
+        std::io::stdin().read_line(&mut String::new()).unwrap();
+        return;
+    }
+    let Some(lab) = Lab::hosts(0).await else { return };
+    if lab.kind() == Kind::Shared {
+        return;
+    }
+    let mut child = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "what_a_killed_run_left_behind_is_swept_by_the_next", "--nocapture"])
+        .env(CHILD, "1")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let folder = lines.map_while(Result::ok).find_map(|line| line.strip_prefix("folder ").map(str::to_owned)).unwrap();
+    let engine = std::fs::read_to_string(format!("{folder}/pid")).unwrap();
+    child.kill().unwrap();
+    child.wait().unwrap();
+    // A process that has ended and was not reaped yet has an empty command line.
+    let runs = || std::fs::read_to_string(format!("/proc/{}/cmdline", engine.trim())).is_ok_and(|line| line.contains(&folder));
+    assert!(runs(), "the engine outlives the run that was killed");
+
+    drop(Lab::hosts(0).await);
+    assert!(!runs());
+    assert!(!std::path::Path::new(&folder).exists() && !mentions("/proc/mounts", folder.as_ref()));
 }
 
 fn mentions(file: &str, folder: &std::path::Path) -> bool {

@@ -86,11 +86,24 @@ breaks_httpd() {
     chmod 755 "$1/bin/httpd"
 }
 
+# What is said below is looked at, not assumed: every host must answer with this patch level.
+expect() { # PATCH-LEVEL
+    local i answer
+    for i in 1 2 3; do
+        answer=$(curl -s -m 2 "http://10.77.$LAB.1$i/version" || true)
+        [ "$answer" = "$1" ] && continue
+        note "host-$i should serve web on $1 by now, and answers: ${answer:-nothing}. The demo ends here; please report it."
+        exit 1
+    done
+    note "Looked at from outside: web is on $1 on all three hosts."
+}
+
 part "2. The shop: ten images, three levels deep, on one base; nobody has described who stands on whom"
 os "patch-1"
 run refit graph
 part "3. The first rollout: every image is built, carried to the hosts without a registry, and started"
-run refit rollout --yes
+run refit rollout --yes --offline
+expect patch-1
 
 part "4. The base is patched, while customers are shopping"
 note "From now on about a hundred requests a second go to web, host after host, as from a load balancer: one that fails is tried once" \
@@ -110,20 +123,22 @@ end_load() {
 }
 begin_load
 os "patch-2"
-run refit plan
-run refit rollout --yes
+run refit plan --offline
+run refit rollout --yes --offline
 end_load
+expect patch-2
 
 part "5. A bad patch: everything builds, and then the web server does not start"
 begin_load
 os "patch-3" breaks_httpd
 code=0
-run refit rollout --yes || code=$?
+run refit rollout --yes --offline || code=$?
 case $code in
     1) note "refit's exit code was 1: the rollout failed, and what it had begun was rolled back." ;;
     *) note "refit's exit code was $code; 1 was to be expected: failed and rolled back. The picture below tells what runs." ;;
 esac
 end_load
+expect patch-2
 run refit status
 
 touch "$LABS/$LAB/keep"
@@ -131,7 +146,7 @@ part "That was refit, after $((SECONDS - began)) s. The hosts are still there. T
 cat <<END
   export PATH=$programs:\$PATH; cd $shop
   refit history                 # what happened, and why
-  refit plan                    # why the bad patch is not rolled again by itself
+  refit plan --offline          # why the bad patch is not rolled again by itself
   refit rollback web            # where web can go back to
 And when you are done:  make clean-demo
 END

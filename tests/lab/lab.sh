@@ -49,6 +49,14 @@ lab_up() {
     lab_wait "$n" "$name"
 }
 
+# Gives a host that has not been started yet a disk of its own, so small that it can be filled. N NAME MEGABYTES
+lab_disk() {
+    local dir
+    dir=$(lab_dir "$1" "$2")
+    mkdir -p "$dir/data"
+    mount -t tmpfs -o "size=${3}m" "refit-lab-$1" "$dir/data"
+}
+
 # Waits until the engine answers, or says why it does not. N NAME
 lab_wait() {
     local dir try
@@ -173,7 +181,7 @@ if [ "${BASH_SOURCE[0]}" = "$0" ]; then
     command=$1
     shift
     case $command in
-        net | up | wait | stop | down | clear | sweep | cut | heal | drop | pass | freeze | thaw | able | pid | import_base) "lab_$command" "$@" ;;
+        net | up | disk | wait | stop | down | clear | sweep | cut | heal | drop | pass | freeze | thaw | able | pid | import_base) "lab_$command" "$@" ;;
         *) echo "lab.sh: unknown command $command" >&2; exit 2 ;;
     esac
 fi

@@ -67,22 +67,27 @@ impl Lab {
     ///
     /// When no engine can be had; the message says how to get one.
     pub async fn hosts(count: u32) -> Option<Self> {
+        Self::hosts_with_disks(count, None).await
+    }
+
+    /// The same, each host with a disk of so many megabytes, to be filled. Separate hosts only: check [`Lab::kind`].
+    pub async fn hosts_with_disks(count: u32, megabytes: Option<u32>) -> Option<Self> {
         if std::env::var("REFIT_NO_ENGINE").is_ok_and(|value| value == "1") {
             let test = std::thread::current().name().unwrap_or("a test").to_owned();
             eprintln!("left out because of REFIT_NO_ENGINE=1: {test}");
             return None;
         }
-        Some(tokio::task::spawn_blocking(move || Self::start(count)).await.expect("the lab starts"))
+        Some(tokio::task::spawn_blocking(move || Self::start(count, megabytes)).await.expect("the lab starts"))
     }
 
-    fn start(count: u32) -> Self {
+    fn start(count: u32, megabytes: Option<u32>) -> Self {
         match script(&["able"]) {
-            Ok(_) => Self::separate(count),
+            Ok(_) => Self::separate(count, megabytes),
             Err(why) => Self::shared(count, &why),
         }
     }
 
-    fn separate(count: u32) -> Self {
+    fn separate(count: u32, megabytes: Option<u32>) -> Self {
         script(&["sweep"]).expect("leftovers are swept");
         let (number, claim) = claim();
         let mut lab = Self { kind: Kind::Separate, number, hosts: Vec::new(), _claim: Some(claim) };
@@ -96,7 +101,12 @@ impl Lab {
         // From here on, dropping the lab cleans up whatever has been started.
         std::thread::scope(|scope| {
             for host in &lab.hosts {
-                scope.spawn(|| host.up());
+                scope.spawn(move || {
+                    if let Some(megabytes) = megabytes {
+                        host.control("disk", &[&host.name, &megabytes.to_string()]);
+                    }
+                    host.up();
+                });
             }
         });
         lab
