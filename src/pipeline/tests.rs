@@ -233,7 +233,7 @@ fn git_contexts_are_read_in_both_forms() {
     assert_eq!(context("c"), &Context::Git { url: "git@x:y.git".into(), reference: None, path: String::new() });
 }
 
-/// A thousand images and as many services are read in a moment; the bound is far above what it takes, and far below what anything quadratic would.
+/// A thousand images and as many services, enough that the indexed maps are used.
 #[test]
 fn a_large_estate_gives_no_findings() {
     let images: String =
@@ -243,6 +243,7 @@ fn a_large_estate_gives_no_findings() {
     let text =
         format!("vars: {{ env: prod }}\nhosts: {{ a: {{ endpoint: 'unix:///x', labels: {{ pool: a }} }} }}\nimages:\n{images}services:\n{services}");
     let estate = estate(&[&text]);
+
     assert_eq!((estate.images.len(), estate.services.len()), (1_000, 1_000));
 }
 
@@ -293,7 +294,5 @@ fn check_reading(text: &str) -> Result<(), TestCaseError> {
         prop_assert!(text.get(finding.span.clone()).is_some(), "{:?} is not in the text", finding);
         prop_assert!(finding.line >= 1 && finding.column >= 1);
     }
-    let files = [PipelineText { file: "pipelines/0.yaml".to_owned(), text: text.to_owned() }];
-    prop_assert!(reading.findings.is_empty() == crate::report::diagnostic::render(&reading.findings, &files, false).starts_with("0"));
     Ok(())
 }

@@ -128,3 +128,18 @@ fn findings_are_data_for_machines() {
     let (reading, _) = read(&[("shop", "images:\n  web: { biuld: web }\n")], &[]);
     insta::assert_json_snapshot!(reading.findings);
 }
+
+proptest::proptest! {
+    /// Whatever a finding points at, it is shown with its message, and the excerpt of even an endless line is short.
+    #[test]
+    fn any_finding_is_shown(text in "(.|\n|\r|\t){0,600}", from in 0usize..600, len in 0usize..50) {
+        let edge = |at: usize| (at.min(text.len())..=text.len()).find(|at| text.is_char_boundary(*at)).unwrap_or(text.len());
+        let span = edge(from)..edge(from + len).max(edge(from));
+        let severity = crate::pipeline::Severity::Error;
+        let finding = crate::pipeline::Finding {
+            severity, file: "a.yaml".into(), line: 1, column: 1, key: "k".into(), message: "unlikely".into(), help: None, span,
+        };
+        let shown = render(&[finding], &[PipelineText { file: "a.yaml".into(), text }], false);
+        proptest::prop_assert!(shown.contains("unlikely"));
+    }
+}
