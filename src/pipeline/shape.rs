@@ -10,6 +10,7 @@ use super::at::At;
 use super::finding::{Finding, Findings, Severity, Spot};
 use super::near::nearest;
 use super::node::{self, Kind, Node};
+use super::raw;
 use super::refused;
 use super::vars::{VarError, Vars};
 
@@ -112,7 +113,8 @@ impl<'s> Fitter<'s> {
     }
 
     fn scalar(&self, choices: &[Choice<'s>], text: &str, node: &Node, at: &At<'_>, findings: &mut Findings) -> Option<Value> {
-        let text = match self.vars.resolve(text) {
+        let is_tag = choices.iter().any(|choice| choice.schema["format"] == raw::TAG_FORMAT);
+        let text = match if is_tag { self.vars.resolve_tag(text) } else { self.vars.resolve(text) } {
             Ok(text) => text,
             Err(error) => {
                 findings.add(variable_finding(error, at, self.text));

@@ -88,6 +88,7 @@ cases! {
     paths_that_leave: "images:\n  a: { build: { context: a, dockerfile: ../Dockerfile } }\n  b: { build: { context: { git: \"https://x/y.git\", path: ../z } } }\n  c: { build: { context: c, dockerfile: a, dockerfile_inline: b, network: bridge, platforms: [linux/amd64, linux/arm64] } }\n";
     values_from_the_environment: &service("    environment: [A=1, TOKEN]\n  two: { image: nginx:1, environment: { TOKEN: } }\n");
     what_is_for_later: &service("    deploy: { waves: [ { hosts: pool=web, canary: 1, bake: 5m }, { hosts: nobody } ] }\ntriggers: { tuesday: { cron: \"0 3 * * TUE\", timezone: Europe/Brussels, window: 4h }, bad: { cron: daily } }\nfreeze: [ { from: 2026-12-20, to: 2026-01-03, reason: holidays }, { from: soon, to: 2026-01-01 } ]\n");
+    tags_that_would_move: "vars: { env: prod }\nimages:\n  a: { build: a, tag: \"{{ env }}\" }\n  b: { build: b, tag: \"{{ env }}-{{ input }}\" }\n  c: { build: c, tag: \"{{ env }}-{{ run }}\" }\n";
     secrets_of_builds: "secrets: { a: { file: x, environment: Y }, b: { }, c: { external: true } }\n";
     networks_and_volumes: "networks: { a: { external: true, driver: overlay }, b: { ipam: { config: [ { subnet: 10.0.0 } ] } } }\nvolumes: { a: { external: true, driver: nfs } }\n";
     labels_of_refit_itself: &service("    labels: { io.refit.estate: x }\n    network_mode: host\n    networks: [a]\n    ports: [\"80:80\"]\n");
