@@ -4,7 +4,7 @@
 //! written twice are found here, and what could make a small text endless (depth, aliases of aliases) is refused here.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 
 use saphyr_parser::{Event, Marker, Parser, ScalarStyle, Span, Tag};
@@ -292,7 +292,11 @@ impl Builder<'_> {
 
     /// Adds what `<<` brings: written keys win over merged ones, earlier merges over later ones.
     fn merged(&mut self, entries: Vec<Entry>) -> Vec<Entry> {
+        if !entries.iter().any(|entry| entry.key == "<<") {
+            return entries;
+        }
         let (merges, mut kept): (Vec<Entry>, Vec<Entry>) = entries.into_iter().partition(|entry| entry.key == "<<");
+        let mut have: HashSet<String> = kept.iter().map(|entry| entry.key.clone()).collect();
         for merge in merges {
             let sources = match &merge.value.kind {
                 Kind::List(items) => items.clone(),
@@ -305,7 +309,7 @@ impl Builder<'_> {
                     continue;
                 };
                 for entry in &additions.entries {
-                    if !kept.iter().any(|have| have.key == entry.key) {
+                    if have.insert(entry.key.clone()) {
                         kept.push(entry.clone());
                     }
                 }
