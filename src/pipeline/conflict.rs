@@ -80,7 +80,9 @@ fn check_probe(at: &At<'_>, service: &Service, hosts: &BTreeMap<HostName, Host>,
 
 /// Checks that no two services want one port of one host.
 pub(super) fn check_ports<'a>(services: impl Iterator<Item = (&'a Service, At<'a>)>, findings: &mut Findings) {
-    let mut taken: BTreeMap<(HostName, u16, String), Vec<(Option<String>, ServiceName)>> = BTreeMap::new();
+    // Per host, port and protocol: who listens there, and on which address.
+    type Listener = (Option<String>, ServiceName);
+    let mut taken: BTreeMap<(HostName, u16, String), Vec<Listener>> = BTreeMap::new();
     for (service, at) in services {
         let mut said: Vec<(u16, ServiceName)> = Vec::new();
         for port in service.container.ports.iter().filter(|port| port.is_exclusive()) {

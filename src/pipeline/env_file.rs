@@ -19,7 +19,7 @@ pub(super) fn parse(text: &str) -> Result<Vec<(String, String)>, (u32, String)> 
         if name.is_empty() || name.contains(char::is_whitespace) {
             return Err(refuse("expected `NAME=value`"));
         }
-        let value = value_of(value.trim_start()).map_err(|why| refuse(why))?;
+        let value = value_of(value.trim_start()).map_err(refuse)?;
         variables.push((name.to_owned(), value));
     }
     Ok(variables)

@@ -52,8 +52,8 @@ impl<'a> Joined<'a> {
 fn written(files: &[(At<'_>, &raw::Pipeline)], name: &str) -> Vec<String> {
     let mut keys = Vec::new();
     for (at, _) in files {
-        if let Some(Kind::Map(entries)) = at.key(name).node.map(|node| &node.kind) {
-            keys.extend(entries.iter().map(|entry| entry.key.clone()));
+        if let Some(Kind::Map(map)) = at.key(name).node.map(|node| &node.kind) {
+            keys.extend(map.entries.iter().map(|entry| entry.key.clone()));
         }
     }
     keys
@@ -64,8 +64,8 @@ fn twice(files: &[(At<'_>, &raw::Pipeline)], name: &str, what: &str, findings: &
     let mut first: BTreeMap<String, At<'_>> = BTreeMap::new();
     for (at, _) in files {
         let section = at.key(name);
-        let Some(Kind::Map(entries)) = section.node.map(|node| &node.kind) else { continue };
-        for entry in entries.iter().filter(|entry| !entry.key.starts_with("x-")) {
+        let Some(Kind::Map(map)) = section.node.map(|node| &node.kind) else { continue };
+        for entry in map.entries.iter().filter(|entry| !entry.key.starts_with("x-")) {
             let here = section.key(&entry.key);
             match first.get(&entry.key) {
                 Some(other) => {
@@ -102,7 +102,11 @@ fn section<'a, T>(
 pub(super) fn known(joined: &Joined<'_>, name: &EstateName, folder: &Path, findings: &mut Findings, wants: &mut Vec<Want>) -> Known {
     let mut known = Known::default();
     for key in &joined.written["images"] {
-        known.images.insert(key.clone(), key.parse().ok());
+        known.images.insert(key.clone());
+        if let Ok(reference) = key.parse::<ImageRef>() {
+            known.repositories.insert(reference.name(), key.clone());
+            known.references.insert(reference, key.clone());
+        }
     }
     same_reference(joined, findings);
     for key in &joined.written["hosts"] {

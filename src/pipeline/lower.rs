@@ -1,6 +1,6 @@
 //! From what was written to what is meant: the parts that images, hosts and services share.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Component, Path, PathBuf};
 use std::time::Duration;
 
@@ -14,7 +14,11 @@ use crate::model::{EstateName, HostName, ImageRef, NetworkCreate, VolumeCreate, 
 #[derive(Default)]
 pub(super) struct Known {
     /// Images by key, those with mistakes in them included.
-    pub(super) images: BTreeMap<String, Option<ImageRef>>,
+    pub(super) images: BTreeSet<String>,
+    /// The keys of images by their normal form.
+    pub(super) references: BTreeMap<ImageRef, String>,
+    /// The keys of images by registry and repository, whatever their tag.
+    pub(super) repositories: BTreeMap<String, String>,
     /// Hosts by key with their labels, those with mistakes in them included.
     pub(super) hosts: BTreeMap<String, BTreeMap<String, String>>,
     /// Networks by key: name on the engine, and how it is made; `None` where the definition has a mistake.

@@ -22,6 +22,12 @@ impl Lower<'_> {
         }
         let build = self.build(&at.key("build"), &raw.build)?;
         let tests = self.tests(&at.key("tests"), &raw.tests);
+        if let Some(tag) = &raw.tag
+            && !["inputs", "run"].iter().any(|name| tag.contains(name))
+        {
+            let help = "put `{{ inputs12 }}` or `{{ run }}` into it: a tag once given is never moved";
+            self.findings.error(&at.key("tag"), format!("the tag template `{tag}` gives different builds the same tag"), help);
+        }
         let policy = raw.rebuild.as_ref().map_or_else(RebuildPolicy::default, rebuild_policy);
         Some(Image { name, reference, at: at.place(), build, tests, tag: raw.tag.clone(), rebuild: policy })
     }

@@ -44,20 +44,20 @@ impl Lower<'_> {
     /// An image of the estate by its key or another name of it; else somebody else's. A bare name close to a key is a slip of the finger.
     fn service_image(&mut self, at: &At<'_>, text: &str) -> Option<ServiceImage> {
         let known = &self.estate.images;
-        if known.contains_key(text) {
+        if known.contains(text) {
             return self.ok(at, text.parse::<ImageName>()).map(ServiceImage::Estate);
         }
         let reference: ImageRef = self.ok(at, text.parse())?;
-        if let Some(key) = known.iter().find(|(_, known)| known.as_ref() == Some(&reference)).map(|(key, _)| key) {
+        if let Some(key) = self.estate.references.get(&reference) {
             return self.ok(at, key.parse::<ImageName>()).map(ServiceImage::Estate);
         }
         let is_bare = !text.contains(['/', ':', '@']);
-        if is_bare && let Some(near) = nearest(text, known.keys().map(String::as_str)) {
+        if is_bare && let Some(near) = nearest(text, known.iter().map(String::as_str)) {
             let help = format!("did you mean `{near}`? An image of somebody else's is written with its tag: `{text}:latest`");
             self.findings.error(at, format!("the image `{text}` is not in the estate"), help);
             return None;
         }
-        if let Some(key) = known.iter().find(|(_, known)| known.as_ref().is_some_and(|known| known.name() == reference.name())).map(|(key, _)| key) {
+        if let Some(key) = self.estate.repositories.get(&reference.name()) {
             let message = format!("`{text}` is not what the estate builds as `{key}`: it would be pulled");
             self.findings.warning(at, message, format!("write `image: {key}` for the estate's own; its tag is chosen by each run"));
         }
@@ -193,7 +193,7 @@ impl Lower<'_> {
             if raw.networks.is_some() {
                 self.findings.error(&mode_at, "`network_mode` and `networks` are both there", "keep one of them");
             }
-            if !matches!(mode.as_str(), "host" | "none" | "bridge") && !mode.strip_prefix("container:").is_some_and(|name| !name.is_empty()) {
+            if !matches!(mode.as_str(), "host" | "none" | "bridge") && mode.strip_prefix("container:").is_none_or(str::is_empty) {
                 self.findings.error(
                     &mode_at,
                     format!("expected `host`, `none`, `bridge` or `container:<name>`, found `{mode}`"),

@@ -4,7 +4,7 @@
 //! written twice are found here, and what could make a small text endless (depth, aliases of aliases) is refused here.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 
 use saphyr_parser::{Event, Marker, Parser, ScalarStyle, Span, Tag};
@@ -32,7 +32,33 @@ pub(super) enum Kind {
     Null,
     Scalar(String),
     List(Vec<Rc<Node>>),
-    Map(Vec<Entry>),
+    Map(Map),
+}
+
+/// Keys and values in written order.
+#[derive(Debug)]
+pub(super) struct Map {
+    pub(super) entries: Vec<Entry>,
+    /// Where each key stands, once there are many: an estate has thousands of images in one map.
+    index: HashMap<String, usize>,
+}
+
+/// Up to here looking through all keys is as quick as an index.
+const UNINDEXED_MAX: usize = 16;
+
+impl Map {
+    fn of(entries: Vec<Entry>) -> Self {
+        let many = entries.len() > UNINDEXED_MAX;
+        let index = if many { entries.iter().enumerate().map(|(at, entry)| (entry.key.clone(), at)).collect() } else { HashMap::new() };
+        Self { entries, index }
+    }
+
+    fn get(&self, key: &str) -> Option<&Entry> {
+        if self.entries.len() > UNINDEXED_MAX {
+            return self.index.get(key).and_then(|at| self.entries.get(*at));
+        }
+        self.entries.iter().find(|entry| entry.key == key)
+    }
 }
 
 /// One key of a map and its value.
@@ -46,7 +72,7 @@ pub(super) struct Entry {
 impl Node {
     pub(super) fn get(&self, key: &str) -> Option<&Entry> {
         match &self.kind {
-            Kind::Map(entries) => entries.iter().find(|entry| entry.key == key),
+            Kind::Map(map) => map.get(key),
             _ => None,
         }
     }
@@ -113,8 +139,16 @@ impl CharIndex {
     }
 }
 
+/// A key whose value has not come yet.
+struct PendingKey {
+    name: String,
+    spot: Spot,
+    /// It stands in the map already; its value is dropped, and the first one stays.
+    again: bool,
+}
+
 enum Frame {
-    Map { entries: Vec<Entry>, key: Option<(String, Spot)>, seen: HashMap<String, u32>, spot: Spot, anchor: usize, weight: u32 },
+    Map { entries: Vec<Entry>, key: Option<PendingKey>, seen: HashMap<String, u32>, spot: Spot, anchor: usize, weight: u32 },
     List { items: Vec<Rc<Node>>, spot: Spot, anchor: usize, weight: u32 },
 }
 
@@ -217,20 +251,17 @@ impl Builder<'_> {
 
     fn scalar(&mut self, text: Cow<'_, str>, style: ScalarStyle, anchor: usize, spot: Spot) -> Result<(), Refusal> {
         if let Some(Frame::Map { key: key @ None, seen, .. }) = self.stack.last_mut() {
-            let key_text = text.into_owned();
-            // The second one is dropped when its value has come; the first stands.
-            if key_text != "<<"
-                && let Some(first) = seen.insert(key_text.clone(), spot.line)
-            {
-                seen.insert(key_text.clone(), first);
-                let path_key = key_text.clone();
-                *key = Some((key_text, spot));
-                let message = format!("the key `{path_key}` is written twice in one map");
+            let name = text.into_owned();
+            let first = if name == "<<" { None } else { seen.get(&name).copied() };
+            if first.is_none() {
+                seen.insert(name.clone(), spot.line);
+            }
+            *key = Some(PendingKey { name: name.clone(), spot, again: first.is_some() });
+            if let Some(first) = first {
+                let message = format!("the key `{name}` is written twice in one map");
                 let finding = self.refuse(spot, &message, &format!("it stands first in line {first}: keep one of them"));
                 self.findings.push(*finding);
-                return Ok(());
             }
-            *key = Some((key_text, spot));
             return Ok(());
         }
         let is_null = style == ScalarStyle::Plain && matches!(&*text, "" | "~" | "null" | "Null" | "NULL");
@@ -252,7 +283,7 @@ impl Builder<'_> {
         match self.stack.pop() {
             Some(Frame::Map { entries, spot, anchor, weight, .. }) => {
                 let entries = self.merged(entries);
-                self.put(Rc::new(Node { kind: Kind::Map(entries), spot, weight }), anchor)
+                self.put(Rc::new(Node { kind: Kind::Map(Map::of(entries)), spot, weight }), anchor)
             }
             Some(Frame::List { items, spot, anchor, weight }) => self.put(Rc::new(Node { kind: Kind::List(items), spot, weight }), anchor),
             None => Ok(()),
@@ -261,7 +292,11 @@ impl Builder<'_> {
 
     /// Adds what `<<` brings: written keys win over merged ones, earlier merges over later ones.
     fn merged(&mut self, entries: Vec<Entry>) -> Vec<Entry> {
+        if !entries.iter().any(|entry| entry.key == "<<") {
+            return entries;
+        }
         let (merges, mut kept): (Vec<Entry>, Vec<Entry>) = entries.into_iter().partition(|entry| entry.key == "<<");
+        let mut have: HashSet<String> = kept.iter().map(|entry| entry.key.clone()).collect();
         for merge in merges {
             let sources = match &merge.value.kind {
                 Kind::List(items) => items.clone(),
@@ -273,8 +308,8 @@ impl Builder<'_> {
                     self.findings.push(*finding);
                     continue;
                 };
-                for entry in additions {
-                    if !kept.iter().any(|have| have.key == entry.key) {
+                for entry in &additions.entries {
+                    if have.insert(entry.key.clone()) {
                         kept.push(entry.clone());
                     }
                 }
@@ -300,10 +335,8 @@ impl Builder<'_> {
             }
             Some(Frame::Map { entries, key, weight, .. }) => {
                 *weight = weight.saturating_add(node.weight);
-                if let Some((key, spot)) = key.take()
-                    && (key == "<<" || !entries.iter().any(|entry| entry.key == key))
-                {
-                    entries.push(Entry { key, spot, value: Rc::clone(&node) });
+                if let Some(PendingKey { name, spot, again: false }) = key.take() {
+                    entries.push(Entry { key: name, spot, value: Rc::clone(&node) });
                 }
                 *weight
             }
@@ -334,8 +367,8 @@ impl Builder<'_> {
         let mut key = String::new();
         for frame in &self.stack {
             match frame {
-                Frame::Map { key: Some((name, _)), .. } if key.is_empty() => key.push_str(name),
-                Frame::Map { key: Some((name, _)), .. } => {
+                Frame::Map { key: Some(PendingKey { name, .. }), .. } if key.is_empty() => key.push_str(name),
+                Frame::Map { key: Some(PendingKey { name, .. }), .. } => {
                     key.push('.');
                     key.push_str(name);
                 }

@@ -8,6 +8,9 @@ use serde::Deserialize;
 use super::forms::{Entries, Settings, Short, Text, Words};
 use super::raw_service::Service;
 
+/// Marks values in the schema that are templates of a tag: some of their names are known only when the image is built.
+pub(super) const TAG_FORMAT: &str = "refit-tag-template";
+
 /// A pipeline: one YAML file of an estate. All files of a folder are read together.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -79,7 +82,9 @@ pub(super) struct Image {
     /// Commands that must succeed in a throw-away container of the new image before it is released (default: none).
     #[serde(default)]
     pub(super) tests: Vec<ImageTest>,
-    /// A template for its tag (default: `<commit or 'local'>-<first 12 of inputs>`).
+    /// A template for its tag, of variables and `commit`, `commit12`, `branch`, `inputs`, `inputs12`, `run`, `date`, `time`
+    /// (default: `{{ commit12 }}-{{ inputs12 }}`, where the commit is `local` outside of git).
+    #[schemars(extend("format" = "refit-tag-template"))]
     pub(super) tag: Option<String>,
     /// What a change below it means to it (default: rebuild at once).
     pub(super) rebuild: Option<RebuildPolicy>,

@@ -191,9 +191,9 @@ fn trees<'f>(files: &'f [PipelineText], findings: &mut Findings) -> Vec<Tree<'f>
 fn variables(trees: &[Tree<'_>], given: &Given, findings: &mut Findings) -> Vars {
     let mut written: BTreeMap<String, String> = BTreeMap::new();
     for tree in trees {
-        let Some(node::Kind::Map(entries)) = tree.root.get("vars").map(|entry| &entry.value.kind) else { continue };
+        let Some(node::Kind::Map(map)) = tree.root.get("vars").map(|entry| &entry.value.kind) else { continue };
         let at = tree.at().key("vars");
-        for entry in entries {
+        for entry in &map.entries {
             // Values of another kind are found when the tree is held against the schema.
             if let node::Kind::Scalar(text) = &entry.value.kind {
                 if text.contains("{{") && !given.vars.contains_key(&entry.key) {

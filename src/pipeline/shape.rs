@@ -9,7 +9,8 @@ use serde_yaml::{Mapping, Value};
 use super::at::At;
 use super::finding::{Finding, Findings, Severity, Spot};
 use super::near::nearest;
-use super::node::{Kind, Node};
+use super::node::{self, Kind, Node};
+use super::raw;
 use super::refused;
 use super::vars::{VarError, Vars};
 
@@ -75,7 +76,7 @@ impl<'s> Fitter<'s> {
     }
 
     fn map(&self, choice: &Choice<'s>, node: &Node, at: &At<'_>, findings: &mut Findings) -> Option<Value> {
-        let Kind::Map(entries) = &node.kind else { return None };
+        let Kind::Map(node::Map { entries, .. }) = &node.kind else { return None };
         let properties = &choice.schema["properties"];
         let rest = choice.schema.get("additionalProperties").filter(|schema| schema.is_object());
         let mut mapping = Mapping::with_capacity(entries.len());
@@ -112,7 +113,8 @@ impl<'s> Fitter<'s> {
     }
 
     fn scalar(&self, choices: &[Choice<'s>], text: &str, node: &Node, at: &At<'_>, findings: &mut Findings) -> Option<Value> {
-        let text = match self.vars.resolve(text) {
+        let is_tag = choices.iter().any(|choice| choice.schema["format"] == raw::TAG_FORMAT);
+        let text = match if is_tag { self.vars.resolve_tag(text) } else { self.vars.resolve(text) } {
             Ok(text) => text,
             Err(error) => {
                 findings.add(variable_finding(error, at, self.text));

@@ -9,6 +9,9 @@ use minijinja::{Environment, UndefinedBehavior};
 
 use super::near::did_you_mean;
 
+/// What a tag template may name besides variables: known only when the image is built. The same names as `release` gives them values.
+pub(super) const TAG_NAMES: [&str; 8] = ["branch", "commit", "commit12", "date", "inputs", "inputs12", "run", "time"];
+
 /// Every variable and its value.
 pub(super) struct Vars {
     values: BTreeMap<String, String>,
@@ -36,6 +39,22 @@ impl Vars {
 
     /// Resolves one value.
     pub(super) fn resolve(&self, text: &str) -> Result<String, VarError> {
+        self.resolve_with(text, &self.values)
+    }
+
+    /// Resolves the variables of a tag template, and leaves what is known only when the image is built.
+    pub(super) fn resolve_tag(&self, text: &str) -> Result<String, VarError> {
+        let mut values = self.values.clone();
+        values.extend(TAG_NAMES.iter().map(|name| ((*name).to_owned(), format!("{{{{ {name} }}}}"))));
+        let resolved = self.resolve_with(text, &values)?;
+        let uses_variables = self.engine.template_from_str(text).is_ok_and(|template| {
+            template.undeclared_variables(false).iter().any(|name| self.values.contains_key(name) && !TAG_NAMES.contains(&name.as_str()))
+        });
+        // Rendering once would lose filters on what is known later (`{{ commit | upper }}`), so a template without variables stays as it is.
+        Ok(if uses_variables { resolved } else { text.to_owned() })
+    }
+
+    fn resolve_with(&self, text: &str, values: &BTreeMap<String, String>) -> Result<String, VarError> {
         let text = dollars(text)?;
         if !text.contains("{{") && !text.contains("{%") {
             return Ok(text);
@@ -46,20 +65,16 @@ impl Vars {
             needle: "{{".to_owned(),
         };
         let template = self.engine.template_from_str(&text).map_err(|error| refuse(&error))?;
-        let mut missing: Vec<String> = template.undeclared_variables(false).into_iter().filter(|name| !self.values.contains_key(name)).collect();
+        let mut missing: Vec<String> = template.undeclared_variables(false).into_iter().filter(|name| !values.contains_key(name)).collect();
         missing.sort();
         // A function of the template engine is no variable.
         missing.retain(|name| !matches!(name.as_str(), "range" | "dict" | "namespace" | "debug"));
         if let Some(name) = missing.into_iter().next() {
-            let help = did_you_mean(
-                &name,
-                self.values.keys().map(String::as_str),
-                "variables",
-                &format!("define it under `vars:` or give `--var {name}=…`"),
-            );
+            let help =
+                did_you_mean(&name, values.keys().map(String::as_str), "variables", &format!("define it under `vars:` or give `--var {name}=…`"));
             return Err(VarError { message: format!("the variable `{name}` is not defined"), help, needle: name });
         }
-        let mut rendered = template.render(&self.values).map_err(|error| refuse(&error))?;
+        let mut rendered = template.render(values).map_err(|error| refuse(&error))?;
         // The engine drops one line end at the end of a template; a value keeps it.
         if text.ends_with('\n') {
             rendered.push('\n');
@@ -126,6 +141,19 @@ mod tests {
         ] {
             assert_eq!(resolve(text).as_deref(), Ok(value), "{text}");
         }
+    }
+
+    #[test]
+    fn tag_templates_keep_what_is_known_later() {
+        let vars = Vars::new(BTreeMap::from([("env".to_owned(), "prod".to_owned())]), &BTreeMap::new());
+        for (text, value) in [
+            ("{{ commit12 | upper }}-{{ run }}", "{{ commit12 | upper }}-{{ run }}"),
+            ("{{ env }}-{{ inputs12 }}", "prod-{{ inputs12 }}"),
+            ("v1-{{ run }}", "v1-{{ run }}"),
+        ] {
+            assert_eq!(vars.resolve_tag(text).as_deref(), Ok(value), "{text}");
+        }
+        assert!(vars.resolve_tag("{{ comit }}").is_err_and(|error| error.help == "did you mean `commit`?"));
     }
 
     #[test]

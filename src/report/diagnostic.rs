@@ -23,7 +23,7 @@ pub fn print(findings: &[Finding], files: &[PipelineText], printer: &mut Printer
 pub fn render(findings: &[Finding], files: &[PipelineText], colour: bool) -> String {
     let theme = if colour { GraphicalTheme::unicode() } else { GraphicalTheme::unicode_nocolor() };
     let handler = GraphicalReportHandler::new_themed(theme).with_context_lines(0).with_width(110).with_links(false);
-    let sources: BTreeMap<&str, Lines<'_>> = files.iter().map(|file| (file.file.as_str(), Lines(file))).collect();
+    let sources: BTreeMap<&str, Lines<'_>> = files.iter().map(|file| (file.file.as_str(), Lines::of(file))).collect();
     let mut text = String::new();
     for finding in findings {
         let shown = Shown { finding, source: sources.get(finding.file.as_str()) };
@@ -50,21 +50,32 @@ fn count(findings: &[Finding]) -> String {
 
 /// A file of which whole lines are shown, and only those that a finding is about.
 #[derive(Debug)]
-struct Lines<'a>(&'a PipelineText);
+struct Lines<'a> {
+    file: &'a PipelineText,
+    /// Where each line begins: counted once, since a file can have many findings.
+    starts: Vec<usize>,
+}
+
+impl<'a> Lines<'a> {
+    fn of(file: &'a PipelineText) -> Self {
+        let behind = file.text.match_indices('\n').map(|(newline, _)| newline + 1);
+        Self { file, starts: std::iter::once(0).chain(behind).collect() }
+    }
+}
 
 impl SourceCode for Lines<'_> {
     fn read_span<'a>(&'a self, span: &SourceSpan, _before: usize, _after: usize) -> Result<Box<dyn SpanContents<'a> + 'a>, MietteError> {
-        let text = self.0.text.as_str();
+        let text = self.file.text.as_str();
         let (from, to) = (span.offset(), span.offset() + span.len());
-        let (Some(before), Some(behind)) = (text.get(..from), text.get(to..)) else { return Err(MietteError::OutOfBounds) };
-        let start = before.rfind('\n').map_or(0, |newline| newline + 1);
+        let (Some(_), Some(behind)) = (text.get(..from), text.get(to..)) else { return Err(MietteError::OutOfBounds) };
+        let line = self.starts.partition_point(|start| *start <= from).saturating_sub(1);
+        let start = self.starts.get(line).copied().unwrap_or(0);
         let end = behind.find(['\r', '\n']).map_or(text.len(), |newline| to + newline);
-        let line = before.bytes().filter(|byte| *byte == b'\n').count();
         let (start, end) = clipped(text, start, end, from, to);
         let column = text[start..from].chars().count();
         let data = &text.as_bytes()[start..end];
         let shown = SourceSpan::from((start, end - start));
-        Ok(Box::new(MietteSpanContents::new_named(self.0.file.clone(), data, shown, line, column, 1)))
+        Ok(Box::new(MietteSpanContents::new_named(self.file.file.clone(), data, shown, line, column, 1)))
     }
 }
 

@@ -88,6 +88,7 @@ cases! {
     paths_that_leave: "images:\n  a: { build: { context: a, dockerfile: ../Dockerfile } }\n  b: { build: { context: { git: \"https://x/y.git\", path: ../z } } }\n  c: { build: { context: c, dockerfile: a, dockerfile_inline: b, network: bridge, platforms: [linux/amd64, linux/arm64] } }\n";
     values_from_the_environment: &service("    environment: [A=1, TOKEN]\n  two: { image: nginx:1, environment: { TOKEN: } }\n");
     what_is_for_later: &service("    deploy: { waves: [ { hosts: pool=web, canary: 1, bake: 5m }, { hosts: nobody } ] }\ntriggers: { tuesday: { cron: \"0 3 * * TUE\", timezone: Europe/Brussels, window: 4h }, bad: { cron: daily } }\nfreeze: [ { from: 2026-12-20, to: 2026-01-03, reason: holidays }, { from: soon, to: 2026-01-01 } ]\n");
+    tags_that_would_move: "vars: { env: prod }\nimages:\n  a: { build: a, tag: \"{{ env }}\" }\n  b: { build: b, tag: \"{{ env }}-{{ input }}\" }\n  c: { build: c, tag: \"{{ env }}-{{ run }}\" }\n";
     secrets_of_builds: "secrets: { a: { file: x, environment: Y }, b: { }, c: { external: true } }\n";
     networks_and_volumes: "networks: { a: { external: true, driver: overlay }, b: { ipam: { config: [ { subnet: 10.0.0 } ] } } }\nvolumes: { a: { external: true, driver: nfs } }\n";
     labels_of_refit_itself: &service("    labels: { io.refit.estate: x }\n    network_mode: host\n    networks: [a]\n    ports: [\"80:80\"]\n");
@@ -127,4 +128,19 @@ fn no_pipeline_at_all() {
 fn findings_are_data_for_machines() {
     let (reading, _) = read(&[("shop", "images:\n  web: { biuld: web }\n")], &[]);
     insta::assert_json_snapshot!(reading.findings);
+}
+
+proptest::proptest! {
+    /// Whatever a finding points at, it is shown with its message, and the excerpt of even an endless line is short.
+    #[test]
+    fn any_finding_is_shown(text in "(.|\n|\r|\t){0,600}", from in 0usize..600, len in 0usize..50) {
+        let edge = |at: usize| (at.min(text.len())..=text.len()).find(|at| text.is_char_boundary(*at)).unwrap_or(text.len());
+        let span = edge(from)..edge(from + len).max(edge(from));
+        let severity = crate::pipeline::Severity::Error;
+        let finding = crate::pipeline::Finding {
+            severity, file: "a.yaml".into(), line: 1, column: 1, key: "k".into(), message: "unlikely".into(), help: None, span,
+        };
+        let shown = render(&[finding], &[PipelineText { file: "a.yaml".into(), text }], false);
+        proptest::prop_assert!(shown.contains("unlikely"));
+    }
 }
