@@ -24,7 +24,7 @@ pub enum GraphFormat {
 
 /// The graph as data.
 #[derive(Debug, Serialize)]
-pub struct GraphJson {
+struct GraphJson {
     nodes: Vec<NodeJson>,
     edges: Vec<EdgeJson>,
 }
