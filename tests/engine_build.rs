@@ -2,6 +2,8 @@
 //!
 //! Without an engine these fail and say how to get one; `REFIT_NO_ENGINE=1` leaves them out, and says so.
 
+#![expect(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout, reason = "this whole target is a test")]
+
 use std::collections::BTreeMap;
 use std::io::{Cursor, Read};
 use std::process::Command;

@@ -21,8 +21,11 @@ const REMOTE_HEAD: &str = "refs/refit/HEAD";
 pub struct RepositoryCache {
     folder: PathBuf,
     /// Which URLs were fetched in this run, and whether that went well. Each has a lock of its own, so that others need not wait.
-    fetched: Mutex<BTreeMap<String, Arc<Mutex<Option<Result<(), GitError>>>>>>,
+    fetched: Mutex<BTreeMap<String, Turn>>,
 }
+
+/// How a URL's one fetch ended; whoever needs it meanwhile waits here.
+type Turn = Arc<Mutex<Option<Result<(), GitError>>>>;
 
 impl RepositoryCache {
     /// Repositories below `folder`.
