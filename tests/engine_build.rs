@@ -2,6 +2,8 @@
 //!
 //! Without an engine these fail and say how to get one; `REFIT_NO_ENGINE=1` leaves them out, and says so.
 
+#![expect(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout, reason = "this whole target is a test")]
+
 use std::collections::BTreeMap;
 use std::io::{Cursor, Read};
 use std::process::Command;
@@ -9,8 +11,10 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use refit::edge::buildkit::{UnixDial, build};
+use refit::edge::sources::Sources;
 use refit::edge::{BuildError, BuildProgress, BuildRequest, BuildStepSeen, ContextEntry, ContextFiles, EntryKind};
 use refit::model::{Digest, ImageRef, Secret};
+use refit::pipeline::{BuildSpec, Context};
 
 const SOCKET: &str = "/var/run/docker.sock";
 const PREFIX: &str = "refit-test-build-";
@@ -297,4 +301,48 @@ async fn a_frontend_that_cannot_be_fetched_is_replaced_by_the_engines_own() {
     let text = format!("# syntax=docker/dockerfile:0-refit-test-has-none\n{HEAD}");
     build(&dial, request(Files::new(), &text, &tag), &log).await.unwrap();
     assert!(log.text().contains("refit: the frontend docker/dockerfile:0-refit-test-has-none could not be fetched"), "{}", log.text());
+}
+
+/// What `Sources` finds is what the image holds, from a folder and from git.
+#[tokio::test]
+async fn folders_and_repositories_are_built_without_what_is_ignored() {
+    let Some(dial) = engine() else { return };
+    let (work, cache) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let web = work.path().join("web");
+    std::fs::create_dir_all(web.join("node_modules/x")).unwrap();
+    let text = format!("{HEAD}WORKDIR /all\nCOPY . .\n");
+    for (path, text) in
+        [("Dockerfile", text.as_str()), (".dockerignore", "node_modules\n*.log\n"), ("a.log", ""), ("node_modules/x/y", ""), ("main", "1")]
+    {
+        std::fs::write(web.join(path), text).unwrap();
+    }
+    std::fs::copy("/bin/busybox", web.join("busybox")).unwrap();
+    let git = format!("cd {} && git init -q && git add -A && git -c user.name=t -c user.email=t commit -qm x", work.path().display());
+    assert!(Command::new("sh").arg("-c").arg(git).status().unwrap().success());
+    std::fs::write(web.join("main"), "2").unwrap();
+
+    let sources = Sources::new(cache.path().into());
+    let git = Context::Git { url: work.path().display().to_string(), reference: None, path: "web".into() };
+    for (context, expected) in [(Context::Folder { path: web.clone() }, "2"), (git, "1")] {
+        let spec = BuildSpec {
+            context,
+            dockerfile: "Dockerfile".into(),
+            dockerfile_inline: None,
+            args: BTreeMap::new(),
+            target: None,
+            secrets: Vec::new(),
+            platform: None,
+            labels: BTreeMap::new(),
+            no_cache: false,
+            network: None,
+            extra_hosts: Vec::new(),
+        };
+        let found = sources.find(&spec, None).await.unwrap();
+        let tag = Named::new("sources");
+        let mut request = request(Files::new(), "", &tag);
+        (request.context, request.dockerfile) = (found.files, found.dockerfile);
+        build(&dial, request, &Log::default()).await.unwrap();
+        let list = docker(&["run", "--rm", "--network=none", &tag.0, "sh", "-c", "find . -type f | sort; cat main"]);
+        assert_eq!(list, format!("./.dockerignore\n./Dockerfile\n./busybox\n./main\n{expected}"));
+    }
 }

@@ -103,3 +103,41 @@ pub(super) fn silent(dial: &dyn Dial, why: impl std::fmt::Display) -> EngineErro
 fn refused(dial: &dyn Dial, path: &str, why: &str) -> EngineError {
     EngineError::Refused { endpoint: dial.endpoint(), what: format!("open a BuildKit connection ({path})"), why: why.to_owned() }
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::AsyncWriteExt;
+    use tokio::net::UnixListener;
+
+    use super::*;
+
+    /// An engine that says `answer` to whoever comes, and then nothing.
+    fn engine(answer: &'static str) -> (tempfile::TempDir, UnixDial) {
+        let folder = tempfile::tempdir().unwrap();
+        let listener = UnixListener::bind(folder.path().join("s")).unwrap();
+        tokio::spawn(async move {
+            let mut kept = Vec::new();
+            while let Ok((mut stream, _)) = listener.accept().await {
+                stream.write_all(answer.as_bytes()).await.unwrap();
+                kept.push(stream);
+            }
+        });
+        let dial = UnixDial::new(folder.path().join("s"), "1.41");
+        (folder, dial)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_engine_that_accepts_and_never_answers_is_silent() {
+        let (_folder, dial) = engine("");
+        let error = upgrade(&dial, "/grpc", &[], CancellationToken::new()).await.err().unwrap();
+        assert!(error.is_silence(), "{error}");
+        assert!(error.to_string().ends_with("no answer to /grpc within 20 s"), "{error}");
+    }
+
+    #[tokio::test]
+    async fn a_refusal_is_passed_on() {
+        let (_folder, dial) = engine("HTTP/1.1 403 Forbidden\r\ncontent-length: 13\r\n\r\nnot for you.\n");
+        let error = upgrade(&dial, "/session", &[], CancellationToken::new()).await.err().unwrap();
+        assert!(error.to_string().ends_with("refused to open a BuildKit connection (/session): 403 Forbidden not for you."), "{error}");
+    }
+}

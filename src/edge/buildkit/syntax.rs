@@ -16,7 +16,7 @@ pub(super) fn official_frontend(dockerfile: &[u8]) -> Option<String> {
     for line in text.trim_start_matches('\u{feff}').lines() {
         let (key, value) = line.trim().strip_prefix('#')?.split_once('=')?;
         if key.trim().eq_ignore_ascii_case("syntax") {
-            let reference = value.trim().split_whitespace().next()?;
+            let reference = value.split_whitespace().next()?;
             let name = reference.strip_prefix("docker.io/").unwrap_or(reference);
             let repository = name.split([':', '@']).next()?;
             return ["docker/dockerfile", "docker/dockerfile-upstream"].contains(&repository).then(|| reference.to_owned());

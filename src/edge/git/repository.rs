@@ -21,18 +21,35 @@ const REMOTE_HEAD: &str = "refs/refit/HEAD";
 pub struct RepositoryCache {
     folder: PathBuf,
     /// Which URLs were fetched in this run, and whether that went well. Each has a lock of its own, so that others need not wait.
-    fetched: Mutex<BTreeMap<String, Arc<Mutex<Option<Result<(), GitError>>>>>>,
+    fetched: Mutex<BTreeMap<String, Turn>>,
+    /// What was resolved in this run, by URL and reference: a thousand images of one repository ask once.
+    resolved: Mutex<BTreeMap<(String, Option<String>), Oid>>,
+    /// Repositories that are open.
+    open: Mutex<BTreeMap<String, Arc<Mutex<Repository>>>>,
 }
+
+/// How a URL's one fetch ended; whoever needs it meanwhile waits here.
+type Turn = Arc<Mutex<Option<Result<(), GitError>>>>;
 
 impl RepositoryCache {
     /// Repositories below `folder`.
     pub fn new(folder: PathBuf) -> Self {
-        Self { folder, fetched: Mutex::default() }
+        Self { folder, fetched: Mutex::default(), resolved: Mutex::default(), open: Mutex::default() }
     }
 
     /// The commit that `reference` (branch, tag or commit; the remote's HEAD if none) names now. Asks the remote once a run, and not at all
     /// for a commit that is here.
     pub fn resolve(&self, url: &str, reference: Option<&str>) -> Result<Oid, GitError> {
+        let key = (url.to_owned(), reference.map(str::to_owned));
+        if let Some(&known) = self.resolved.lock().unwrap_or_else(PoisonError::into_inner).get(&key) {
+            return Ok(known);
+        }
+        let found = self.resolve_now(url, reference)?;
+        // Whoever was first decides, should two have asked at once.
+        Ok(*self.resolved.lock().unwrap_or_else(PoisonError::into_inner).entry(key).or_insert(found))
+    }
+
+    fn resolve_now(&self, url: &str, reference: Option<&str>) -> Result<Oid, GitError> {
         let repository = self.open(url)?;
         let full = reference.and_then(full_id);
         if let Some(id) = full.filter(|&id| repository.find_commit(id).is_ok()) {
@@ -52,7 +69,18 @@ impl RepositoryCache {
 
     /// The files of `folder` at `commit`.
     pub fn files(&self, url: &str, commit: Oid, folder: &str, dockerfile: &str) -> Result<TreeContext, SourceError> {
-        TreeContext::open(self.open(url)?, &redact(url), commit, folder, dockerfile)
+        TreeContext::open(self.shared(url)?, &redact(url), commit, folder, dockerfile)
+    }
+
+    /// One handle for all that read the repository; it is a file of configuration and a list of packs each time else.
+    fn shared(&self, url: &str) -> Result<Arc<Mutex<Repository>>, GitError> {
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(repository) = open.get(url) {
+            return Ok(repository.clone());
+        }
+        let repository = Arc::new(Mutex::new(self.open(url)?));
+        open.insert(url.to_owned(), repository.clone());
+        Ok(repository)
     }
 
     fn path(&self, url: &str) -> PathBuf {

@@ -6,6 +6,7 @@ use std::net::{TcpListener, TcpStream};
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::sync::{Arc, Mutex};
 
 use git2::{IndexAddOption, Oid, Repository, Signature};
 use proptest::prelude::*;
@@ -54,6 +55,10 @@ impl Work {
         let parent = self.repository.head().ok().map(|head| head.peel_to_commit().unwrap());
         self.repository.commit(Some("HEAD"), &who, &who, "x", &tree, &parent.iter().collect::<Vec<_>>()).unwrap()
     }
+}
+
+fn shared(work: &Work) -> Arc<Mutex<Repository>> {
+    Arc::new(Mutex::new(Repository::open(work.path()).unwrap()))
 }
 
 fn paths(files: &dyn ContextFiles) -> String {
@@ -161,7 +166,7 @@ fn submodules_are_refused_unless_ignored() {
         let tree = work.repository.find_tree(index.write_tree().unwrap()).unwrap();
         let who = Signature::now("t", "t@example.com").unwrap();
         let commit = work.repository.commit(None, &who, &who, "x", &tree, &[]).unwrap();
-        TreeContext::open(Repository::open(work.path()).unwrap(), "shop", commit, "", "Dockerfile")
+        TreeContext::open(shared(&work), "shop", commit, "", "Dockerfile")
     };
     work.write("a", "");
     match with_submodule().err().unwrap() {
@@ -209,7 +214,7 @@ proptest! {
         if let Some(ignore) = &ignore { work.write("in/.dockerignore", ignore); }
         let commit = work.commit();
         let folder = FolderContext::open(&work.path().join("in"), "Dockerfile").map(|context| context.hash(None).unwrap());
-        let tree = TreeContext::open(Repository::open(work.path()).unwrap(), "x", commit, "in", "Dockerfile").map(|context| context.hash(None).unwrap());
+        let tree = TreeContext::open(shared(&work), "x", commit, "in", "Dockerfile").map(|context| context.hash(None).unwrap());
         match (folder, tree) {
             (Ok(folder), Ok(tree)) => prop_assert_eq!(folder, tree),
             (Err(_), Err(_)) => {}

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::io::{self, Cursor, Read};
 use std::path::Path;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use git2::{ObjectType, Oid, Repository, Tree};
 
@@ -15,7 +15,7 @@ use crate::model::Digest;
 
 /// The files of one folder of one commit.
 pub struct TreeContext {
-    repository: Mutex<Repository>,
+    repository: Arc<Mutex<Repository>>,
     /// For messages: the URL or folder of the repository.
     place: String,
     folder: String,
@@ -29,14 +29,15 @@ pub struct TreeContext {
 
 impl TreeContext {
     /// Reads the tree of `folder` at `commit`, less what `.dockerignore` names. `place` is how messages call the repository.
-    pub(super) fn open(repository: Repository, place: &str, commit: Oid, folder: &str, dockerfile: &str) -> Result<Self, SourceError> {
+    pub(super) fn open(shared: Arc<Mutex<Repository>>, place: &str, commit: Oid, folder: &str, dockerfile: &str) -> Result<Self, SourceError> {
         let broken = |error: git2::Error| GitError::Broken { place: place.to_owned(), why: error.message().to_owned() };
         let dockerfile = within_context(dockerfile, &shown(place, folder))?;
         let (tree, seconds, entries) = {
+            let repository = &*shared.lock().unwrap_or_else(PoisonError::into_inner);
             let found = repository.find_commit(commit).map_err(broken)?;
-            let tree = folder_tree(&repository, &found.tree().map_err(broken)?, place, commit, folder)?;
-            let rules = read_rules(&repository, &tree, &shown(place, folder), &dockerfile)?;
-            let mut walk = Walk { repository: &repository, rules: &rules, entries: Vec::new(), submodules: Vec::new() };
+            let tree = folder_tree(repository, &found.tree().map_err(broken)?, place, commit, folder)?;
+            let rules = read_rules(repository, &tree, &shown(place, folder), &dockerfile)?;
+            let mut walk = Walk { repository, rules: &rules, entries: Vec::new(), submodules: Vec::new() };
             walk.folder(&tree, "", None).map_err(broken)?;
             if !walk.submodules.is_empty() {
                 return Err(GitError::Submodules { url: place.to_owned(), commit: commit.to_string(), paths: walk.submodules }.into());
@@ -45,7 +46,7 @@ impl TreeContext {
         };
         let index = entries.iter().enumerate().map(|(at, (entry, _))| (entry.path.clone(), at)).collect();
         let (place, folder) = (place.to_owned(), folder.to_owned());
-        Ok(Self { repository: Mutex::new(repository), place, folder, commit, seconds, tree, dockerfile, entries, index })
+        Ok(Self { repository: shared, place, folder, commit, seconds, tree, dockerfile, entries, index })
     }
 
     /// The commit.

@@ -49,7 +49,7 @@ impl WorkTrees {
         let repository = Repository::open(&looked.root).map_err(|error| broken(error.message().to_owned()))?;
         let found = Oid::from_str(commit).and_then(|id| repository.find_commit(id).map(|commit| commit.id()));
         let id = found.map_err(|_| broken(format!("commit {commit} is not in its repository (any more); fetch it, or use `sources: latest`")))?;
-        TreeContext::open(repository, &looked.root.display().to_string(), id, &inside, dockerfile)
+        TreeContext::open(Arc::new(Mutex::new(repository)), &looked.root.display().to_string(), id, &inside, dockerfile)
     }
 
     /// The work tree of a folder, and the folder's path in it.
