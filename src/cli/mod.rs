@@ -1,6 +1,8 @@
 //! The command line: one file per command. Arguments → plan or driver → report → [`Exit`]. No logic worth a unit test.
 
 mod exit;
+pub mod init;
+pub mod scan;
 
 pub use exit::Exit;
 

@@ -2,6 +2,8 @@
 //!
 //! Everything that touches the world stands behind a narrow trait here; each has its real body in this room and a simulated one in `sim`.
 
+pub mod dockerfiles;
+
 use std::collections::BTreeMap;
 use std::pin::Pin;
 use std::time::Duration;
