@@ -4,6 +4,8 @@ pub mod check;
 pub mod estate;
 mod exit;
 pub mod schema;
+pub mod init;
+pub mod scan;
 
 pub use exit::Exit;
 

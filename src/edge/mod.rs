@@ -8,6 +8,7 @@ pub mod docker;
 pub mod git;
 pub mod sources;
 pub mod pipeline_files;
+pub mod dockerfiles;
 
 use std::collections::BTreeMap;
 use std::pin::Pin;
