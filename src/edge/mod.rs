@@ -2,7 +2,11 @@
 //!
 //! Everything that touches the world stands behind a narrow trait here; each has its real body in this room and a simulated one in `sim`.
 
+mod chain;
+pub mod clock;
 pub mod docker;
+
+pub use chain::chain_ids;
 
 use std::collections::BTreeMap;
 use std::pin::Pin;
