@@ -4,11 +4,15 @@
 
 pub mod buildkit;
 pub mod context;
+mod chain;
+pub mod clock;
 pub mod docker;
 pub mod git;
 pub mod sources;
 pub mod pipeline_files;
 pub mod dockerfiles;
+
+pub use chain::chain_ids;
 
 use std::collections::BTreeMap;
 use std::pin::Pin;

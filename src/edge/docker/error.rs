@@ -57,8 +57,10 @@ fn unreachable(endpoint: &str, what: &str, error: &BollardError) -> EngineError 
 /// `No such image: web:1` and `network shop_front not found` as the thing that is missing.
 fn missing(message: &str) -> Option<String> {
     let message = message.strip_prefix("Error response from daemon: ").unwrap_or(message);
-    if let Some(rest) = message.strip_prefix("No such ") {
-        return Some(rest.replacen(": ", " ", 1));
+    if let Some(rest) = message.strip_prefix("No such ").or_else(|| message.strip_prefix("no such ")) {
+        // Some versions say it twice: `no such image: web:1: No such image: web:1`.
+        let once = rest.split(": No such ").next().unwrap_or(rest);
+        return Some(once.replacen(": ", " ", 1));
     }
     if let Some(name) = message.strip_prefix("get ").and_then(|rest| rest.strip_suffix(": no such volume")) {
         return Some(format!("volume {name}"));
@@ -91,6 +93,7 @@ mod tests {
             assert_eq!(answered("unix:///s", "create container web", status, message).to_string(), expected);
         };
         check(404, "No such image: web:1", "engine unix:///s has no image web:1");
+        check(404, "no such image: web:1: No such image: web:1", "engine unix:///s has no image web:1");
         check(404, "No such container: abc", "engine unix:///s has no container abc");
         check(404, "network shop_front not found", "engine unix:///s has no network shop_front");
         check(404, "get data: no such volume", "engine unix:///s has no volume data");
