@@ -1,7 +1,11 @@
 //! `refit check`: reads the estate and says everything that is wrong with it. Changes nothing.
 
+use std::path::PathBuf;
+
 use super::estate::{EstateArgs, read};
-use super::{Exit, Face};
+use super::{Exit, Face, workshop};
+use crate::driver;
+use crate::edge::sources::Sources;
 use crate::pipeline::Estate;
 use crate::report::diagnostic;
 
@@ -16,7 +20,7 @@ pub struct CheckArgs {
 }
 
 /// Runs the command.
-pub fn run(args: &CheckArgs, face: &mut Face) -> Result<Exit, miette::Report> {
+pub async fn run(args: &CheckArgs, state: Option<PathBuf>, face: &mut Face) -> Result<Exit, miette::Report> {
     let read = read(&args.estate)?;
     let findings = &read.reading.findings;
     if face.json {
@@ -26,6 +30,10 @@ pub fn run(args: &CheckArgs, face: &mut Face) -> Result<Exit, miette::Report> {
         diagnostic::print(findings, &read.files, &mut face.printer);
     }
     let Some(estate) = &read.reading.estate else { return Ok(Exit::Usage) };
+    // Sources and rings can only be told once the pipelines themselves are right.
+    let sources = Sources::new(workshop::state_folder(&args.estate.pipelines, state).join("cache"));
+    let (_, warnings) = driver::inheritance(estate, &sources).await?;
+    warnings.iter().for_each(|line| face.printer.err(&format!("warning: {line}")));
     if !face.json {
         face.printer.out(&summary(estate));
     }

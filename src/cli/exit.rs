@@ -1,5 +1,9 @@
 //! How a command ends.
 
+use crate::driver::DriverError;
+use crate::edge::EngineError;
+use crate::journal::{JournalError, LockError};
+
 /// The exit codes of refit, the same for every command.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Exit {
@@ -13,6 +17,15 @@ pub enum Exit {
     Between = 3,
     /// Interrupted by a person.
     Interrupted = 130,
+}
+
+/// The exit code of an error: usage and configuration are the caller's, everything else is the world's.
+pub(super) fn of(report: &miette::Report) -> Exit {
+    let world = report.downcast_ref::<JournalError>().is_some()
+        || report.downcast_ref::<LockError>().is_some()
+        || report.downcast_ref::<EngineError>().is_some()
+        || report.downcast_ref::<DriverError>().is_some_and(DriverError::is_world);
+    if world { Exit::Failed } else { Exit::Usage }
 }
 
 impl From<Exit> for std::process::ExitCode {

@@ -1,12 +1,27 @@
 //! The command line: one file per command. Arguments → plan or driver → report → [`Exit`]. No logic worth a unit test.
 
-pub mod check;
-pub mod estate;
+mod arguments;
+mod build_logs;
+mod check;
+mod completions;
+mod estate;
 mod exit;
-pub mod schema;
-pub mod init;
-pub mod scan;
+mod graph;
+mod history;
+mod hosts;
+mod init;
+mod person;
+mod plan;
+mod resume;
+mod rollback;
+mod rollout;
+mod scan;
+mod schema;
+mod show;
+mod status;
+mod workshop;
 
+pub use arguments::{Arguments, Command};
 pub use exit::Exit;
 
 use crate::report::Printer;
@@ -17,4 +32,16 @@ pub struct Face {
     pub printer: Printer,
     /// Whether the result is wanted as JSON.
     pub json: bool,
+}
+
+/// Runs one command and says how it ended. An error that reaches this place is printed with its help.
+pub async fn run(arguments: Arguments) -> Exit {
+    let mut face = Face { printer: Printer::standard(arguments.colour()), json: arguments.json };
+    match arguments.dispatch(&mut face).await {
+        Ok(exit) => exit,
+        Err(report) => {
+            face.printer.report(&report);
+            exit::of(&report)
+        }
+    }
 }

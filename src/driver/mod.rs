@@ -1,1 +1,70 @@
-//! driver
+//! The loop of a run: look, decide, remember, act. The journal's only writer; sees the edge's traits alone.
+//!
+//! [`Driver::look`] and the planner make a plan; [`Driver::begin`] or [`Driver::take_up`] give a recorder, with which [`Driver::carry_on`]
+//! goes from wherever the run is to its end.
+
+mod build_log;
+mod build_one;
+mod builds;
+mod carry;
+mod engines;
+mod error;
+mod look;
+mod observer;
+mod recorder;
+mod roll;
+mod status;
+mod story;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+pub use engines::Engines;
+pub use error::DriverError;
+pub use look::{Looked, inheritance};
+pub use recorder::{Recorder, Watch};
+pub use status::{Expected, Seen};
+pub use story::CameTo;
+
+use crate::edge::{Clock, Source};
+use crate::journal::{Journal, Logs};
+use crate::model::Secret;
+use crate::pipeline::Estate;
+
+/// Everything that a run needs.
+pub struct Driver {
+    /// What people wrote.
+    pub estate: Estate,
+    /// Where everything is recorded.
+    pub journal: Arc<dyn Journal>,
+    /// Where the logs of builds are kept.
+    pub logs: Logs,
+    /// Hosts and builder.
+    pub engines: Engines,
+    /// Where contexts come from.
+    pub sources: Arc<dyn Source>,
+    /// The clock.
+    pub clock: Arc<dyn Clock>,
+    /// Who is shown what happens.
+    pub watch: Arc<dyn Watch>,
+    /// How it is done.
+    pub settings: Settings,
+}
+
+/// How a run is carried out.
+pub struct Settings {
+    /// Builds at a time.
+    pub parallel: usize,
+    /// Ask no registry: the builder's own images are the bases.
+    pub offline: bool,
+    /// refit's environment, from which build secrets may come.
+    pub environment: BTreeMap<String, Secret>,
+}
+
+/// The time from `now` to `at`; nothing if it has passed.
+fn until(now: Timestamp, at: Timestamp) -> Duration {
+    Duration::try_from(at.duration_since(now)).unwrap_or_default()
+}

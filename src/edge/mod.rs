@@ -3,18 +3,21 @@
 //! Everything that touches the world stands behind a narrow trait here; each has its real body in this room and a simulated one in `sim`.
 
 pub mod buildkit;
-pub mod context;
+pub mod carry;
 mod chain;
-pub mod clock;
+mod clock;
+pub mod context;
 pub mod docker;
-pub mod git;
-pub mod sources;
-pub mod pipeline_files;
 pub mod dockerfiles;
+pub mod git;
+pub mod pipeline_files;
+pub mod sources;
 
 pub use chain::chain_ids;
+pub use clock::SystemClock;
+pub use sources::{SourceError, SourceFound, Sources};
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::pin::Pin;
 use std::time::Duration;
 
@@ -24,6 +27,7 @@ use futures_util::Stream;
 use jiff::Timestamp;
 
 use crate::model::{ContainerSpec, Digest, EstateName, ImageRef, ProbeSpec, ReleaseNumber, RunId, Secret, ServiceName, SlotId};
+use crate::pipeline::BuildSpec;
 use crate::rollout::{ContainerState, Health, Version};
 
 /// A stream of bytes, such as an image on its way from one engine to another.
@@ -40,6 +44,9 @@ pub trait Engine: Send + Sync {
 
     /// Looks for an image by reference or id; `None` if the engine does not have it.
     async fn image(&self, reference: &str) -> Result<Option<ImageSeen>, EngineError>;
+
+    /// The ids of all images that the engine has.
+    async fn image_ids(&self) -> Result<BTreeSet<Digest>, EngineError>;
 
     /// Lets the engine pull an image from its registry, with the user's credentials, and says what came.
     async fn pull(&self, reference: &ImageRef) -> Result<ImageSeen, EngineError>;
@@ -373,6 +380,20 @@ pub trait Clock: Send + Sync {
     fn now(&self) -> Timestamp;
     /// Waits.
     async fn sleep(&self, for_: Duration);
+}
+
+/// Where the files of a build come from.
+#[async_trait]
+pub trait Source: Send + Sync {
+    /// Finds the files of a build: at the commit `at` if one is given, else what is there now.
+    async fn find(&self, build: &BuildSpec, at: Option<&str>) -> Result<SourceFound, SourceError>;
+}
+
+#[async_trait]
+impl Source for Sources {
+    async fn find(&self, build: &BuildSpec, at: Option<&str>) -> Result<SourceFound, SourceError> {
+        Sources::find(self, build, at).await
+    }
 }
 
 /// The labels by which refit knows its own. `ESTATE` is on everything it makes.

@@ -167,6 +167,10 @@ impl Journal for MemoryJournal {
         Ok(())
     }
 
+    fn words_waiting(&self, run: RunId) -> Result<Vec<Person>, JournalError> {
+        Ok(self.state().inbox.iter().filter(|(about, ..)| *about == run).map(|(_, word, _)| *word).collect())
+    }
+
     fn events(&self, run: RunId) -> Result<Vec<Recorded>, JournalError> {
         let events: Vec<_> = self.state().events.iter().filter(|recorded| recorded.run == run).cloned().collect();
         if events.is_empty() { Err(JournalError::NoSuchRun { run }) } else { Ok(events) }

@@ -52,6 +52,9 @@ pub trait Journal: Send + Sync {
     /// Puts a person's word about a run into the inbox, whoever writes the journal.
     fn say(&self, run: RunId, at: Timestamp, word: Person, by: &str) -> Result<(), JournalError>;
 
+    /// What people said about a run that nobody has taken out of the inbox yet, oldest first.
+    fn words_waiting(&self, run: RunId) -> Result<Vec<Person>, JournalError>;
+
     /// All events of a run, in order; [`JournalError::NoSuchRun`] if there is none.
     fn events(&self, run: RunId) -> Result<Vec<Recorded>, JournalError>;
 

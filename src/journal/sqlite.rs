@@ -135,6 +135,16 @@ impl Journal for SqliteJournal {
         })
     }
 
+    fn words_waiting(&self, run: RunId) -> Result<Vec<Person>, JournalError> {
+        let words: Vec<String> = self.read(|connection| {
+            let mut statement = connection.prepare_cached("SELECT word FROM inbox WHERE run = ?1 ORDER BY rowid")?;
+            statement.query_map([int(run.0)], |row| row.get(0))?.collect()
+        })?;
+        let read =
+            |word: String| serde_json::from_str(&word).map_err(|error| JournalError::Other { path: self.path.clone(), why: error.to_string() });
+        words.into_iter().map(read).collect()
+    }
+
     fn events(&self, run: RunId) -> Result<Vec<Recorded>, JournalError> {
         let links: Vec<_> = self.read(|connection| {
             let mut statement = connection.prepare_cached(&format!("SELECT {LINK} FROM events WHERE run = ?1 ORDER BY seq"))?;

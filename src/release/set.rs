@@ -18,6 +18,10 @@ pub struct ImageResult {
     pub bases: BTreeMap<ImageRef, Digest>,
     /// The commit of its context.
     pub commit: Option<String>,
+    /// The part of its inputs that its own sources and settings make up.
+    pub own_inputs: Option<Digest>,
+    /// The hash of its context.
+    pub context: Option<Digest>,
 }
 
 /// What a release is made of.
@@ -125,7 +129,15 @@ fn image(result: Option<&ImageResult>, before: Option<&ReleasedImage>) -> Option
             let (id, tag, inputs) = (*id, tag.clone(), *inputs);
             // A step that only stood there says nothing new of what it was made from.
             let stood = before.filter(|before| before.id == id && before.inputs == inputs && result.bases.is_empty());
-            Some(stood.cloned().unwrap_or_else(|| ReleasedImage { id, inputs, tag, bases: result.bases.clone(), commit: result.commit.clone() }))
+            Some(stood.cloned().unwrap_or_else(|| ReleasedImage {
+                id,
+                inputs,
+                tag,
+                bases: result.bases.clone(),
+                commit: result.commit.clone(),
+                own_inputs: result.own_inputs,
+                context: result.context,
+            }))
         }
         BuildOutcome::Failed { .. } | BuildOutcome::Skipped { .. } => before.cloned(),
     }

@@ -33,8 +33,14 @@ pub struct ReleasedImage {
     pub tag: ImageRef,
     /// The bases that it was built on, each at the digest of that build.
     pub bases: BTreeMap<ImageRef, Digest>,
-    /// The commit of its context.
+    /// The commit of its context; none outside git, or where files differed from it.
     pub commit: Option<String>,
+    /// The part of `inputs` that its own sources and settings make up.
+    #[serde(default)]
+    pub own_inputs: Option<Digest>,
+    /// The hash of its context.
+    #[serde(default)]
+    pub context: Option<Digest>,
 }
 
 /// One service of a release.

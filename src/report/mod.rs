@@ -2,11 +2,19 @@
 
 pub mod diagnostic;
 mod graph;
+pub mod history;
+mod live;
 mod plan;
 mod printer;
 mod scan;
+pub mod status;
+mod story;
+mod table;
 
 pub use graph::{GraphFormat, graph};
+pub use live::{Live, moment};
 pub use plan::{PlanJson, plan, plan_json};
 pub use printer::Printer;
 pub use scan::scan;
+pub use story::{Detail, change_words, count, lines, outcome_words, size};
+pub use table::table;

@@ -37,6 +37,20 @@ impl Printer {
         let _ = writeln!(self.err, "{line}");
     }
 
+    /// Writes an error: what happened, what is behind it, and the next move, each on lines of its own.
+    pub fn report(&mut self, report: &miette::Report) {
+        let head = if self.colour { "\u{1b}[31;1merror\u{1b}[0m" } else { "error" };
+        self.err(&format!("{head}: {report}"));
+        for cause in report.chain().skip(1) {
+            self.err(&format!("  because: {cause}"));
+        }
+        if let Some(help) = report.help() {
+            let mut lines = help.to_string();
+            lines = lines.replace('\n', "\n        ");
+            self.err(&format!("  help: {lines}"));
+        }
+    }
+
     /// Writes a value as one JSON document.
     pub fn json(&mut self, value: &impl serde::Serialize) {
         match serde_json::to_string_pretty(value) {

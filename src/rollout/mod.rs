@@ -10,6 +10,7 @@ mod look;
 mod pace;
 mod progress;
 mod slot;
+mod status;
 mod sweep;
 #[cfg(test)]
 mod tests;
@@ -20,6 +21,7 @@ mod verdict;
 pub use decide::decide;
 pub use health::{ProbeBook, combine};
 pub use progress::report_refusal;
+pub use status::SlotStatus;
 pub use types::{
     Action, Back, ContainerSeen, ContainerState, Desired, Health, HostSeen, Observed, Outcome, Person, Phase, Policy, Progress, SlotVerdict,
     SlotWanted, Version,

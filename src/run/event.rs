@@ -136,6 +136,42 @@ pub enum Event {
     },
 }
 
+impl Event {
+    /// The event's kind, as the journal writes it.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::RunBegan { .. } => "run_began",
+            Self::Planned { .. } => "planned",
+            Self::BuildBegan { .. } => "build_began",
+            Self::BuildEnded { .. } => "build_ended",
+            Self::Released { .. } => "released",
+            Self::Carried { .. } => "carried",
+            Self::RolloutBegan { .. } => "rollout_began",
+            Self::ActionIntended { .. } => "action_intended",
+            Self::ActionEnded { .. } => "action_ended",
+            Self::SlotDone { .. } => "slot_done",
+            Self::SlotFailed { .. } => "slot_failed",
+            Self::HostLeftBehind { .. } => "host_left_behind",
+            Self::PhaseChanged { .. } => "phase_changed",
+            Self::PersonSaid { .. } => "person_said",
+            Self::RolloutEnded { .. } => "rollout_ended",
+            Self::Resumed { .. } => "resumed",
+            Self::RunEnded { .. } => "run_ended",
+        }
+    }
+
+    /// The service whose rollout the event is about.
+    pub fn service(&self) -> Option<&ServiceName> {
+        match self {
+            Self::RolloutBegan { desired } => Some(&desired.service),
+            Self::ActionIntended { action } | Self::ActionEnded { action, .. } => Some(&action.slot().service),
+            Self::SlotDone { slot } | Self::SlotFailed { slot, .. } => Some(&slot.service),
+            Self::HostLeftBehind { service, .. } | Self::PhaseChanged { service, .. } | Self::RolloutEnded { service, .. } => Some(service),
+            _ => None,
+        }
+    }
+}
+
 /// How a build ended.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "how")]

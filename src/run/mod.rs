@@ -1,5 +1,7 @@
 //! The whole story of one change: its events, and the fold that makes state of them. The only room that sees all stages.
 
 mod event;
+mod state;
 
 pub use event::{BuildOutcome, CarryOutcome, Event, RunOutcome};
+pub use state::{BuildState, CannotFollow, RolloutState, RunState};

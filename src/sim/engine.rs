@@ -149,6 +149,10 @@ impl Engine for SimEngine {
         self.call(|state, _| Ok(state.find(reference))).await
     }
 
+    async fn image_ids(&self) -> Result<BTreeSet<Digest>, EngineError> {
+        self.call(|state, _| Ok(state.images.keys().copied().collect())).await
+    }
+
     async fn pull(&self, reference: &ImageRef) -> Result<ImageSeen, EngineError> {
         self.call(|state, _| {
             self.check_disk(state, "pull")?;

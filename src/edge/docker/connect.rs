@@ -120,12 +120,7 @@ impl Connection {
     }
 
     /// Waits for an answer, body included, no longer than `limit`.
-    pub(super) async fn within<T>(
-        &self,
-        limit: Duration,
-        what: &str,
-        call: impl Future<Output = Result<T, BollardError>>,
-    ) -> Result<T, EngineError> {
+    pub(super) async fn within<T>(&self, limit: Duration, what: &str, call: impl Future<Output = Result<T, BollardError>>) -> Result<T, EngineError> {
         match tokio::time::timeout(limit, call).await {
             Ok(answer) => answer.map_err(|error| understand(&self.inner.name, what, error)),
             Err(_) => Err(silent(&self.inner.name, &format!("no answer within {} s to {what}", limit.as_secs()))),

@@ -13,7 +13,9 @@ pub(super) fn understand(endpoint: &str, what: &str, error: BollardError) -> Eng
         BollardError::DockerResponseServerError { status_code, message } => answered(endpoint, what, status_code, &message),
         BollardError::DockerStreamError { error } | BollardError::DockerContainerWaitError { error, .. } => answered(endpoint, what, 500, &error),
         BollardError::RequestTimeoutError => silent(endpoint, "no answer in time"),
-        BollardError::HyperLegacyError { .. } | BollardError::HyperResponseError { .. } | BollardError::IOError { .. } => unreachable(endpoint, what, &error),
+        BollardError::HyperLegacyError { .. } | BollardError::HyperResponseError { .. } | BollardError::IOError { .. } => {
+            unreachable(endpoint, what, &error)
+        }
         other => refused(endpoint, what, &chain(&other)),
     }
 }

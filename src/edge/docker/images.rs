@@ -173,11 +173,8 @@ pub(super) async fn layer_chains(connection: &Connection) -> Result<Vec<Digest>,
         return Ok(Vec::new());
     }
     let listed = connection.within(LOOK_MAX, "list images", docker.list_images(None::<ListImagesOptions>)).await?;
-    let seen: Vec<_> = stream::iter(listed)
-        .map(|summary| async move { image(connection, &summary.id).await })
-        .buffer_unordered(INSPECT_MAX)
-        .try_collect()
-        .await?;
+    let seen: Vec<_> =
+        stream::iter(listed).map(|summary| async move { image(connection, &summary.id).await }).buffer_unordered(INSPECT_MAX).try_collect().await?;
     let chains: BTreeSet<Digest> = seen.into_iter().flatten().flat_map(|image| chain_ids(&image.layers)).collect();
     Ok(chains.into_iter().collect())
 }

@@ -32,11 +32,7 @@ pub(super) async fn containers(
     healthy_since: &std::sync::Mutex<HealthySince>,
 ) -> Result<Vec<ContainerFound>, EngineError> {
     let ids = ids(connection, estate, service).await?;
-    let inspected: Vec<_> = stream::iter(ids)
-        .map(|id| async move { inspect(connection, &id).await })
-        .buffered(INSPECT_MAX)
-        .try_collect()
-        .await?;
+    let inspected: Vec<_> = stream::iter(ids).map(|id| async move { inspect(connection, &id).await }).buffered(INSPECT_MAX).try_collect().await?;
     let mut since = healthy_since.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
     if since.len() > REMEMBERED_MAX {
         since.clear();

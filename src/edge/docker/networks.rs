@@ -43,9 +43,8 @@ fn request(estate: &EstateName, name: &str, create: &NetworkCreate) -> NetworkCr
     let mut all_labels: HashMap<_, _> = create.labels.clone().into_iter().collect();
     all_labels.insert(labels::ESTATE.to_owned(), estate.to_string());
     let subnets = create.subnets.iter();
-    let config: Vec<_> = subnets
-        .map(|(subnet, gateway)| IpamConfig { subnet: Some(subnet.clone()), gateway: gateway.clone(), ..IpamConfig::default() })
-        .collect();
+    let config: Vec<_> =
+        subnets.map(|(subnet, gateway)| IpamConfig { subnet: Some(subnet.clone()), gateway: gateway.clone(), ..IpamConfig::default() }).collect();
     let has_ipv6 = create.subnets.iter().any(|(subnet, _)| subnet.contains(':'));
     NetworkCreateRequest {
         name: name.to_owned(),

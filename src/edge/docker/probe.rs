@@ -141,12 +141,8 @@ async fn hangs_on(mut stream: RawStream, forwarded: bool) -> io::Result<ProbeAns
 async fn by_command(connection: &Connection, container: &str, command: &[String], timeout: Duration) -> Result<ProbeAnswer, EngineError> {
     let limit = timeout + EXEC_SLACK;
     let docker = connection.docker(limit).await?;
-    let options = CreateExecOptions {
-        cmd: Some(command.to_vec()),
-        attach_stdout: Some(true),
-        attach_stderr: Some(true),
-        ..CreateExecOptions::default()
-    };
+    let options =
+        CreateExecOptions { cmd: Some(command.to_vec()), attach_stdout: Some(true), attach_stderr: Some(true), ..CreateExecOptions::default() };
     let what = format!("run `{}` in {}", command.join(" "), short(container));
     let exec = match connection.within(limit, &what, docker.create_exec(container, options)).await {
         Ok(exec) => exec,

@@ -72,11 +72,7 @@ impl SshRoad {
     async fn log_in(&self) -> io::Result<Login> {
         let folder = tempfile::Builder::new().prefix("refit-ssh-").tempdir()?;
         let mut builder = SessionBuilder::default();
-        builder
-            .known_hosts_check(KnownHosts::Strict)
-            .connect_timeout(LOGIN_MAX)
-            .server_alive_interval(ALIVE_EVERY)
-            .control_directory(folder.path());
+        builder.known_hosts_check(KnownHosts::Strict).connect_timeout(LOGIN_MAX).server_alive_interval(ALIVE_EVERY).control_directory(folder.path());
         if let Some(user) = &self.user {
             builder.user(user.clone());
         }
@@ -85,10 +81,7 @@ impl SshRoad {
         }
         let session = builder.connect_mux(&self.host).await.map_err(explain)?;
         let here = folder.path().join("engine");
-        session
-            .request_port_forward(ForwardType::Local, Socket::from(here), Socket::from(PathBuf::from(&self.socket)))
-            .await
-            .map_err(explain)?;
+        session.request_port_forward(ForwardType::Local, Socket::from(here), Socket::from(PathBuf::from(&self.socket))).await.map_err(explain)?;
         Ok(Login { session, folder, forwards: HashMap::new(), made: 0 })
     }
 }
@@ -109,10 +102,7 @@ impl Login {
         }
         self.made += 1;
         let path = self.folder.path().join(format!("port-{}", self.made));
-        self.session
-            .request_port_forward(ForwardType::Local, Socket::from(path.clone()), Socket::new(address, port))
-            .await
-            .map_err(explain)?;
+        self.session.request_port_forward(ForwardType::Local, Socket::from(path.clone()), Socket::new(address, port)).await.map_err(explain)?;
         self.forwards.insert(key, path.clone());
         Ok(path)
     }

@@ -30,9 +30,8 @@ pub(super) fn connector(folder: &Path) -> Result<TlsConnector, String> {
 
 fn certificates(folder: &Path, name: &str) -> Result<Vec<CertificateDer<'static>>, String> {
     let file = folder.join(name);
-    let found: Vec<_> = CertificateDer::pem_file_iter(&file)
-        .and_then(Iterator::collect)
-        .map_err(|error: rustls::pki_types::pem::Error| unreadable(&file, &error))?;
+    let found: Vec<_> =
+        CertificateDer::pem_file_iter(&file).and_then(Iterator::collect).map_err(|error: rustls::pki_types::pem::Error| unreadable(&file, &error))?;
     if found.is_empty() { Err(format!("{} holds no certificate", file.display())) } else { Ok(found) }
 }
 

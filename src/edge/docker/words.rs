@@ -175,7 +175,14 @@ fn mount(mount: &MountSpec, inherited: Option<String>) -> Mount {
         }
         _ => None,
     };
-    Mount { target: Some(mount.target.clone()), source, typ: Some(typ), read_only: mount.read_only.then_some(true), tmpfs_options, ..Mount::default() }
+    Mount {
+        target: Some(mount.target.clone()),
+        source,
+        typ: Some(typ),
+        read_only: mount.read_only.then_some(true),
+        tmpfs_options,
+        ..Mount::default()
+    }
 }
 
 fn restart(policy: Option<&str>) -> RestartPolicy {

@@ -59,11 +59,7 @@ fn everything() -> ContainerSpec {
         command: Some(strings(["serve", "--all"])),
         entrypoint: Some(strings(["/bin/web"])),
         environment: map([("A", "1"), ("B", "x=y")]),
-        ports: vec![
-            port(None, Some((80, 80)), 8080, "tcp"),
-            port(Some("127.0.0.1"), Some((9000, 9009)), 8080, "tcp"),
-            port(None, None, 53, "udp"),
-        ],
+        ports: vec![port(None, Some((80, 80)), 8080, "tcp"), port(Some("127.0.0.1"), Some((9000, 9009)), 8080, "tcp"), port(None, None, 53, "udp")],
         network: NetworkSpec::Attached(vec![attachment("shop_front"), attachment("shop_back")]),
         mounts: vec![
             MountSpec { source: MountSource::Volume { name: "shop_data".to_owned(), create: None }, target: "/data".to_owned(), read_only: false },

@@ -1,0 +1,146 @@
+//! All commands and the options that they share.
+
+use std::path::PathBuf;
+
+use clap::builder::styling::{AnsiColor, Styles};
+use clap::{Parser, Subcommand, ValueEnum};
+
+use super::{Exit, Face};
+
+const STYLES: Styles = Styles::styled().header(AnsiColor::Green.on_default().bold()).literal(AnsiColor::Cyan.on_default().bold());
+
+/// Rebuilds every image above a base that moved, and rolls the result across Docker hosts, safely.
+///
+/// A folder of pipeline files (default `pipelines/`) says which images there are, which services run them, and where. Begin with `refit scan`
+/// in any repository with Dockerfiles, or with `refit init`.
+#[derive(Debug, Parser)]
+#[command(name = "refit", version, styles = STYLES, propagate_version = true, max_term_width = 110)]
+pub struct Arguments {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+
+    /// Print the result as JSON, for machines.
+    #[arg(long, global = true)]
+    pub json: bool,
+
+    /// Where refit keeps its journal, logs and cache [default: `.refit` beside the pipelines].
+    #[arg(long, global = true, value_name = "DIR", env = "REFIT_STATE")]
+    pub state: Option<PathBuf>,
+
+    /// When to use colours; `NO_COLOR` is obeyed too.
+    #[arg(long, global = true, value_enum, default_value_t = Colour::Auto, value_name = "WHEN")]
+    pub color: Colour,
+
+    /// Write what refit does to stderr; twice for every request [also: REFIT_LOG=refit=debug].
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    pub verbose: u8,
+
+    /// Write log lines as JSON.
+    #[arg(long, global = true, hide_short_help = true)]
+    pub log_json: bool,
+}
+
+/// When colours are used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Colour {
+    /// On a terminal.
+    Auto,
+    /// Always.
+    Always,
+    /// Never.
+    Never,
+}
+
+/// Verbs change or judge, nouns only look.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Show the inheritance of the Dockerfiles in any folder; needs no configuration.
+    Scan(super::scan::ScanArgs),
+    /// Write a first pipeline file from a scan.
+    Init(super::init::InitArgs),
+    /// Check the pipeline files and the graph that their images make.
+    Check(super::check::CheckArgs),
+    /// Show who inherits from whom.
+    Graph(super::graph::GraphArgs),
+    /// Show what a rollout would build and roll, and why; changes nothing.
+    Plan(super::plan::PlanArgs),
+    /// Build what is out of date and roll it out, with health checks and automatic rollback.
+    Rollout(super::rollout::RolloutArgs),
+    /// Go back to an earlier release.
+    Rollback(super::rollback::RollbackArgs),
+    /// Show what runs where, and whether that is what was released.
+    Status(super::status::StatusArgs),
+    /// Show the hosts and whether they answer.
+    Hosts(super::hosts::HostsArgs),
+    /// List the runs and releases.
+    History(super::history::HistoryArgs),
+    /// Show one run, every decision with its reason.
+    Show(super::show::ShowArgs),
+    /// Show the log of a build.
+    Logs(super::build_logs::LogsArgs),
+    /// Stop a run where it is.
+    Pause(super::person::PersonArgs),
+    /// Go on with a run that was paused, or that was interrupted.
+    Resume(super::resume::ResumeArgs),
+    /// Stop a run and take back what it rolled.
+    Abort(super::person::PersonArgs),
+    /// Print the JSON Schema of pipeline files.
+    Schema(super::schema::SchemaArgs),
+    /// Print a completion script for a shell.
+    Completions(super::completions::CompletionsArgs),
+}
+
+impl Arguments {
+    /// The log filter that `-v` stands for.
+    pub fn log_filter(&self) -> Option<&'static str> {
+        match self.verbose {
+            0 => None,
+            1 => Some("refit=info,warn"),
+            _ => Some("refit=debug,info"),
+        }
+    }
+
+    /// Whether colours were asked for or forbidden.
+    pub fn colour(&self) -> Option<bool> {
+        match self.color {
+            Colour::Auto => None,
+            Colour::Always => Some(true),
+            Colour::Never => Some(false),
+        }
+    }
+
+    /// Runs the command.
+    pub(super) async fn dispatch(self, face: &mut Face) -> miette::Result<Exit> {
+        let state = self.state;
+        match self.command {
+            Command::Scan(args) => super::scan::run(&args, face),
+            Command::Init(args) => super::init::run(&args, face),
+            Command::Check(args) => super::check::run(&args, state, face).await,
+            Command::Graph(args) => super::graph::run(&args, state, face).await,
+            Command::Plan(args) => super::plan::run(&args, state, face).await,
+            Command::Rollout(args) => super::rollout::run(&args, state, face).await,
+            Command::Rollback(args) => super::rollback::run(&args, state, face).await,
+            Command::Status(args) => super::status::run(&args, state, face).await,
+            Command::Hosts(args) => super::hosts::run(&args, face).await,
+            Command::History(args) => super::history::run(&args, state, face),
+            Command::Show(args) => super::show::run(&args, state, face),
+            Command::Logs(args) => super::build_logs::run(&args, state, face),
+            Command::Pause(args) => super::person::run(&args, crate::rollout::Person::Pause, state, face),
+            Command::Resume(args) => super::resume::run(&args, state, face).await,
+            Command::Abort(args) => super::person::run(&args, crate::rollout::Person::Abort, state, face),
+            Command::Schema(args) => super::schema::run(&args, face),
+            Command::Completions(args) => super::completions::run(&args, face),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        super::Arguments::command().debug_assert();
+    }
+}

@@ -1,0 +1,35 @@
+//! `refit pause` and `refit abort`: a person's word about a run that another process carries out.
+
+use std::path::PathBuf;
+
+use super::workshop::{self, PipelineFolder};
+use super::{Exit, Face};
+use crate::edge::{Clock, SystemClock};
+use crate::journal::Journal;
+use crate::model::RunId;
+use crate::rollout::Person;
+
+/// Says a word about a run that is under way; it takes effect within a second.
+///
+/// Example: refit pause 7
+#[derive(Debug, clap::Args)]
+#[command(verbatim_doc_comment)]
+pub struct PersonArgs {
+    /// Which run [default: the one that is under way].
+    run: Option<RunId>,
+    #[command(flatten)]
+    folder: PipelineFolder,
+}
+
+/// Runs `refit pause` or `refit abort`.
+pub fn run(args: &PersonArgs, word: Person, state: Option<PathBuf>, face: &mut Face) -> miette::Result<Exit> {
+    let journal = workshop::read_journal(&args.folder, state)?;
+    let run = workshop::unfinished(&journal, args.run)?;
+    journal.say(run, SystemClock.now(), word, &workshop::whoami())?;
+    face.printer.err(&match word {
+        Person::Pause => format!("{run} stops where it is; `refit resume {run}` goes on, `refit abort {run}` takes it back"),
+        Person::Abort => format!("{run} takes back what it rolled; if nobody carries it out any more, `refit resume {run}` does"),
+        Person::Resume => format!("{run} goes on"),
+    });
+    Ok(Exit::Done)
+}

@@ -1,0 +1,94 @@
+//! `refit plan`.
+
+use std::path::PathBuf;
+
+use super::estate::EstateArgs;
+use super::workshop::{self, Access, BuildArgs, Workshop};
+use super::{Exit, Face};
+use crate::driver::DriverError;
+use crate::model::{ImageName, ImageRef, ReleaseNumber};
+use crate::plan::{self, Change, Plan};
+use crate::report;
+
+/// Shows what a rollout would build and roll, and why, down to the line of the Dockerfile. Changes nothing on any host.
+///
+/// Example: refit plan --base debian:bookworm-slim
+#[derive(Debug, clap::Args)]
+#[command(verbatim_doc_comment)]
+pub struct PlanArgs {
+    #[command(flatten)]
+    pub change: ChangeArgs,
+    #[command(flatten)]
+    pub estate: EstateArgs,
+    #[command(flatten)]
+    pub build: BuildArgs,
+}
+
+/// What moved, or who says so.
+#[derive(Debug, Clone, clap::Args)]
+#[group(multiple = false)]
+pub struct ChangeArgs {
+    /// Look at this base only, and at all that stands on it.
+    #[arg(long, value_name = "REF")]
+    pub base: Option<ImageRef>,
+    /// Build this image and all that stands on it, changed or not.
+    #[arg(long, value_name = "NAME")]
+    pub image: Option<ImageName>,
+    /// Look at everything (the default).
+    #[arg(long)]
+    pub all: bool,
+    /// Build every image again, whatever it was built from.
+    #[arg(long)]
+    pub rebuild: bool,
+}
+
+impl ChangeArgs {
+    /// The change that these arguments stand for.
+    pub fn change(&self) -> Change {
+        match (&self.base, &self.image) {
+            (Some(base), _) => Change::Base(base.clone()),
+            (None, Some(image)) => Change::Image(image.clone()),
+            (None, None) if self.rebuild => Change::Rebuild,
+            (None, None) => Change::Everything,
+        }
+    }
+}
+
+/// Runs `refit plan`.
+pub async fn run(args: &PlanArgs, state: Option<PathBuf>, face: &mut Face) -> miette::Result<Exit> {
+    let workshop = match workshop::open(&args.estate, &args.build, state, Access::Look, face)? {
+        Ok(workshop) => workshop,
+        Err(exit) => return Ok(exit),
+    };
+    let plan = make(&workshop, &args.change.change(), face).await?;
+    show(&plan, &workshop, face);
+    Ok(Exit::Done)
+}
+
+/// Looks at everything and plans; what people should know of the looks goes to stderr.
+pub async fn make(workshop: &Workshop, change: &Change, face: &mut Face) -> miette::Result<Plan> {
+    let looked = workshop.driver.look(change).await?;
+    for line in looked.warnings.iter().chain(&looked.not_pulled) {
+        face.printer.err(&format!("warning: {line}"));
+    }
+    let mut plan = plan::plan(&looked.request(&workshop.driver, change))?;
+    if *change == Change::Everything {
+        workshop.driver.add_drift(&mut plan).await?;
+    }
+    Ok(plan)
+}
+
+/// Prints a plan.
+pub fn show(plan: &Plan, workshop: &Workshop, face: &mut Face) {
+    let parallel = workshop.driver.settings.parallel;
+    if face.json {
+        face.printer.json(&report::plan_json(plan, parallel));
+    } else {
+        report::plan(plan, parallel).lines().for_each(|line| face.printer.out(line));
+    }
+}
+
+/// The release that a change rolls again.
+pub fn release(number: ReleaseNumber, workshop: &Workshop) -> Result<Change, DriverError> {
+    workshop.driver.release(number).map(|release| Change::Release(release.number))
+}

@@ -1,0 +1,49 @@
+//! `refit resume`.
+
+use std::path::PathBuf;
+
+use super::estate::EstateArgs;
+use super::workshop::{self, Access, BuildArgs};
+use super::{Exit, Face};
+use crate::edge::{Clock, SystemClock};
+use crate::journal::{Journal, LockError, SqliteJournal};
+use crate::model::RunId;
+use crate::rollout::Person;
+
+/// Goes on with a run that was paused or interrupted, from where it was.
+///
+/// Example: refit resume 7
+#[derive(Debug, clap::Args)]
+#[command(verbatim_doc_comment)]
+pub struct ResumeArgs {
+    /// Which run [default: the one that has not ended].
+    run: Option<RunId>,
+    #[command(flatten)]
+    estate: EstateArgs,
+    #[command(flatten)]
+    build: BuildArgs,
+}
+
+/// Runs `refit resume`.
+pub async fn run(args: &ResumeArgs, state: Option<PathBuf>, face: &mut Face) -> miette::Result<Exit> {
+    let folder = workshop::state_folder(&args.estate.pipelines, state.clone());
+    let journal = SqliteJournal::open(&folder)?;
+    let run = workshop::unfinished(&journal, args.run)?;
+    let aborted = workshop::last_word(&journal, run)? == Some(Person::Abort);
+    if !aborted {
+        journal.say(run, SystemClock.now(), Person::Resume, &workshop::whoami())?;
+    }
+    drop(journal);
+    let workshop = match workshop::open(&args.estate, &args.build, state, Access::Write, face) {
+        Err(error) if matches!(error.downcast_ref::<LockError>(), Some(LockError::Held { .. })) => {
+            face.printer.err(&format!("{run} is carried out by another process; it was told to go on"));
+            return Ok(Exit::Done);
+        }
+        opened => match opened? {
+            Ok(workshop) => workshop,
+            Err(exit) => return Ok(exit),
+        },
+    };
+    let recorder = workshop.driver.take_up(run, &workshop::whoami()).await?;
+    super::rollout::carry_on(&workshop, &recorder, face).await
+}

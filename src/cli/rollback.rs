@@ -1,0 +1,135 @@
+//! `refit rollback`.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+
+use super::estate::EstateArgs;
+use super::workshop::{self, Access, BuildArgs, Workshop};
+use super::{Exit, Face};
+use crate::model::{ReleaseNumber, ServiceName};
+use crate::plan::{Change, Plan, RollStep, SlotCount};
+use crate::rollout::Outcome;
+
+/// Goes back to an earlier release; without `--to`, to the one before. Nothing is built: the images are proven to be on every host, or are
+/// brought there, before the first container is touched.
+///
+/// Example: refit rollback web --to r6
+#[derive(Debug, clap::Args)]
+#[command(verbatim_doc_comment)]
+pub struct RollbackArgs {
+    /// Which service [default: every service that the release has otherwise].
+    service: Option<ServiceName>,
+    /// Which release [default: the one before the present one].
+    #[arg(long, value_name = "RELEASE")]
+    to: Option<ReleaseNumber>,
+    /// List where it can go back to, and stop.
+    #[arg(long)]
+    list: bool,
+    /// Do not ask before hosts are touched.
+    #[arg(short, long)]
+    yes: bool,
+    #[command(flatten)]
+    estate: EstateArgs,
+}
+
+/// Runs `refit rollback`.
+pub async fn run(args: &RollbackArgs, state: Option<PathBuf>, face: &mut Face) -> miette::Result<Exit> {
+    let access = if args.list { Access::Look } else { Access::Write };
+    let build = BuildArgs { parallel: None, offline: true };
+    let workshop = match workshop::open(&args.estate, &build, state, access, face)? {
+        Ok(workshop) => workshop,
+        Err(exit) => return Ok(exit),
+    };
+    let ways = ways_back(&workshop, args.service.as_ref())?;
+    if args.list {
+        if face.json {
+            face.printer.json(&ways);
+        } else {
+            ways.iter().for_each(|way| face.printer.out(&way.to_string()));
+        }
+        return Ok(Exit::Done);
+    }
+    let plan = plan_back(&workshop, &ways, args)?;
+    super::rollout::begin(&workshop, plan, args.yes, face).await
+}
+
+/// Where one service can go back to.
+#[derive(Debug, serde::Serialize)]
+struct WayBack {
+    service: ServiceName,
+    now: ReleaseNumber,
+    /// Earlier releases on which the service was something else, newest first.
+    to: Vec<ReleaseNumber>,
+}
+
+impl std::fmt::Display for WayBack {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let to: Vec<_> = self.to.iter().map(ToString::to_string).collect();
+        write!(f, "{}: on {}, can go back to {}", self.service, self.now, if to.is_empty() { "nothing earlier".into() } else { to.join(", ") })
+    }
+}
+
+fn ways_back(workshop: &Workshop, only: Option<&ServiceName>) -> miette::Result<Vec<WayBack>> {
+    let journal = &workshop.driver.journal;
+    let mut ways = Vec::new();
+    for (service, state) in journal.service_states()? {
+        let Some(now) = state.current.filter(|_| only.is_none_or(|only| *only == service)) else { continue };
+        let mut seen = workshop.driver.release(now)?.services.get(&service).map(|service| vec![service.spec_hash()]).unwrap_or_default();
+        let mut to = Vec::new();
+        for number in good_releases(workshop, &service)?.into_iter().rev().filter(|number| *number < now) {
+            let Some(spec) = workshop.driver.release(number)?.services.get(&service).map(crate::release::ServiceRelease::spec_hash) else { continue };
+            if !seen.contains(&spec) {
+                seen.push(spec);
+                to.push(number);
+            }
+        }
+        ways.push(WayBack { service, now, to });
+    }
+    match (ways.is_empty(), only) {
+        (true, Some(service)) => Err(miette::miette!(help = "`refit status` shows what runs", "service {service} was never rolled out")),
+        (true, None) => Err(miette::miette!(help = "`refit rollout` makes the first release", "nothing was rolled out yet")),
+        _ => Ok(ways),
+    }
+}
+
+/// The releases that the service was once rolled to and stayed on, oldest first.
+fn good_releases(workshop: &Workshop, service: &ServiceName) -> miette::Result<BTreeSet<ReleaseNumber>> {
+    let rollouts = workshop.driver.journal.rollouts()?;
+    let good =
+        rollouts.into_iter().filter(|rollout| rollout.service == *service && matches!(rollout.outcome, Some(Outcome::Done | Outcome::DoneInPart)));
+    Ok(good.map(|rollout| rollout.to).collect())
+}
+
+fn plan_back(workshop: &Workshop, ways: &[WayBack], args: &RollbackArgs) -> miette::Result<Plan> {
+    let target = match args.to {
+        Some(to) => workshop.driver.release(to)?.number,
+        None => {
+            ways.iter().filter_map(|way| way.to.first()).max().copied().ok_or_else(|| miette::miette!("there is no earlier release to go back to"))?
+        }
+    };
+    let release = workshop.driver.release(target)?;
+    let mut rolls = Vec::new();
+    for way in ways {
+        let Some(service) = workshop.driver.estate.services.get(&way.service) else { continue };
+        let Some(released) = release.services.get(&way.service) else {
+            if args.service.is_some() {
+                return Err(crate::driver::DriverError::NotInRelease { service: way.service.clone(), release: target }.into());
+            }
+            continue;
+        };
+        let now = workshop.driver.release(way.now)?;
+        if now.services.get(&way.service).is_some_and(|now| now.spec_hash() == released.spec_hash()) {
+            continue;
+        }
+        let slots = |host: &crate::model::HostName| SlotCount { host: host.clone(), slots: service.replicas };
+        rolls.push(RollStep {
+            service: way.service.clone(),
+            image: released.image.clone(),
+            hosts: service.hosts.iter().map(slots).collect(),
+            from: Some(way.now),
+            certain: true,
+            notes: vec![format!("back from {} to {target}", way.now)],
+        });
+    }
+    Ok(Plan { change: Change::Release(target), bases: Default::default(), steps: Vec::new(), rolls })
+}

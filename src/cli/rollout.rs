@@ -1,0 +1,206 @@
+//! `refit rollout`.
+
+use std::collections::BTreeSet;
+use std::io::IsTerminal;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use super::estate::EstateArgs;
+use super::plan::{self, ChangeArgs};
+use super::workshop::{self, Access, BuildArgs, Workshop};
+use super::{Exit, Face};
+use crate::driver::{CameTo, DriverError, Recorder};
+use crate::model::{HostName, ReleaseNumber, ServiceName};
+use crate::pipeline::Selector;
+use crate::plan::{Plan, StepKind};
+use crate::report;
+use crate::rollout::Person;
+use crate::run::RunOutcome;
+
+/// Builds what is out of date, in the order of inheritance, and rolls it out with health checks; goes back by itself when it is worse.
+///
+/// Example: refit rollout --base debian:bookworm-slim
+#[derive(Debug, clap::Args)]
+#[command(verbatim_doc_comment)]
+pub struct RolloutArgs {
+    /// Roll only these services [default: all that the change concerns].
+    pub services: Vec<ServiceName>,
+    #[command(flatten)]
+    pub change: ChangeArgs,
+    /// Build nothing and roll this release.
+    #[arg(long, value_name = "N", conflicts_with_all = ["base", "image", "all", "rebuild"])]
+    pub release: Option<ReleaseNumber>,
+    /// Roll only on hosts that this selects: labels (`zone=a,pool=web`), a name, or `*`.
+    #[arg(long, value_name = "SELECTOR")]
+    pub hosts: Option<String>,
+    /// Do not ask before hosts are touched.
+    #[arg(short, long)]
+    pub yes: bool,
+    #[command(flatten)]
+    pub estate: EstateArgs,
+    #[command(flatten)]
+    pub build: BuildArgs,
+}
+
+/// Runs `refit rollout`.
+pub async fn run(args: &RolloutArgs, state: Option<PathBuf>, face: &mut Face) -> miette::Result<Exit> {
+    let workshop = match workshop::open(&args.estate, &args.build, state, Access::Write, face)? {
+        Ok(workshop) => workshop,
+        Err(exit) => return Ok(exit),
+    };
+    if let Some(exit) = take_up_what_was_interrupted(&workshop, face).await? {
+        return Ok(exit);
+    }
+    let change = match args.release {
+        Some(number) => plan::release(number, &workshop)?,
+        None => args.change.change(),
+    };
+    let mut plan = plan::make(&workshop, &change, face).await?;
+    narrow(&mut plan, args, &workshop)?;
+    begin(&workshop, plan, args.yes, face).await
+}
+
+/// Shows a plan, asks, and carries it out.
+pub async fn begin(workshop: &Workshop, plan: Plan, yes: bool, face: &mut Face) -> miette::Result<Exit> {
+    if plan.rolls.is_empty() && !plan.steps.iter().any(|step| step.kind == StepKind::Build) {
+        plan::show(&plan, workshop, face);
+        return Ok(Exit::Done);
+    }
+    if !face.json {
+        report::plan(&plan, workshop.driver.settings.parallel).lines().for_each(|line| face.printer.err(line));
+    }
+    let hosts: BTreeSet<HostName> = plan.rolls.iter().flat_map(|roll| roll.hosts.iter().map(|count| count.host.clone())).collect();
+    let silent = workshop.driver.silent_hosts(&hosts).await?;
+    if !silent.is_empty() {
+        return Err(DriverError::Preflight { problems: silent, hosts: hosts.len() }.into());
+    }
+    if !yes && !agreed(&plan, &hosts, face)? {
+        return Ok(Exit::Failed);
+    }
+    let words: Vec<String> = std::env::args().collect();
+    let recorder = workshop.driver.begin(plan, &workshop::whoami(), &words.join(" ")).await?;
+    carry_on(workshop, &recorder, face).await
+}
+
+/// Carries a run on to its end, listening to Ctrl-C, and says how it ended.
+pub async fn carry_on(workshop: &Workshop, recorder: &Arc<Recorder>, face: &mut Face) -> miette::Result<Exit> {
+    let run = recorder.run();
+    let came = tokio::select! {
+        came = workshop.driver.carry_on(recorder) => Some(came),
+        () = interrupted(workshop, recorder) => None,
+    };
+    workshop.live.close();
+    let exit = match came {
+        None => {
+            face.printer.err(&format!(
+                "interrupted: {run} stopped, running builds were cancelled; `refit resume {run}` goes on, builds that ended are not done again"
+            ));
+            Exit::Interrupted
+        }
+        Some(Ok(CameTo::Pause { what, why })) => {
+            face.printer.err(&format!("paused: {what}: {why}"));
+            face.printer.err(&format!("`refit resume {run}` goes on, `refit abort {run}` takes back what it rolled"));
+            Exit::Between
+        }
+        Some(Ok(CameTo::End(outcome))) => {
+            let exit = exit_of(&outcome);
+            if exit != Exit::Done {
+                face.printer.err(&format!("`refit show {run}` tells why, `refit status` what runs now"));
+            }
+            exit
+        }
+        Some(Err(error)) => {
+            face.printer.err(&format!("{run} could not go on; `refit resume {run}` takes it up again"));
+            return Err(error.into());
+        }
+    };
+    if face.json
+        && let Some(summary) = workshop.driver.journal.run(run)?
+    {
+        face.printer.json(&summary);
+    }
+    Ok(exit)
+}
+
+/// How a run's end is told to a shell.
+fn exit_of(outcome: &RunOutcome) -> Exit {
+    match outcome {
+        RunOutcome::Done | RunOutcome::NothingToDo => Exit::Done,
+        RunOutcome::BuildsFailed { .. } | RunOutcome::RolledBack { .. } | RunOutcome::Refused { .. } | RunOutcome::Aborted => Exit::Failed,
+        RunOutcome::InPart { .. } | RunOutcome::Stuck { .. } => Exit::Between,
+    }
+}
+
+/// Returns when Ctrl-C should end the process. While containers are being rolled the first one pauses and the second one takes back.
+async fn interrupted(workshop: &Workshop, recorder: &Arc<Recorder>) {
+    let mut pressed = 0;
+    loop {
+        if tokio::signal::ctrl_c().await.is_err() {
+            std::future::pending::<()>().await;
+        }
+        let rolling = recorder.state(|state| state.rollouts.iter().any(|rollout| rollout.ended.is_none())).await;
+        if !rolling {
+            return;
+        }
+        let (word, line) = match pressed {
+            0 => (Person::Pause, "pausing here; Ctrl-C again takes back what this run has rolled"),
+            _ => (Person::Abort, "taking back what this run has rolled; please wait"),
+        };
+        pressed += 1;
+        workshop.live.note(line);
+        let run = recorder.run();
+        if let Err(error) = workshop.driver.journal.say(run, workshop.driver.clock.now(), word, &workshop::whoami()) {
+            workshop.live.note(&format!("the word could not be passed on: {error}"));
+        }
+    }
+}
+
+/// A run that died is gone on with before anything new: it may hold services in between.
+async fn take_up_what_was_interrupted(workshop: &Workshop, face: &mut Face) -> miette::Result<Option<Exit>> {
+    let Some(run) = workshop.driver.journal.unfinished()?.first().copied() else { return Ok(None) };
+    face.printer.err(&format!("{run} was interrupted and is gone on with first; `refit abort {run}` would take it back instead"));
+    let recorder = workshop.driver.take_up(run, &workshop::whoami()).await?;
+    match carry_on(workshop, &recorder, face).await? {
+        Exit::Done => Ok(None),
+        exit => Ok(Some(exit)),
+    }
+}
+
+/// Leaves in the plan only the services and hosts that were asked for.
+fn narrow(plan: &mut Plan, args: &RolloutArgs, workshop: &Workshop) -> miette::Result<()> {
+    let estate = &workshop.driver.estate;
+    let unknown: Vec<String> = args.services.iter().filter(|name| !estate.services.contains_key(*name)).map(ToString::to_string).collect();
+    if !unknown.is_empty() {
+        let known: Vec<_> = estate.services.keys().map(ToString::to_string).collect();
+        return Err(miette::miette!(help = format!("the estate has: {}", known.join(", ")), "there is no service {}", unknown.join(", ")));
+    }
+    if !args.services.is_empty() {
+        plan.rolls.retain(|roll| args.services.contains(&roll.service));
+    }
+    if let Some(selector) = &args.hosts {
+        let parsed = Selector::parse(selector).map_err(|why| miette::miette!("`--hosts {selector}` cannot be read: {why}"))?;
+        let selects = |name: &HostName| estate.hosts.get(name).is_some_and(|host| parsed.selects(name.as_str(), &host.labels));
+        if !estate.hosts.keys().any(selects) {
+            return Err(miette::miette!(help = "`refit hosts` lists the hosts and their labels", "`--hosts {selector}` selects no host"));
+        }
+        plan.rolls.iter_mut().for_each(|roll| roll.hosts.retain(|count| selects(&count.host)));
+        plan.rolls.retain(|roll| !roll.hosts.is_empty());
+    }
+    Ok(())
+}
+
+fn agreed(plan: &Plan, hosts: &BTreeSet<HostName>, face: &mut Face) -> miette::Result<bool> {
+    if !std::io::stdin().is_terminal() {
+        return Err(miette::miette!(help = "add `--yes`", "nobody can be asked here, and hosts would be touched"));
+    }
+    let services: Vec<_> = plan.rolls.iter().map(|roll| roll.service.to_string()).collect();
+    let names: Vec<_> = hosts.iter().map(ToString::to_string).collect();
+    let what = match services.len() {
+        0 => "Build? No host is touched.".to_owned(),
+        _ => format!("Roll {} on {} ({})?", services.join(", "), report::count(hosts.len(), "host"), names.join(", ")),
+    };
+    face.printer.err(&format!("{what} [y/N]"));
+    let mut answer = String::new();
+    std::io::stdin().read_line(&mut answer).map_err(|error| miette::miette!("the answer could not be read: {error}"))?;
+    Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
+}

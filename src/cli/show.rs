@@ -1,0 +1,48 @@
+//! `refit show`.
+
+use std::path::PathBuf;
+
+use super::workshop::{self, PipelineFolder};
+use super::{Exit, Face};
+use crate::driver::DriverError;
+use crate::journal::Journal;
+use crate::model::RunId;
+use crate::report::{self, Detail};
+
+/// Shows one run: every decision with its reason, event by event.
+///
+/// Example: refit show 7 --all
+#[derive(Debug, clap::Args)]
+#[command(verbatim_doc_comment)]
+pub struct ShowArgs {
+    /// Which run [default: the newest].
+    run: Option<RunId>,
+    /// Show each action's intention and end too.
+    #[arg(long)]
+    all: bool,
+    #[command(flatten)]
+    folder: PipelineFolder,
+}
+
+/// Runs `refit show`.
+pub fn run(args: &ShowArgs, state: Option<PathBuf>, face: &mut Face) -> miette::Result<Exit> {
+    let journal = workshop::read_journal(&args.folder, state)?;
+    let run = workshop::run_or_newest(&journal, args.run)?;
+    let events = journal.events(run).map_err(DriverError::from)?;
+    if face.json {
+        face.printer.json(&events);
+        return Ok(Exit::Done);
+    }
+    let detail = if args.all { Detail::All } else { Detail::Watch };
+    face.printer.out(&run.to_string());
+    for recorded in &events {
+        for (number, line) in report::lines(&recorded.event, detail).iter().enumerate() {
+            let moment = if number == 0 { report::moment(recorded.at) } else { " ".repeat(19) };
+            face.printer.out(&format!("{moment}  {line}"));
+        }
+        if let crate::run::Event::Planned { plan } = &recorded.event {
+            report::plan(plan, 1).lines().for_each(|line| face.printer.out(&format!("{:19}  {line}", "")));
+        }
+    }
+    Ok(Exit::Done)
+}

@@ -1,0 +1,187 @@
+//! Opens what a command works with: the estate, the journal, the engines.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use super::estate::{self, EstateArgs};
+use super::{Exit, Face};
+use crate::driver::{Driver, Engines, Settings, Watch};
+use crate::edge::docker::DockerEngine;
+use crate::edge::sources::Sources;
+use crate::edge::{Clock, Engine, SystemClock};
+use crate::journal::{Journal, Lock, LockError, Logs, SqliteJournal};
+use crate::model::{BuilderName, ImageName, RunId, Secret};
+use crate::pipeline::{Endpoint, Estate};
+use crate::report::Live;
+use crate::rollout::Person;
+use crate::run::{Event, RunState};
+
+/// Builds at a time, unless the builder's own setting or `--parallel` says otherwise.
+const PARALLEL_DEFAULT: u32 = 4;
+
+/// Where the pipelines are, for commands that need no estate.
+#[derive(Debug, Clone, clap::Args)]
+pub struct PipelineFolder {
+    /// The folder of the pipeline files; `.refit` is looked for beside it.
+    #[arg(long, default_value = "pipelines", value_name = "DIR", env = "REFIT_PIPELINES")]
+    pub pipelines: PathBuf,
+}
+
+/// How builds are made.
+#[derive(Debug, Clone, clap::Args)]
+pub struct BuildArgs {
+    /// Build so many images at a time [default: the builder's own setting, else 4].
+    #[arg(long, value_name = "N")]
+    pub parallel: Option<u32>,
+    /// Ask no registry: the bases are the images that the builder has.
+    #[arg(long)]
+    pub offline: bool,
+}
+
+/// What a command that looks or acts works with.
+pub struct Workshop {
+    /// The driver, with everything real behind it.
+    pub driver: Driver,
+    /// What is shown while it goes on.
+    pub live: Arc<Live>,
+}
+
+/// Whether a command writes the journal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Access {
+    /// It only looks.
+    Look,
+    /// It begins or goes on with a run: it must hold the estate's lock.
+    Write,
+}
+
+/// Opens everything. `Err(exit)` when the findings were printed already.
+pub fn open(args: &EstateArgs, build: &BuildArgs, state: Option<PathBuf>, access: Access, face: &mut Face) -> miette::Result<Result<Workshop, Exit>> {
+    let estate = match estate::load(args, face) {
+        Ok(estate) => estate,
+        Err(exit) => return Ok(Err(exit)),
+    };
+    let state = state_folder(&args.pipelines, state);
+    let journal = match access {
+        Access::Look => SqliteJournal::open(&state)?,
+        Access::Write => SqliteJournal::open_to_write(&state, take_lock(&state)?)?,
+    };
+    let engines = engines_of(&estate)?;
+    let own = estate.builders.values().next().and_then(|builder| builder.parallel);
+    let live = Arc::new(Live::new(face.printer.live && !face.json));
+    let watch = Arc::new(Shown(live.clone()));
+    let driver = Driver {
+        journal: Arc::new(journal),
+        logs: Logs::new(&state),
+        engines,
+        sources: Arc::new(Sources::new(state.join("cache"))),
+        clock: Arc::new(SystemClock),
+        watch,
+        settings: Settings {
+            parallel: build.parallel.or(own).unwrap_or(PARALLEL_DEFAULT) as usize,
+            offline: build.offline,
+            environment: secrets_of_environment(&estate),
+        },
+        estate,
+    };
+    Ok(Ok(Workshop { driver, live }))
+}
+
+/// Shows on the terminal what the driver reports.
+struct Shown(Arc<Live>);
+
+impl Watch for Shown {
+    fn event(&self, _at: Timestamp, event: &Event) {
+        self.0.event(event);
+    }
+
+    fn waiting(&self, what: &[String]) {
+        self.0.waiting(what);
+    }
+
+    fn build_step(&self, image: &ImageName, step: &str) {
+        self.0.build_step(image, step);
+    }
+}
+
+/// `.refit` beside the pipelines, unless one was named.
+pub fn state_folder(pipelines: &Path, state: Option<PathBuf>) -> PathBuf {
+    state.unwrap_or_else(|| match pipelines.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent.join(".refit"),
+        _ => PathBuf::from(".refit"),
+    })
+}
+
+/// The journal, to look into.
+pub fn read_journal(folder: &PipelineFolder, state: Option<PathBuf>) -> miette::Result<SqliteJournal> {
+    Ok(SqliteJournal::open(&state_folder(&folder.pipelines, state))?)
+}
+
+/// The logs of builds.
+pub fn logs(folder: &PipelineFolder, state: Option<PathBuf>) -> Logs {
+    Logs::new(&state_folder(&folder.pipelines, state))
+}
+
+fn take_lock(state: &Path) -> Result<Lock, LockError> {
+    let words: Vec<String> = std::env::args().collect();
+    Lock::take(state, SystemClock.now(), &words.join(" "))
+}
+
+/// A connection to each engine of an estate; opening none of them.
+pub fn engines_of(estate: &Estate) -> miette::Result<Engines> {
+    let engine = |endpoint: &Endpoint| -> miette::Result<Arc<dyn Engine>> { Ok(Arc::new(DockerEngine::new(endpoint.clone())?)) };
+    let mut hosts = BTreeMap::new();
+    for (name, host) in &estate.hosts {
+        hosts.insert(name.clone(), engine(&host.endpoint)?);
+    }
+    let Some((name, builder)) = estate.builders.iter().next() else {
+        return Err(miette::miette!("the estate has no builder"));
+    };
+    Ok(Engines { hosts, builder: (BuilderName::clone(name), engine(&builder.endpoint)?) })
+}
+
+/// The variables that build secrets name, and no others.
+fn secrets_of_environment(estate: &Estate) -> BTreeMap<String, Secret> {
+    let secrets = estate.images.values().flat_map(|image| &image.build.secrets);
+    let names = secrets.filter_map(|secret| match &secret.source {
+        crate::pipeline::SecretSource::Environment(name) => Some(name),
+        crate::pipeline::SecretSource::File(_) => None,
+    });
+    names.filter_map(|name| Some((name.clone(), Secret::new(std::env::var(name).ok()?)))).collect()
+}
+
+/// A run that was named, or the newest.
+pub fn run_or_newest(journal: &dyn Journal, run: Option<RunId>) -> miette::Result<RunId> {
+    match run {
+        Some(run) => Ok(run),
+        None => journal.runs(1)?.first().map(|summary| summary.run).ok_or_else(|| miette::miette!("there is no run yet")),
+    }
+}
+
+/// A run that has not ended: the one that was named, or the only one.
+pub fn unfinished(journal: &dyn Journal, run: Option<RunId>) -> miette::Result<RunId> {
+    let open = journal.unfinished()?;
+    match run {
+        Some(run) if open.contains(&run) => Ok(run),
+        Some(run) if journal.run(run)?.is_some() => Err(miette::miette!(help = format!("`refit show {run}` tells how it ended"), "{run} is over")),
+        Some(run) => Err(crate::driver::DriverError::UnknownRun(run).into()),
+        None => open.last().copied().ok_or_else(|| miette::miette!(help = "`refit history` lists the runs", "no run is under way")),
+    }
+}
+
+/// The last word that people said about a run, waiting ones included.
+pub fn last_word(journal: &dyn Journal, run: RunId) -> miette::Result<Option<Person>> {
+    let events = journal.events(run)?;
+    let state = RunState::of(events.iter().map(|recorded| (recorded.at, &recorded.event))).map_err(crate::driver::DriverError::from)?;
+    Ok(journal.words_waiting(run)?.last().copied().or(state.person))
+}
+
+/// Who asks: the user and the machine.
+pub fn whoami() -> String {
+    let user = std::env::var("USER").or_else(|_| std::env::var("LOGNAME")).unwrap_or_else(|_| "somebody".into());
+    let machine = rustix::system::uname().nodename().to_string_lossy().into_owned();
+    format!("{user}@{machine}")
+}

@@ -1,0 +1,241 @@
+//! Carries out one build of a plan: pin, build, test, compare, tag.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::build_log::BuildLog;
+use super::{Driver, DriverError, Recorder};
+use crate::build::{self, Content, ImageLabels};
+use crate::dockerfile::{self, ReadOptions, RefTarget};
+use crate::edge::{BuildError, BuildRequest, Engine, ImageSeen, SourceFound, TestRun};
+use crate::model::{Digest, ImageRef, Secret};
+use crate::pipeline::{Context, Image, ImageTest, SecretSource};
+use crate::plan::{BuildStep, Pin};
+use crate::release::{self, TagParts};
+use crate::run::{BuildOutcome, Event};
+
+/// So many last lines of a failed build's log are kept with its failure.
+const LAST_LINES: usize = 20;
+
+/// What a step's references come down to, now that its parents are ready.
+pub struct Pinned {
+    /// All that the build depends on.
+    pub inputs: Digest,
+    /// Normal form of the reference → the name by which the builder knows exactly that content.
+    pub names: BTreeMap<String, ImageRef>,
+}
+
+/// The name under which the builder keeps exactly this content of a base: the base's own repository, a tag that says which.
+pub fn base_name(base: &ImageRef, digest: Digest) -> Result<ImageRef, DriverError> {
+    base.with_tag(&format!("refit-{}", digest.short())).map_err(|error| DriverError::Bug { what: error.to_string() })
+}
+
+/// Why a build gave no image, with the last lines of what it said.
+struct Broken {
+    why: String,
+    last_lines: Vec<String>,
+}
+
+impl Broken {
+    fn new(why: impl ToString) -> Self {
+        Self { why: why.to_string(), last_lines: Vec::new() }
+    }
+}
+
+impl Driver {
+    /// Builds one image of a plan. What fails in it is an outcome; only the journal can make it an error. Returns how long it took, too.
+    pub(super) async fn build_one(&self, recorder: &Arc<Recorder>, step: &BuildStep, pinned: &Pinned) -> Result<(BuildOutcome, u64), DriverError> {
+        let began = self.clock.now();
+        let outcome = match self.build_anew(recorder, step, pinned, pinned.inputs).await? {
+            Ok(outcome) => outcome,
+            Err(broken) => BuildOutcome::Failed { why: broken.why, last_lines: broken.last_lines },
+        };
+        let elapsed_ms = self.clock.now().duration_since(began).as_millis();
+        Ok((outcome, u64::try_from(elapsed_ms).unwrap_or_default()))
+    }
+
+    async fn build_anew(
+        &self,
+        recorder: &Arc<Recorder>,
+        step: &BuildStep,
+        pinned: &Pinned,
+        inputs: Digest,
+    ) -> Result<Result<BuildOutcome, Broken>, DriverError> {
+        let image = &self.estate.images[&step.image];
+        let prepared = match self.prepare(recorder, image, step, pinned, inputs).await {
+            Ok(prepared) => prepared,
+            Err(broken) => return Ok(Err(broken)),
+        };
+        let bases = step.pins.values().filter_map(|pin| match pin {
+            Pin::Base { base, digest } => Some((base.clone(), *digest)),
+            Pin::Image(_) => None,
+        });
+        let dockerfile = String::from_utf8_lossy(&prepared.dockerfile).into_owned();
+        recorder.record(Event::BuildBegan { image: step.image.clone(), inputs, dockerfile, bases: bases.collect() }).await?;
+        Ok(self.build_test_and_tag(recorder, image, step, prepared, inputs).await)
+    }
+
+    async fn prepare(&self, recorder: &Recorder, image: &Image, step: &BuildStep, pinned: &Pinned, inputs: Digest) -> Result<BuildRequest, Broken> {
+        let found = self.source_of(image, step).await?;
+        let dockerfile = pinned_text(image, &found, pinned)?;
+        let tag = self.tag_of(recorder, image, step, inputs)?;
+        let staging = image.reference.with_tag(&format!("refit-building-{}", inputs.short())).map_err(Broken::new)?;
+        Ok(BuildRequest {
+            context: found.files,
+            dockerfile,
+            args: image.build.args.clone(),
+            target: image.build.target.clone(),
+            labels: self.labels_of(recorder, image, step, &tag, inputs),
+            secrets: self.secrets_of(image).await?,
+            platform: image.build.platform.clone(),
+            no_cache: image.build.no_cache,
+            network: image.build.network.clone(),
+            extra_hosts: image.build.extra_hosts.clone(),
+            tag: staging,
+        })
+    }
+
+    /// The files that the plan was made of, and no others.
+    async fn source_of(&self, image: &Image, step: &BuildStep) -> Result<SourceFound, Broken> {
+        let at = step.context.commit.as_deref().filter(|_| !step.context.dirty);
+        let found = self.sources.find(&image.build, at).await.map_err(Broken::new)?;
+        if found.context.hash == step.context.hash {
+            Ok(found)
+        } else {
+            Err(Broken::new("the files of its context changed after the plan was made; `refit rollout` again makes a new plan"))
+        }
+    }
+
+    async fn secrets_of(&self, image: &Image) -> Result<BTreeMap<String, Secret>, Broken> {
+        let mut secrets = BTreeMap::new();
+        for secret in &image.build.secrets {
+            let value = match &secret.source {
+                SecretSource::File(path) => tokio::fs::read(path).await.map_err(|error| format!("file {}: {error}", path.display())),
+                SecretSource::Environment(name) => {
+                    self.settings.environment.get(name).map(|value| value.reveal().to_vec()).ok_or_else(|| format!("variable {name} is not set"))
+                }
+            };
+            let value = value.map_err(|why| Broken::new(format!("build secret `{}` cannot be read: {why}", secret.id)))?;
+            secrets.insert(secret.id.clone(), Secret::new(value));
+        }
+        Ok(secrets)
+    }
+
+    async fn build_test_and_tag(
+        &self,
+        recorder: &Arc<Recorder>,
+        image: &Image,
+        step: &BuildStep,
+        request: BuildRequest,
+        inputs: Digest,
+    ) -> Result<BuildOutcome, Broken> {
+        let builder = self.engines.builder();
+        let staging = request.tag.clone();
+        let log = BuildLog::new(recorder.clone(), &self.logs, image.name.clone());
+        let built = builder.build(request, &log).await;
+        let last_lines = log.close(LAST_LINES);
+        let id = built.map_err(|error| match error {
+            BuildError::Failed { why } => Broken { why, last_lines },
+            other => Broken::new(other),
+        })?;
+        for test in &image.tests {
+            self.test(image, id, test).await?;
+        }
+        let outcome = self.keep(recorder, image, step, id, inputs).await;
+        // The staging name goes whatever came of it; the image stays under its own tag, or as a leftover that the engine's own prune takes.
+        let _ = builder.untag(&staging).await;
+        outcome
+    }
+
+    async fn test(&self, image: &Image, id: Digest, test: &ImageTest) -> Result<(), Broken> {
+        let run = TestRun { image: id, command: test.run.clone(), timeout: test.timeout, estate: self.estate.name.clone() };
+        let words = test.run.join(" ");
+        let end = self.engines.builder().run_test(&run).await.map_err(|error| Broken::new(format!("its test `{words}` could not run: {error}")))?;
+        let why = match end.code {
+            Some(0) => return Ok(()),
+            Some(code) => format!("its test `{words}` ended with exit code {code} ({})", image.at),
+            None => format!("its test `{words}` ran for more than {} s and was ended ({})", test.timeout.as_secs(), image.at),
+        };
+        Err(Broken { why, last_lines: end.last_lines })
+    }
+
+    /// Gives the image its immutable tag, unless it came out with the content of the one that is released: then that one stays.
+    async fn keep(&self, recorder: &Recorder, image: &Image, step: &BuildStep, id: Digest, inputs: Digest) -> Result<BuildOutcome, Broken> {
+        let builder = self.engines.builder();
+        let released = self.journal.latest_release().map_err(Broken::new)?.and_then(|release| release.images.get(&image.name).cloned());
+        if let Some(released) = released {
+            let new = builder.image(&id.to_string()).await.map_err(Broken::new)?;
+            let old = builder.image(&released.id.to_string()).await.map_err(Broken::new)?;
+            if let (Some(old), Some(new)) = (old, new)
+                && build::same_content(content(&old), content(&new))
+            {
+                return Ok(BuildOutcome::Unchanged { id: released.id, tag: released.tag, inputs });
+            }
+        }
+        let tag = self.free_tag(recorder, image, step, id, inputs).await?;
+        builder.tag(id, &tag).await.map_err(Broken::new)?;
+        Ok(BuildOutcome::Built { id, tag, inputs })
+    }
+
+    /// The image's immutable tag. One that was given to another image is never moved: the run's number is added.
+    async fn free_tag(&self, recorder: &Recorder, image: &Image, step: &BuildStep, id: Digest, inputs: Digest) -> Result<ImageRef, Broken> {
+        let tag = self.tag_of(recorder, image, step, inputs)?;
+        match self.engines.builder().image(&tag.to_string()).await.map_err(Broken::new)? {
+            Some(other) if other.id != id => {
+                let text = format!("{}-{}", tag.tag().unwrap_or_default(), recorder.run());
+                tag.with_tag(&text).map_err(Broken::new)
+            }
+            _ => Ok(tag),
+        }
+    }
+
+    fn tag_of(&self, recorder: &Recorder, image: &Image, step: &BuildStep, inputs: Digest) -> Result<ImageRef, Broken> {
+        let branch = match &image.build.context {
+            Context::Git { reference, .. } => reference.as_deref(),
+            Context::Folder { .. } => None,
+        };
+        let commit = step.context.commit.as_deref().filter(|_| !step.context.dirty);
+        let parts = TagParts { image: &image.reference, commit, branch, inputs, run: recorder.run(), now: self.clock.now() };
+        release::tag(image.tag.as_deref(), &parts).map_err(Broken::new)
+    }
+
+    fn labels_of(&self, recorder: &Recorder, image: &Image, step: &BuildStep, tag: &ImageRef, inputs: Digest) -> BTreeMap<String, String> {
+        let source = match &image.build.context {
+            Context::Git { url, .. } => Some(url.as_str()),
+            Context::Folder { .. } => None,
+        };
+        let base = step.pins.values().find_map(|pin| match pin {
+            Pin::Base { base, digest } => Some((base, *digest)),
+            Pin::Image(_) => None,
+        });
+        build::labels(&ImageLabels {
+            created: self.clock.now(),
+            revision: step.context.commit.as_deref(),
+            source,
+            version: tag.tag().unwrap_or_default(),
+            base,
+            run: recorder.run(),
+            inputs,
+            own: &image.build.labels,
+        })
+    }
+}
+
+/// The Dockerfile with each reference replaced by exactly what the plan pinned it to.
+fn pinned_text(image: &Image, found: &SourceFound, pinned: &Pinned) -> Result<Vec<u8>, Broken> {
+    let options = ReadOptions { build_args: image.build.args.clone(), ..ReadOptions::default() };
+    let read = dockerfile::read(&found.dockerfile, &options).map_err(|error| Broken::new(format!("{}: {error}", found.dockerfile_path)))?;
+    let mut pins = BTreeMap::new();
+    for reference in &read.references {
+        if let RefTarget::Image(wanted) = &reference.target
+            && let Some(name) = pinned.names.get(&wanted.to_string())
+        {
+            pins.insert(reference.resolved.clone(), name.to_string());
+        }
+    }
+    Ok(dockerfile::pin(&found.dockerfile, &read, &pins))
+}
+
+fn content(seen: &ImageSeen) -> Content<'_> {
+    Content { layers: &seen.layers, config: seen.config }
+}

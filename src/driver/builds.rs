@@ -1,0 +1,177 @@
+//! Carries out the builds of a plan: each image as soon as its own parents are done, so many at a time.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::StreamExt;
+use futures_util::future::BoxFuture;
+use futures_util::stream::FuturesUnordered;
+
+use super::build_one::{Pinned, base_name};
+use super::{Driver, DriverError, Recorder};
+use crate::build::{Released, Schedule, Start};
+use crate::model::{Digest, ImageName, ImageRef};
+use crate::plan::{BuildStep, Pin, Plan};
+use crate::rollout::Person;
+use crate::run::{BuildOutcome, Event};
+
+/// A person's word takes effect within this long.
+const LISTEN_EVERY: Duration = Duration::from_millis(200);
+
+/// How the builds of a run came to an end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Builds {
+    /// Every step has ended.
+    Over,
+    /// A person stopped them; those that ran were waited for.
+    Paused,
+    /// A person took the run back; those that ran were cancelled.
+    Aborted,
+}
+
+type Running<'a> = FuturesUnordered<BoxFuture<'a, (ImageName, Result<(BuildOutcome, u64), DriverError>)>>;
+
+/// What is known before the first build starts, and grows with each that ends.
+struct Known {
+    released: BTreeMap<ImageName, Released>,
+    by_inputs: BTreeMap<Digest, Digest>,
+    /// The name by which the builder knows each image of the estate.
+    tags: BTreeMap<Digest, ImageRef>,
+}
+
+impl Driver {
+    /// Builds what the plan says; goes on from what the state knows to have ended.
+    pub(super) async fn build_all(&self, recorder: &Arc<Recorder>, plan: &Plan) -> Result<Builds, DriverError> {
+        if plan.steps.is_empty() {
+            return Ok(Builds::Over);
+        }
+        let Known { released, by_inputs, mut tags } = self.known_builds().await?;
+        self.name_bases(plan).await?;
+        let steps: BTreeMap<&ImageName, &BuildStep> = plan.steps.iter().map(|step| (&step.image, step)).collect();
+        let mut schedule = Schedule::new(plan, self.settings.parallel, &released, &by_inputs);
+        for (image, outcome) in self.ended(recorder, plan).await {
+            note_tag(&mut tags, &outcome);
+            schedule.ended(&image, &outcome);
+        }
+        let mut running: Running<'_> = FuturesUnordered::new();
+        let mut paused = recorder.state(|state| state.person == Some(Person::Pause)).await;
+        loop {
+            let starts = if paused { Vec::new() } else { schedule.start() };
+            let none = starts.is_empty();
+            for start in starts {
+                match start {
+                    Start::Build { image, inputs, .. } => {
+                        let step = steps[&image];
+                        let pinned = Pinned { inputs, names: names_of(step, &schedule, &released, &tags)? };
+                        running.push(Box::pin(async move { (image, self.build_one(recorder, step, &pinned).await) }));
+                    }
+                    other => {
+                        let (image, outcome) = without_a_build(other, &tags)?;
+                        recorder.record(Event::BuildEnded { image: image.clone(), outcome: outcome.clone(), elapsed_ms: 0 }).await?;
+                        schedule.ended(&image, &outcome);
+                    }
+                }
+            }
+            if running.is_empty() && none {
+                return Ok(if paused { Builds::Paused } else { Builds::Over });
+            }
+            tokio::select! {
+                Some((image, ended)) = running.next() => {
+                    let (outcome, elapsed_ms) = ended?;
+                    recorder.record(Event::BuildEnded { image: image.clone(), outcome: outcome.clone(), elapsed_ms }).await?;
+                    note_tag(&mut tags, &outcome);
+                    schedule.ended(&image, &outcome);
+                }
+                () = self.clock.sleep(LISTEN_EVERY) => match recorder.listen().await? {
+                    Some(Person::Abort) => return Ok(Builds::Aborted),
+                    Some(Person::Pause) => paused = true,
+                    Some(Person::Resume) => paused = false,
+                    None => {}
+                },
+            }
+        }
+    }
+
+    async fn ended(&self, recorder: &Recorder, plan: &Plan) -> Vec<(ImageName, BuildOutcome)> {
+        let ended = |state: &crate::run::RunState| {
+            let outcomes = plan.steps.iter().filter_map(|step| Some((step.image.clone(), state.build_outcome(&step.image)?.clone())));
+            outcomes.collect()
+        };
+        recorder.state(ended).await
+    }
+
+    async fn known_builds(&self) -> Result<Known, DriverError> {
+        let on_builder = self.engines.builder().image_ids().await?;
+        let latest = self.journal.latest_release()?;
+        let images = || latest.iter().flat_map(|release| &release.images);
+        let released = images()
+            .map(|(name, image)| (name.clone(), Released { id: image.id, inputs: image.inputs, present: on_builder.contains(&image.id) }))
+            .collect();
+        let kept = self.journal.builds()?;
+        let by_inputs = kept.iter().filter(|build| on_builder.contains(&build.id)).map(|build| (build.inputs, build.id)).collect();
+        let tags = kept.into_iter().map(|build| (build.id, build.tag)).chain(images().map(|(_, image)| (image.id, image.tag.clone()))).collect();
+        Ok(Known { released, by_inputs, tags })
+    }
+
+    /// Gives each base of the plan a name on the builder that says which content it is; Dockerfiles are pinned to it.
+    async fn name_bases(&self, plan: &Plan) -> Result<(), DriverError> {
+        for (base, digest) in pinned_bases(plan) {
+            self.engines.builder().tag(digest, &base_name(base, digest)?).await?;
+        }
+        Ok(())
+    }
+}
+
+fn pinned_bases(plan: &Plan) -> BTreeMap<&ImageRef, Digest> {
+    let pins = plan.steps.iter().flat_map(|step| step.pins.values());
+    pins.filter_map(|pin| match pin {
+        Pin::Base { base, digest } => Some((base, *digest)),
+        Pin::Image(_) => None,
+    })
+    .collect()
+}
+
+fn note_tag(tags: &mut BTreeMap<Digest, ImageRef>, outcome: &BuildOutcome) {
+    if let BuildOutcome::Built { id, tag, .. } | BuildOutcome::Reused { id, tag, .. } | BuildOutcome::Unchanged { id, tag, .. } = outcome {
+        tags.insert(*id, tag.clone());
+    }
+}
+
+/// The name on the builder of everything that a step's references are pinned to.
+fn names_of(
+    step: &BuildStep,
+    schedule: &Schedule<'_>,
+    released: &BTreeMap<ImageName, Released>,
+    tags: &BTreeMap<Digest, ImageRef>,
+) -> Result<BTreeMap<String, ImageRef>, DriverError> {
+    let name_of = |pin: &Pin| match pin {
+        Pin::Base { base, digest } => base_name(base, *digest),
+        Pin::Image(image) => {
+            let id = match schedule.state(image) {
+                Some(crate::build::StepState::Ready(id)) => Some(*id),
+                _ => released.get(image).map(|released| released.id),
+            };
+            let name = id.and_then(|id| tags.get(&id)).cloned();
+            name.ok_or_else(|| DriverError::Bug { what: format!("{} stands on {image}, which has no image", step.image) })
+        }
+    };
+    step.pins.iter().map(|(reference, pin)| Ok((reference.clone(), name_of(pin)?))).collect()
+}
+
+/// What needs no build, as an outcome.
+fn without_a_build(start: Start, tags: &BTreeMap<Digest, ImageRef>) -> Result<(ImageName, BuildOutcome), DriverError> {
+    let tag_of = |image: &ImageName, id: Digest| tags.get(&id).cloned().ok_or_else(|| DriverError::Bug { what: format!("{image} {id} has no tag") });
+    Ok(match start {
+        Start::Reuse { image, id, inputs } => {
+            let tag = tag_of(&image, id)?;
+            (image, BuildOutcome::Reused { id, tag, inputs })
+        }
+        Start::Keep { image, id, inputs } => {
+            let tag = tag_of(&image, id)?;
+            (image, BuildOutcome::Unchanged { id, tag, inputs })
+        }
+        Start::Skip { image, because } => (image, BuildOutcome::Skipped { because }),
+        Start::Build { image, .. } => return Err(DriverError::Bug { what: format!("{image} needs a build") }),
+    })
+}

@@ -1,0 +1,118 @@
+//! Why a run cannot go on.
+
+use crate::edge::EngineError;
+use crate::journal::JournalError;
+use crate::model::{HostName, ImageName, ImageRef, ReleaseNumber, RunId, ServiceName, SlotId};
+use crate::run::CannotFollow;
+
+/// Why a run could not begin or go on. What fails *within* a run (a build, a slot) is no error but an outcome.
+#[derive(Debug, thiserror::Error, miette::Diagnostic)]
+pub enum DriverError {
+    /// The journal could not be written or read.
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Journal(#[from] JournalError),
+    /// An event does not fit those before it.
+    #[error(transparent)]
+    #[diagnostic(help("the journal is damaged, or refit has a fault: `refit history --verify` tells which"))]
+    CannotFollow(#[from] CannotFollow),
+    /// An engine.
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Engine(#[from] EngineError),
+    /// Several hosts do not answer, or lack what is needed, before anything was changed.
+    #[error("{} of {} hosts cannot be rolled to; nothing was changed on any host", problems.len(), hosts)]
+    #[diagnostic(help("bring them back or leave them out with `--hosts`:\n{}", problems.join("\n")))]
+    Preflight {
+        /// One line for each.
+        problems: Vec<String>,
+        /// How many were asked.
+        hosts: usize,
+    },
+    /// A base that no engine and no registry has.
+    #[error("base {} is neither on builder {builder} nor can it be pulled: {why}", base.familiar())]
+    #[diagnostic(help("check the name at {place}; log in with `docker login {}` on the builder, or bring the image there", base.registry()))]
+    BaseUnknown {
+        /// The base.
+        base: ImageRef,
+        /// The builder.
+        builder: String,
+        /// What the pull said.
+        why: String,
+        /// Where it is reached for.
+        place: String,
+    },
+    /// A source that cannot be read.
+    #[error("the files of image {image} cannot be read: {why}")]
+    #[diagnostic(help("see {place}"))]
+    Source {
+        /// The image.
+        image: ImageName,
+        /// Why.
+        why: String,
+        /// Where its context is written.
+        place: String,
+    },
+    /// A release that was never made.
+    #[error("there is no release {0}")]
+    #[diagnostic(help("`refit history` lists the releases"))]
+    UnknownRelease(ReleaseNumber),
+    /// A run that never was.
+    #[error("there is no run {0}")]
+    #[diagnostic(help("`refit history` lists the runs"))]
+    UnknownRun(RunId),
+    /// A service that no release has.
+    #[error("service {service} is not in release {release}")]
+    #[diagnostic(help("`refit history` lists what each release holds"))]
+    NotInRelease {
+        /// The service.
+        service: ServiceName,
+        /// The release.
+        release: ReleaseNumber,
+    },
+    /// A host that the estate no longer has.
+    #[error("host {host} is not in the estate any more")]
+    #[diagnostic(help("put it back into the pipeline until this run has ended, or abort the run"))]
+    UnknownHost {
+        /// The host.
+        host: HostName,
+    },
+    /// A version whose spec nobody knows.
+    #[error("slot {slot}: the journal does not say what release {release} of it was")]
+    UnknownVersion {
+        /// The slot.
+        slot: SlotId,
+        /// The release.
+        release: ReleaseNumber,
+    },
+    /// Several things at once, each on its own line.
+    #[error("{what}:\n{}", lines.join("\n"))]
+    Several {
+        /// What they have in common.
+        what: String,
+        /// One line for each.
+        lines: Vec<String>,
+    },
+    /// A fault of refit's own.
+    #[error("refit has a fault: {what}")]
+    #[diagnostic(help("the journal is safe; `refit resume` goes on. Please report this with the output of `refit show`"))]
+    Bug {
+        /// What happened that cannot.
+        what: String,
+    },
+}
+
+impl DriverError {
+    /// Whether the world is the reason (an engine, a disk), and not what somebody wrote or asked for.
+    pub fn is_world(&self) -> bool {
+        !matches!(
+            self,
+            Self::UnknownRelease(_)
+                | Self::UnknownRun(_)
+                | Self::NotInRelease { .. }
+                | Self::Several { .. }
+                | Self::Source { .. }
+                | Self::UnknownHost { .. }
+        )
+    }
+}

@@ -1,0 +1,318 @@
+//! Looks at everything that a plan is made of: sources, graph, bases, what the builder has, what the journal knows. Decides nothing.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::stream::{self, StreamExt};
+
+use super::{Driver, DriverError};
+use crate::dockerfile::{self, ReadOptions};
+use crate::edge::{Engine, Source, SourceFound};
+use crate::graph::{Graph, ImageReaches};
+use crate::journal::BuildKept;
+use crate::model::{Digest, ImageName, ImageRef, ReleaseNumber, ServiceName};
+use crate::pipeline::{Estate, Image, ServiceImage, Sources};
+use crate::plan::{self, Change, ImageFacts, LastBuild, PlanRequest, ServiceFacts, SourceFacts};
+use crate::release::Release;
+
+/// So many contexts and bases are looked at side by side.
+const LOOKS_AT_ONCE: usize = 8;
+
+/// Everything that was looked at for one change.
+pub struct Looked {
+    /// Who inherits from whom, in the sources that the change is built from.
+    pub graph: Graph,
+    /// What people should know of the graph, one line each.
+    pub warnings: Vec<String>,
+    /// The digest of each base that the change may concern.
+    pub bases: BTreeMap<ImageRef, Digest>,
+    /// Bases that could not be pulled, so that the builder's own image was taken: one line each.
+    pub not_pulled: Vec<String>,
+    /// What is known of each image.
+    pub images: BTreeMap<ImageName, ImageFacts>,
+    /// The Dockerfile of each image.
+    pub dockerfiles: BTreeMap<ImageName, Vec<u8>>,
+    builds: BTreeMap<Digest, Digest>,
+    services: BTreeMap<ServiceName, ServiceFacts>,
+    external_ids: BTreeMap<ImageRef, Digest>,
+    volumes: BTreeMap<ImageName, Vec<String>>,
+    release: Option<Release>,
+}
+
+impl Looked {
+    /// The question that these looks let the planner answer.
+    pub fn request<'a>(&'a self, driver: &'a Driver, change: &'a Change) -> PlanRequest<'a> {
+        PlanRequest {
+            change,
+            estate: &driver.estate,
+            graph: &self.graph,
+            digests: &self.bases,
+            images: &self.images,
+            builds: &self.builds,
+            services: &self.services,
+            external_ids: &self.external_ids,
+            volumes: &self.volumes,
+            release: self.release.as_ref(),
+        }
+    }
+}
+
+/// What is read of one image.
+struct ImageRead {
+    name: ImageName,
+    newest: SourceFound,
+    deployed: Option<SourceFound>,
+}
+
+impl Driver {
+    /// Looks at all that the plan for a change is made of.
+    pub async fn look(&self, change: &Change) -> Result<Looked, DriverError> {
+        let latest = self.journal.latest_release()?;
+        let wanted = plan::sources_of(change, self.estate.sources);
+        let read = read_images(&self.estate, self.sources.as_ref(), latest.as_ref(), wanted).await?;
+        let (graph, warnings) = graph_of(&self.estate, &read, wanted)?;
+        let (bases, not_pulled) = self.resolve_bases(&graph, change).await?;
+        let on_builder = self.engines.builder().image_ids().await?;
+        let kept = self.journal.builds()?;
+        let images = self.image_facts(&read, latest.as_ref(), &kept, &on_builder);
+        let builds = kept.iter().filter(|build| on_builder.contains(&build.id)).map(|build| (build.inputs, build.id)).collect();
+        let (external_ids, more_not_pulled) = self.external_ids().await?;
+        let release = match change {
+            Change::Release(number) => Some(self.release(*number)?),
+            _ => None,
+        };
+        Ok(Looked {
+            graph,
+            warnings,
+            bases,
+            not_pulled: not_pulled.into_iter().chain(more_not_pulled).collect::<BTreeSet<_>>().into_iter().collect(),
+            images,
+            dockerfiles: read.iter().map(|image| (image.name.clone(), image.wanted(wanted).dockerfile.clone())).collect(),
+            builds,
+            services: self.service_facts()?,
+            external_ids,
+            volumes: self.volumes(latest.as_ref()).await?,
+            release,
+        })
+    }
+
+    /// A release by its number.
+    pub fn release(&self, number: ReleaseNumber) -> Result<Release, DriverError> {
+        self.journal.release(number)?.ok_or(DriverError::UnknownRelease(number))
+    }
+
+    /// Asks for every base that the change may concern, once.
+    async fn resolve_bases(&self, graph: &Graph, change: &Change) -> Result<(BTreeMap<ImageRef, Digest>, Vec<String>), DriverError> {
+        if matches!(change, Change::Release(_)) {
+            return Ok((BTreeMap::new(), Vec::new()));
+        }
+        let wanted: Vec<(ImageRef, String)> = graph
+            .bases()
+            .filter_map(|id| {
+                let place = graph.reached_by(id).next().map(|(edge, _)| edge.at.to_string())?;
+                Some((graph.node(id).reference().clone(), place))
+            })
+            .collect();
+        self.resolve(wanted).await
+    }
+
+    async fn external_ids(&self) -> Result<(BTreeMap<ImageRef, Digest>, Vec<String>), DriverError> {
+        let external = self.estate.services.values().filter_map(|service| match &service.image {
+            ServiceImage::External(reference) => Some((reference.clone(), service.at.to_string())),
+            ServiceImage::Estate(_) => None,
+        });
+        self.resolve(external.collect()).await
+    }
+
+    async fn resolve(&self, wanted: Vec<(ImageRef, String)>) -> Result<(BTreeMap<ImageRef, Digest>, Vec<String>), DriverError> {
+        let asked = wanted.into_iter().map(|(base, place)| async move {
+            let found = self.resolve_one(&base, &place).await;
+            (base, found)
+        });
+        let mut bases = BTreeMap::new();
+        let mut not_pulled = Vec::new();
+        let mut failed = Vec::new();
+        for (base, found) in stream::iter(asked).buffered(LOOKS_AT_ONCE).collect::<Vec<_>>().await {
+            match found {
+                Ok((id, note)) => {
+                    not_pulled.extend(note);
+                    bases.insert(base, id);
+                }
+                Err(error) => failed.push(error),
+            }
+        }
+        match failed.len() {
+            0 => Ok((bases, not_pulled)),
+            1 => Err(failed.remove(0)),
+            _ => Err(DriverError::Several {
+                what: format!("{} bases cannot be had", failed.len()),
+                lines: failed.iter().map(ToString::to_string).collect(),
+            }),
+        }
+    }
+
+    /// The image of a base: pulled where a registry can be reached, the builder's own where not.
+    async fn resolve_one(&self, base: &ImageRef, place: &str) -> Result<(Digest, Option<String>), DriverError> {
+        let builder: &Arc<dyn Engine> = self.engines.builder();
+        let pulled = if self.settings.offline { None } else { Some(builder.pull(base).await) };
+        let why = match pulled {
+            Some(Ok(seen)) => return Ok((seen.id, None)),
+            Some(Err(error)) => Some(error.to_string()),
+            None => None,
+        };
+        match builder.image(&base.to_string()).await? {
+            Some(seen) => {
+                let note = why.map(|why| format!("{} was not pulled, the builder's own image is taken: {why}", base.familiar()));
+                Ok((seen.id, note))
+            }
+            None => Err(DriverError::BaseUnknown {
+                base: base.clone(),
+                builder: self.engines.builder.0.to_string(),
+                why: why.unwrap_or_else(|| "`--offline` was given".into()),
+                place: place.to_owned(),
+            }),
+        }
+    }
+
+    fn image_facts(
+        &self,
+        read: &[ImageRead],
+        latest: Option<&Release>,
+        kept: &[BuildKept],
+        on_builder: &BTreeSet<Digest>,
+    ) -> BTreeMap<ImageName, ImageFacts> {
+        let mut took: BTreeMap<&ImageName, u64> = BTreeMap::new();
+        kept.iter().for_each(|build| {
+            took.insert(&build.image, build.elapsed_ms);
+        });
+        let fact = |image: &ImageRead| {
+            let last = latest.and_then(|release| Some((release.number, release.images.get(&image.name)?))).map(|(number, released)| LastBuild {
+                released: released.clone(),
+                release: number,
+                own_inputs: released.own_inputs,
+                context: released.context,
+                present: on_builder.contains(&released.id),
+            });
+            let facts = ImageFacts {
+                newest: facts_of(&image.newest),
+                deployed: image.deployed.as_ref().map(facts_of),
+                last,
+                took: took.get(&image.name).copied().map(Duration::from_millis),
+            };
+            (image.name.clone(), facts)
+        };
+        read.iter().map(fact).collect()
+    }
+
+    fn service_facts(&self) -> Result<BTreeMap<ServiceName, ServiceFacts>, DriverError> {
+        let mut facts = BTreeMap::new();
+        for (name, state) in self.journal.service_states()? {
+            let Some(running) = state.current else { continue };
+            let Some(as_released) = self.release(running)?.services.get(&name).cloned() else { continue };
+            let refused = match state.quarantined.keys().next_back() {
+                Some(number) => self.release(*number)?.services.get(&name).map(|service| service.spec_hash()),
+                None => None,
+            };
+            facts.insert(name, ServiceFacts { running, as_released, refused });
+        }
+        Ok(facts)
+    }
+
+    /// The volumes that the images of services declare, as far as those images are built.
+    async fn volumes(&self, latest: Option<&Release>) -> Result<BTreeMap<ImageName, Vec<String>>, DriverError> {
+        let mut volumes = BTreeMap::new();
+        for service in self.estate.services.values() {
+            let ServiceImage::Estate(name) = &service.image else { continue };
+            let Some(released) = latest.and_then(|release| release.images.get(name)) else { continue };
+            if let Some(seen) = self.engines.builder().image(&released.id.to_string()).await? {
+                volumes.insert(name.clone(), seen.volumes);
+            }
+        }
+        Ok(volumes)
+    }
+}
+
+/// Who inherits from whom in the newest sources, and what people should know of it: all that can be said without an engine.
+pub async fn inheritance(estate: &Estate, sources: &dyn Source) -> Result<(Graph, Vec<String>), DriverError> {
+    graph_of(estate, &read_images(estate, sources, None, Sources::Latest).await?, Sources::Latest)
+}
+
+async fn read_images(estate: &Estate, sources: &dyn Source, latest: Option<&Release>, wanted: Sources) -> Result<Vec<ImageRead>, DriverError> {
+    let reads = estate.images.values().map(|image| read_image(sources, image, latest, wanted));
+    let (read, failed): (Vec<_>, Vec<_>) = stream::iter(reads).buffered(LOOKS_AT_ONCE).collect::<Vec<_>>().await.into_iter().partition(Result::is_ok);
+    let mut failed: Vec<DriverError> = failed.into_iter().filter_map(Result::err).collect();
+    match failed.len() {
+        0 => Ok(read.into_iter().filter_map(Result::ok).collect()),
+        1 => Err(failed.remove(0)),
+        _ => Err(DriverError::Several {
+            what: format!("the files of {} images cannot be read", failed.len()),
+            lines: failed.iter().map(ToString::to_string).collect(),
+        }),
+    }
+}
+
+async fn read_image(sources: &dyn Source, image: &Image, latest: Option<&Release>, wanted: Sources) -> Result<ImageRead, DriverError> {
+    let source =
+        |error: crate::edge::SourceError| DriverError::Source { image: image.name.clone(), why: error.to_string(), place: image.at.to_string() };
+    let newest = sources.find(&image.build, None).await.map_err(source)?;
+    let released = latest.and_then(|release| release.images.get(&image.name)).and_then(|released| released.commit.clone());
+    let deployed = match released {
+        Some(commit) if wanted == Sources::Deployed => {
+            if newest.context.commit.as_ref() == Some(&commit) && !newest.context.dirty {
+                Some(newest.clone())
+            } else {
+                // A commit that is gone cannot be built again; the plan says so, and what is there is built.
+                sources.find(&image.build, Some(&commit)).await.ok()
+            }
+        }
+        _ => None,
+    };
+    Ok(ImageRead { name: image.name.clone(), newest, deployed })
+}
+
+fn graph_of(estate: &Estate, read: &[ImageRead], wanted: Sources) -> Result<(Graph, Vec<String>), DriverError> {
+    let mut reaches = Vec::with_capacity(read.len());
+    let mut wrong = Vec::new();
+    for image in read {
+        let found = image.wanted(wanted);
+        match reaches_of(&estate.images[&image.name], found) {
+            Ok(reach) => reaches.push(reach),
+            Err(line) => wrong.push(line),
+        }
+    }
+    let (graph, findings) = Graph::new(estate, &reaches);
+    wrong.extend(findings.iter().filter(|finding| finding.is_error()).map(ToString::to_string));
+    if !wrong.is_empty() {
+        return Err(DriverError::Several { what: "the inheritance graph has errors".into(), lines: wrong });
+    }
+    Ok((graph, findings.iter().map(ToString::to_string).collect()))
+}
+
+fn reaches_of(image: &Image, found: &SourceFound) -> Result<ImageReaches, String> {
+    let build = &image.build;
+    let options = ReadOptions { build_args: build.args.clone(), ..ReadOptions::default() };
+    let read = dockerfile::read(&found.dockerfile, &options).map_err(|error| format!("{}: {error}", found.dockerfile_path))?;
+    let unresolved = read.references.iter().find_map(|reference| match &reference.target {
+        dockerfile::RefTarget::Unresolved(why) => Some(format!("{}:{}: {why}", found.dockerfile_path, reference.line)),
+        _ => None,
+    });
+    let reached = read.reached(build.target.as_deref()).map_err(|error| format!("{}: {error}", found.dockerfile_path))?;
+    match unresolved {
+        Some(line) => Err(line),
+        None => Ok(ImageReaches::of(image.name.clone(), &found.dockerfile_path, &reached)),
+    }
+}
+
+impl ImageRead {
+    fn wanted(&self, wanted: Sources) -> &SourceFound {
+        match (wanted, &self.deployed) {
+            (Sources::Deployed, Some(deployed)) => deployed,
+            _ => &self.newest,
+        }
+    }
+}
+
+fn facts_of(found: &SourceFound) -> SourceFacts {
+    SourceFacts { context: found.context.clone(), dockerfile: Digest::of(&found.dockerfile) }
+}

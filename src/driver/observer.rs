@@ -1,0 +1,223 @@
+//! Looks at the hosts of a rollout, each at its own pace, so that a slow or silent one holds up no other.
+//!
+//! One task per host looks again when its engine reports an event, when it is poked, or after [`LOOK_AT_LEAST_EVERY`]. Every look carries the
+//! moment of its beginning on a counter that actions share, so that what was seen before an action ended is known to be old.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use jiff::Timestamp;
+use tokio::sync::Notify;
+use tokio::task::JoinSet;
+
+use crate::edge::{Clock, ContainerFound, Engine, EngineError, ProbeAnswer};
+use crate::model::{EstateName, HostName, ProbeSpec, ServiceName};
+use crate::rollout::{self, ContainerSeen, ContainerState, HostSeen, Observed, ProbeBook};
+
+/// An engine whose event stream says nothing is still asked this often.
+const LOOK_AT_LEAST_EVERY: Duration = Duration::from_millis(500);
+/// A host that answers nothing for this long in one look counts as silent for that look.
+const LOOK_AT_MOST: Duration = Duration::from_secs(5);
+/// A silent host is asked again after this long.
+const ASK_SILENT_AGAIN: Duration = Duration::from_secs(1);
+
+/// What is looked for.
+#[derive(Clone)]
+pub struct Watched {
+    /// The estate.
+    pub estate: EstateName,
+    /// The service.
+    pub service: ServiceName,
+    /// How its containers are probed, if refit probes them itself.
+    pub probe: Option<ProbeSpec>,
+}
+
+/// The newest look at every host.
+pub struct Observers {
+    shared: Arc<Shared>,
+    pokes: BTreeMap<HostName, Arc<Notify>>,
+    /// Dropped with the observers, which ends their tasks.
+    _tasks: JoinSet<()>,
+}
+
+struct Shared {
+    looks: Mutex<BTreeMap<HostName, Look>>,
+    changed: Notify,
+    moment: AtomicU64,
+}
+
+/// One look at one host.
+#[derive(Clone)]
+struct Look {
+    began: u64,
+    at: Timestamp,
+    seen: HostSeen,
+}
+
+impl Observers {
+    /// Begins to look at `hosts`.
+    pub fn start(hosts: BTreeMap<HostName, Arc<dyn Engine>>, watched: &Watched, clock: &Arc<dyn Clock>) -> Self {
+        let shared = Arc::new(Shared { looks: Mutex::new(BTreeMap::new()), changed: Notify::new(), moment: AtomicU64::new(1) });
+        let mut tasks = JoinSet::new();
+        let mut pokes = BTreeMap::new();
+        for (host, engine) in hosts {
+            let poke = Arc::new(Notify::new());
+            pokes.insert(host.clone(), poke.clone());
+            let observer = HostObserver {
+                host,
+                engine,
+                watched: watched.clone(),
+                clock: clock.clone(),
+                shared: shared.clone(),
+                poke,
+                book: ProbeBook::default(),
+                next_probe: None,
+                silent: None,
+            };
+            tasks.spawn(observer.look_for_ever());
+        }
+        Self { shared, pokes, _tasks: tasks }
+    }
+
+    /// The newest look at every host that was looked at, and when the oldest look that was answered began.
+    pub fn observed(&self) -> (Observed, Option<Timestamp>) {
+        let looks = self.shared.looks.lock().unwrap_or_else(|broken| broken.into_inner());
+        let answered = looks.values().filter(|look| matches!(look.seen, HostSeen::Answered(_)));
+        let oldest = answered.map(|look| look.at).min();
+        (Observed { hosts: looks.iter().map(|(host, look)| (host.clone(), look.seen.clone())).collect() }, oldest)
+    }
+
+    /// When the newest look at a host began, on the counter of [`Observers::now`].
+    pub fn looked_at(&self, host: &HostName) -> u64 {
+        let looks = self.shared.looks.lock().unwrap_or_else(|broken| broken.into_inner());
+        looks.get(host).map_or(0, |look| look.began)
+    }
+
+    /// A moment later than every look that has begun, and earlier than every one to come.
+    pub fn now(&self) -> u64 {
+        self.shared.moment.fetch_add(1, Ordering::SeqCst)
+    }
+
+    /// Has a host looked at again at once.
+    pub fn poke(&self, host: &HostName) {
+        if let Some(poke) = self.pokes.get(host) {
+            poke.notify_one();
+        }
+    }
+
+    /// Waits until a look has brought something.
+    pub async fn changed(&self) {
+        self.shared.changed.notified().await;
+    }
+}
+
+struct HostObserver {
+    host: HostName,
+    engine: Arc<dyn Engine>,
+    watched: Watched,
+    clock: Arc<dyn Clock>,
+    shared: Arc<Shared>,
+    poke: Arc<Notify>,
+    book: ProbeBook,
+    next_probe: Option<Timestamp>,
+    silent: Option<Timestamp>,
+}
+
+impl HostObserver {
+    async fn look_for_ever(mut self) {
+        loop {
+            let began = self.shared.moment.fetch_add(1, Ordering::SeqCst);
+            let at = self.clock.now();
+            let seen = self.look().await;
+            let silent = matches!(seen, HostSeen::Silent { .. });
+            self.shared.looks.lock().unwrap_or_else(|broken| broken.into_inner()).insert(self.host.clone(), Look { began, at, seen });
+            self.shared.changed.notify_one();
+            self.rest(silent).await;
+        }
+    }
+
+    async fn rest(&self, silent: bool) {
+        if silent {
+            tokio::select! {
+                () = self.clock.sleep(ASK_SILENT_AGAIN) => {}
+                () = self.poke.notified() => {}
+            }
+            return;
+        }
+        let now = self.clock.now();
+        let pause = self.next_probe.map_or(LOOK_AT_LEAST_EVERY, |due| super::until(now, due).min(LOOK_AT_LEAST_EVERY));
+        tokio::select! {
+            event = self.engine.wait_for_event(&self.watched.estate, pause) => {
+                if event.is_err() {
+                    self.clock.sleep(pause).await;
+                }
+            }
+            () = self.poke.notified() => {}
+        }
+    }
+
+    async fn look(&mut self) -> HostSeen {
+        let listed = tokio::time::timeout(LOOK_AT_MOST, self.engine.containers(&self.watched.estate, Some(&self.watched.service))).await;
+        match listed {
+            Ok(Ok(found)) => {
+                self.silent = None;
+                self.probe_those_that_are_due(&found).await;
+                HostSeen::Answered(found.into_iter().map(|container| self.seen(container)).collect())
+            }
+            Ok(Err(error)) => self.silence(error.to_string()),
+            Err(_) => self.silence(format!("no answer within {} s", LOOK_AT_MOST.as_secs())),
+        }
+    }
+
+    fn silence(&mut self, why: String) -> HostSeen {
+        let since = *self.silent.get_or_insert(self.clock.now());
+        HostSeen::Silent { since, why }
+    }
+
+    /// Health is the engine's word and refit's own probe together: both must be well.
+    fn seen(&self, found: ContainerFound) -> ContainerSeen {
+        let health = match (&self.watched.probe, &found.state) {
+            (Some(_), ContainerState::Running { since, .. }) => rollout::combine(found.health, Some(self.book.health(&found.id, *since))),
+            _ => found.health,
+        };
+        ContainerSeen {
+            id: found.id,
+            name: found.name,
+            slot: found.slot,
+            version: found.version,
+            state: found.state,
+            health,
+            created_at: found.created_at,
+        }
+    }
+
+    async fn probe_those_that_are_due(&mut self, found: &[ContainerFound]) {
+        let Some(spec) = self.watched.probe.clone() else { return };
+        let running: Vec<(&str, Timestamp)> = found.iter().filter_map(|container| Some((container.id.as_str(), running_since(container)?))).collect();
+        self.book.keep_only(&running.iter().map(|(id, _)| *id).collect());
+        let now = self.clock.now();
+        let due: Vec<_> = running.iter().filter(|(id, since)| self.book.due_at(id, *since, &spec) <= now).collect();
+        let answers = join_all(due.iter().map(|(id, _)| self.engine.probe(id, &spec))).await;
+        for ((id, since), answer) in due.into_iter().zip(answers) {
+            let answer = match answer {
+                Ok(ProbeAnswer::Well) => Ok(()),
+                Ok(ProbeAnswer::Unwell(why)) => Err(why),
+                // An engine that is silent, or a container that just went, says nothing about its health.
+                Err(EngineError::Silent { .. } | EngineError::Missing { .. }) => continue,
+                Err(error) => Err(error.to_string()),
+            };
+            self.book.note(id, *since, &spec, answer, now);
+        }
+        self.next_probe = running.iter().map(|(id, since)| self.book.due_at(id, *since, &spec)).min();
+    }
+}
+
+fn running_since(container: &ContainerFound) -> Option<Timestamp> {
+    match container.state {
+        ContainerState::Running { since, .. } => Some(since),
+        _ => None,
+    }
+}

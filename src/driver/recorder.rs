@@ -1,0 +1,113 @@
+//! The journal's only writer during a run: an event is durable first, then part of the state, then shown.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use tokio::sync::Mutex;
+
+use super::DriverError;
+use crate::edge::Clock;
+use crate::journal::Journal;
+use crate::model::{ImageName, RunId};
+use crate::rollout::Person;
+use crate::run::{Event, RunState};
+
+/// Is told of everything that happens, to show it. Must not block.
+pub trait Watch: Send + Sync {
+    /// An event is durable.
+    fn event(&self, at: Timestamp, event: &Event);
+    /// Something passing, worth a line on a terminal and in no journal: what a rollout waits for, how far an image has got.
+    fn waiting(&self, what: &[String]);
+    /// A running build began a step.
+    fn build_step(&self, image: &ImageName, step: &str);
+}
+
+/// Records the events of one run.
+///
+/// Every write runs in a task of its own, so that a caller that is dropped (a cancelled build), or that nobody polls for a while, neither tears
+/// an event in two nor holds up the others.
+pub struct Recorder {
+    run: RunId,
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    run: RunId,
+    journal: Arc<dyn Journal>,
+    clock: Arc<dyn Clock>,
+    watch: Arc<dyn Watch>,
+    state: Mutex<RunState>,
+}
+
+impl Recorder {
+    /// A recorder that goes on from `state`.
+    pub fn new(run: RunId, state: RunState, journal: Arc<dyn Journal>, clock: Arc<dyn Clock>, watch: Arc<dyn Watch>) -> Self {
+        Self { run, inner: Arc::new(Inner { run, journal, clock, watch, state: Mutex::new(state) }) }
+    }
+
+    /// The run.
+    pub fn run(&self) -> RunId {
+        self.run
+    }
+
+    /// Makes an event durable and takes it into the state.
+    pub async fn record(&self, event: Event) -> Result<(), DriverError> {
+        let inner = self.inner.clone();
+        in_a_task(async move { inner.record(event).await }).await
+    }
+
+    /// Takes the words that people said about the run since the last time, and returns the newest.
+    pub async fn listen(&self) -> Result<Option<Person>, DriverError> {
+        let inner = self.inner.clone();
+        in_a_task(async move { inner.listen().await }).await
+    }
+
+    /// Shows what is waited for.
+    pub fn waiting(&self, what: &[String]) {
+        self.inner.watch.waiting(what);
+    }
+
+    /// Shows that a build began a step.
+    pub fn build_step(&self, image: &ImageName, step: &str) {
+        self.inner.watch.build_step(image, step);
+    }
+
+    /// Looks something up in the state.
+    pub async fn state<T>(&self, look: impl FnOnce(&RunState) -> T) -> T {
+        look(&*self.inner.state.lock().await)
+    }
+}
+
+impl Inner {
+    /// The lock is held across the write, so that journal and state agree on the order.
+    async fn record(&self, event: Event) -> Result<(), DriverError> {
+        let mut state = self.state.lock().await;
+        let at = self.clock.now();
+        // An event that cannot follow must not reach the journal. Should the write fail, the run ends here and the next one folds anew.
+        state.apply(at, &event)?;
+        self.journal.append(self.run, at, &event).await?;
+        drop(state);
+        self.watch.event(at, &event);
+        Ok(())
+    }
+
+    async fn listen(&self) -> Result<Option<Person>, DriverError> {
+        let mut state = self.state.lock().await;
+        let mut newest = None;
+        for recorded in self.journal.take_words(self.run, self.clock.now()).await? {
+            state.apply(recorded.at, &recorded.event)?;
+            self.watch.event(recorded.at, &recorded.event);
+            if let Event::PersonSaid { word, .. } = recorded.event {
+                newest = Some(word);
+            }
+        }
+        Ok(newest)
+    }
+}
+
+async fn in_a_task<T: Send + 'static>(work: impl Future<Output = Result<T, DriverError>> + Send + 'static) -> Result<T, DriverError> {
+    match tokio::spawn(work).await {
+        Ok(done) => done,
+        Err(died) => Err(DriverError::Bug { what: format!("a write of the journal ended by itself: {died}") }),
+    }
+}

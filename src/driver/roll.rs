@@ -1,0 +1,232 @@
+//! Carries one rollout to its end: look, decide, remember, act.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+use jiff::Timestamp;
+use tokio::task::JoinSet;
+
+use super::observer::{Observers, Watched};
+use super::{DriverError, Engines, Recorder, until};
+use crate::edge::{Clock, EngineError, NewContainer};
+use crate::model::{Digest, EstateName, HostName, ServiceName, SlotId};
+use crate::release::{Release, ServiceRelease};
+use crate::rollout::{self, Action, Desired, HostSeen, Observed, Phase, Progress, SlotVerdict, Version};
+use crate::run::Event;
+
+/// So many lines of a failed container's output are kept with the failure.
+const LAST_LINES: u32 = 20;
+/// A person's word takes effect within this long.
+const LISTEN_EVERY: Duration = Duration::from_millis(200);
+/// An action that failed is not asked of its host again before this.
+const AFTER_A_FAILURE: Duration = Duration::from_secs(1);
+
+/// Everything that one rollout needs to be carried out.
+pub struct Rollout<'a> {
+    /// The estate.
+    pub estate: EstateName,
+    /// From what to what.
+    pub desired: Desired,
+    /// The service by the hash of its spec, at every release that the rollout may move between.
+    pub versions: BTreeMap<Digest, ServiceRelease>,
+    /// The engines of its hosts.
+    pub engines: &'a Engines,
+    /// The journal's pen.
+    pub recorder: &'a Recorder,
+    /// The clock.
+    pub clock: Arc<dyn Clock>,
+}
+
+/// A service by the hash of its spec, for every release given.
+pub fn versions_of<'r>(service: &ServiceName, releases: impl IntoIterator<Item = &'r Release>) -> BTreeMap<Digest, ServiceRelease> {
+    releases.into_iter().filter_map(|release| release.services.get(service)).map(|service| (service.spec_hash(), service.clone())).collect()
+}
+
+impl Rollout<'_> {
+    /// Rolls until the rollout is finished or paused. `progress` is fresh, or what the journal kept of one that was interrupted.
+    pub async fn carry_out(&self, progress: Progress) -> Result<Progress, DriverError> {
+        let mut hand = Hand { rollout: self, observers: self.observe(), busy: BTreeMap::new(), acting: JoinSet::new(), progress };
+        loop {
+            hand.wait().await?;
+            let person = self.recorder.listen().await?;
+            if let Some((observed, at)) = hand.seen() {
+                let (next, actions) = rollout::decide(&self.desired, &observed, hand.progress.clone(), person, at);
+                self.remember(&hand.progress, &next, &observed).await?;
+                self.recorder.waiting(&next.waiting_for);
+                hand.progress = next;
+                hand.act(actions).await?;
+            }
+            if hand.is_at_rest() {
+                return Ok(hand.progress);
+            }
+        }
+    }
+
+    fn observe(&self) -> Observers {
+        let hosts = self.desired.slots.iter().map(|wanted| &wanted.slot.host);
+        let hosts = hosts.filter_map(|host| Some((host.clone(), self.engines.hosts.get(host)?.clone()))).collect();
+        let probe = self.versions.get(&self.desired.to.spec).and_then(|service| service.probe.clone());
+        let watched = Watched { estate: self.estate.clone(), service: self.desired.service.clone(), probe };
+        Observers::start(hosts, &watched, &self.clock)
+    }
+
+    /// Journals what a decision changed, before anything is done about it.
+    async fn remember(&self, before: &Progress, after: &Progress, observed: &Observed) -> Result<(), DriverError> {
+        for (slot, verdict) in &after.failed {
+            if before.failed.get(slot) != Some(verdict) {
+                let last_lines = self.last_lines(slot, verdict, observed).await;
+                self.recorder.record(Event::SlotFailed { slot: slot.clone(), verdict: verdict.clone(), last_lines }).await?;
+            }
+        }
+        for (host, why) in &after.left_behind {
+            if !before.left_behind.contains_key(host) {
+                let (service, host, why) = (self.desired.service.clone(), host.clone(), why.clone());
+                self.recorder.record(Event::HostLeftBehind { service, host, why }).await?;
+            }
+        }
+        if before.phase != after.phase {
+            self.recorder.record(Event::PhaseChanged { service: self.desired.service.clone(), phase: after.phase.clone() }).await?;
+        }
+        for slot in &after.done {
+            if !before.done.contains(slot) {
+                self.recorder.record(Event::SlotDone { slot: slot.clone() }).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// What the failed container wrote last, if its host still tells.
+    async fn last_lines(&self, slot: &SlotId, verdict: &SlotVerdict, observed: &Observed) -> Vec<String> {
+        if matches!(verdict, SlotVerdict::HostSilent { .. } | SlotVerdict::Refused { .. }) {
+            return Vec::new();
+        }
+        let Some(HostSeen::Answered(containers)) = observed.hosts.get(&slot.host) else { return Vec::new() };
+        let Some(failed) = containers.iter().find(|seen| seen.slot == *slot && seen.version.spec == self.desired.to.spec) else { return Vec::new() };
+        let Some(engine) = self.engines.hosts.get(&slot.host) else { return Vec::new() };
+        engine.last_lines(&failed.id, LAST_LINES).await.unwrap_or_default()
+    }
+
+    /// The work of one action, ready to be run beside others.
+    fn work(&self, action: &Action) -> Result<BoxFuture<'static, Result<(), EngineError>>, DriverError> {
+        let host = &action.slot().host;
+        let engine = self.engines.hosts.get(host).cloned().ok_or_else(|| DriverError::UnknownHost { host: host.clone() })?;
+        Ok(match action.clone() {
+            Action::StartNew { slot, version, takes_over } => {
+                let new = self.new_container(slot, version, takes_over)?;
+                Box::pin(async move { engine.start_new(&new).await.map(drop) })
+            }
+            Action::StartAgain { container, .. } => Box::pin(async move { engine.start(&container).await }),
+            Action::Stop { container, .. } => {
+                let grace = self.desired.stop_grace_period;
+                Box::pin(async move { engine.stop(&container, grace).await })
+            }
+            Action::Remove { container, .. } => Box::pin(async move { engine.remove(&container).await }),
+        })
+    }
+
+    fn new_container(&self, slot: SlotId, version: Version, takes_over: Option<String>) -> Result<NewContainer, DriverError> {
+        let service = self.versions.get(&version.spec).ok_or_else(|| DriverError::UnknownVersion { slot: slot.clone(), release: version.release })?;
+        Ok(NewContainer {
+            estate: self.estate.clone(),
+            slot,
+            version,
+            run: self.recorder.run(),
+            image: service.id,
+            spec: service.container.clone(),
+            takes_over,
+        })
+    }
+}
+
+type Ended = (Action, Result<(), EngineError>);
+
+/// What a rollout has under way.
+struct Hand<'a> {
+    rollout: &'a Rollout<'a>,
+    observers: Observers,
+    /// Slots in which an action is under way (none) or ended at that moment; a look from before it says nothing about the slot.
+    busy: BTreeMap<SlotId, Option<u64>>,
+    acting: JoinSet<Ended>,
+    progress: Progress,
+}
+
+impl Hand<'_> {
+    /// Waits for the next reason to decide: an action ended, a look brought something, time passed that matters, or a person may have spoken.
+    async fn wait(&mut self) -> Result<(), DriverError> {
+        let now = self.rollout.clock.now();
+        let due = self.progress.look_again_at.map_or(LISTEN_EVERY, |at| until(now, at));
+        tokio::select! {
+            Some(ended) = self.acting.join_next() => {
+                let (action, result) = ended.map_err(|died| DriverError::Bug { what: format!("an action's task ended by itself: {died}") })?;
+                self.ended(action, result).await?;
+            }
+            () = self.observers.changed() => {}
+            () = self.rollout.clock.sleep(due.min(LISTEN_EVERY)) => {
+                if due < LISTEN_EVERY {
+                    self.look_again();
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// What was seen, and the moment for which it holds: the oldest answer, so that "healthy for so long" is never said of a time nobody looked at.
+    fn seen(&self) -> Option<(Observed, Timestamp)> {
+        let (observed, oldest) = self.observers.observed();
+        let asked = self.rollout.desired.slots.iter().all(|wanted| observed.hosts.contains_key(&wanted.slot.host));
+        asked.then(|| (observed, oldest.unwrap_or_else(|| self.rollout.clock.now())))
+    }
+
+    async fn act(&mut self, actions: Vec<Action>) -> Result<(), DriverError> {
+        for action in actions {
+            if self.is_busy(action.slot()) {
+                continue;
+            }
+            let work = self.rollout.work(&action)?;
+            self.busy.insert(action.slot().clone(), None);
+            self.rollout.recorder.record(Event::ActionIntended { action: action.clone() }).await?;
+            let clock = self.rollout.clock.clone();
+            self.acting.spawn(async move {
+                let result = work.await;
+                if result.is_err() {
+                    clock.sleep(AFTER_A_FAILURE).await;
+                }
+                (action, result)
+            });
+        }
+        Ok(())
+    }
+
+    async fn ended(&mut self, action: Action, result: Result<(), EngineError>) -> Result<(), DriverError> {
+        let slot = action.slot().clone();
+        self.busy.insert(slot.clone(), Some(self.observers.now()));
+        self.observers.poke(&slot.host);
+        let error = result.as_ref().err().map(ToString::to_string);
+        self.rollout.recorder.record(Event::ActionEnded { action, error }).await?;
+        match result {
+            Err(error) if !error.is_silence() => rollout::report_refusal(&mut self.progress, &slot, &error.to_string()),
+            // A host that fell silent shows itself as such in the next look.
+            Err(_) | Ok(()) => {}
+        }
+        Ok(())
+    }
+
+    fn is_busy(&self, slot: &SlotId) -> bool {
+        match self.busy.get(slot) {
+            None => false,
+            Some(None) => true,
+            Some(Some(ended)) => self.observers.looked_at(&slot.host) <= *ended,
+        }
+    }
+
+    fn look_again(&self) {
+        let hosts: std::collections::BTreeSet<&HostName> = self.progress.began.keys().map(|slot| &slot.host).collect();
+        hosts.into_iter().for_each(|host| self.observers.poke(host));
+    }
+
+    fn is_at_rest(&self) -> bool {
+        self.acting.is_empty() && (self.progress.is_finished() || matches!(self.progress.phase, Phase::Paused { .. }))
+    }
+}

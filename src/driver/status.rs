@@ -1,0 +1,176 @@
+//! What runs where, and whether that is what was released.
+
+use std::collections::BTreeMap;
+
+use futures_util::future::join_all;
+use jiff::Timestamp;
+
+use super::{Driver, DriverError};
+use crate::edge::ContainerFound;
+use crate::model::{Digest, HostName, ReleaseNumber, ServiceName, SlotId};
+use crate::plan::{self, Plan, RollStep, SlotCount};
+use crate::rollout::{ContainerState, Health, SlotStatus};
+
+/// What every host said.
+pub struct Seen {
+    /// The estate's containers by host, or why the host did not answer.
+    pub hosts: BTreeMap<HostName, Result<Vec<ContainerFound>, String>>,
+}
+
+/// What a service shall be on now, for comparison.
+#[derive(Debug, Clone, Copy)]
+pub struct Expected {
+    /// The release.
+    pub release: ReleaseNumber,
+    /// The hash of image and spec.
+    pub spec: Digest,
+}
+
+impl Driver {
+    /// Asks every host for the estate's containers, side by side.
+    pub async fn see_hosts(&self) -> Seen {
+        let asked = self.engines.hosts.iter().map(|(host, engine)| async move {
+            let found = engine.containers(&self.estate.name, None).await.map_err(|error| error.to_string());
+            (host.clone(), found)
+        });
+        Seen { hosts: join_all(asked).await.into_iter().collect() }
+    }
+
+    /// What each service shall be on, by the journal.
+    pub fn expected(&self) -> Result<BTreeMap<ServiceName, Expected>, DriverError> {
+        let mut expected = BTreeMap::new();
+        for (name, state) in self.journal.service_states()? {
+            let Some(release) = state.current else { continue };
+            if let Some(service) = self.release(release)?.services.get(&name) {
+                expected.insert(name, Expected { release, spec: service.spec_hash() });
+            }
+        }
+        Ok(expected)
+    }
+
+    /// The state of every slot of the estate, and of every container that has no slot any more; by service, host and index.
+    pub fn status(&self, seen: &Seen, expected: &BTreeMap<ServiceName, Expected>) -> Vec<SlotStatus> {
+        let mut statuses = Vec::new();
+        for service in self.estate.services.values() {
+            for host in &service.hosts {
+                for index in 0..service.replicas {
+                    let slot = SlotId { service: service.name.clone(), host: host.clone(), index };
+                    statuses.push(slot_status(&slot, seen.hosts.get(host), expected.get(&service.name)));
+                }
+            }
+        }
+        for (host, containers) in &seen.hosts {
+            for container in containers.iter().flatten().filter(|container| !self.has_slot(host, container)) {
+                statuses.push(surplus(host, container));
+            }
+        }
+        statuses.sort_by(|a, b| (&a.service, &a.host, a.index).cmp(&(&b.service, &b.host, b.index)));
+        statuses
+    }
+
+    /// Adds to a plan the services whose slots are not as they were released, although nothing of them changed: a container that somebody removed,
+    /// a host that was left behind, a number of replicas that grew. Hosts that do not answer are left out.
+    pub async fn add_drift(&self, plan: &mut Plan) -> Result<(), DriverError> {
+        let expected = self.expected()?;
+        let statuses = self.status(&self.see_hosts().await, &expected);
+        for service in self.estate.services.values() {
+            let Some(now) = expected.get(&service.name).filter(|_| plan.rolls.iter().all(|roll| roll.service != service.name)) else { continue };
+            let drifted = statuses.iter().filter(|status| status.service == service.name && status.health != "unknown" && status.drift.is_some());
+            let notes: Vec<String> =
+                drifted.map(|status| format!("{}/{}: {}", status.host, status.index, status.drift.as_deref().unwrap_or_default())).collect();
+            if !notes.is_empty() {
+                let hosts = service.hosts.iter().map(|host| SlotCount { host: host.clone(), slots: service.replicas }).collect();
+                let image = plan::image_as_written(&service.image);
+                plan.rolls.push(RollStep { service: service.name.clone(), image, hosts, from: Some(now.release), certain: true, notes });
+            }
+        }
+        Ok(())
+    }
+
+    fn has_slot(&self, host: &HostName, container: &ContainerFound) -> bool {
+        let running = matches!(container.state, ContainerState::Running { .. } | ContainerState::Restarting { .. });
+        let wanted = self.estate.services.get(&container.slot.service);
+        // A stopped one beside a running one is the way back of a rollout that has not ended: not surplus.
+        !running || wanted.is_some_and(|service| service.hosts.contains(host) && container.slot.index < service.replicas)
+    }
+}
+
+fn slot_status(slot: &SlotId, seen: Option<&Result<Vec<ContainerFound>, String>>, expected: Option<&Expected>) -> SlotStatus {
+    let empty = |health, drift| SlotStatus {
+        service: slot.service.clone(),
+        host: slot.host.clone(),
+        index: slot.index,
+        release: None,
+        image: None,
+        health,
+        since: None,
+        drift,
+    };
+    let containers = match seen {
+        Some(Ok(containers)) => containers,
+        Some(Err(why)) => return empty("unknown", Some(why.clone())),
+        None => return empty("unknown", Some("the host was not asked".into())),
+    };
+    let mut mine: Vec<&ContainerFound> =
+        containers.iter().filter(|found| found.slot.service == slot.service && found.slot.index == slot.index).collect();
+    mine.sort_by_key(|found| (!is_up(found), std::cmp::Reverse(found.created_at)));
+    let Some(first) = mine.first() else {
+        let drift = expected.map(|expected| format!("no container; {} is released", expected.release));
+        return empty("missing", drift);
+    };
+    let running = mine.iter().filter(|found| is_up(found)).count();
+    SlotStatus {
+        release: Some(first.version.release),
+        image: Some(first.image),
+        health: health_word(first),
+        since: since(first),
+        drift: drift(first, running, expected),
+        ..empty("", None)
+    }
+}
+
+fn drift(found: &ContainerFound, running: usize, expected: Option<&Expected>) -> Option<String> {
+    match expected {
+        _ if running > 1 => Some(format!("{running} containers run in this slot")),
+        None => Some("runs, though no rollout of it has ended well".into()),
+        Some(expected) if found.version.spec != expected.spec => Some(format!("runs {}; {} is released", found.version.release, expected.release)),
+        Some(_) if running == 0 => Some("does not run".into()),
+        Some(_) => None,
+    }
+}
+
+fn surplus(host: &HostName, container: &ContainerFound) -> SlotStatus {
+    SlotStatus {
+        service: container.slot.service.clone(),
+        host: host.clone(),
+        index: container.slot.index,
+        release: Some(container.version.release),
+        image: Some(container.image),
+        health: health_word(container),
+        since: since(container),
+        drift: Some("runs, but the pipelines have no such slot".into()),
+    }
+}
+
+fn is_up(found: &ContainerFound) -> bool {
+    matches!(found.state, ContainerState::Running { .. } | ContainerState::Restarting { .. } | ContainerState::Paused)
+}
+
+fn health_word(found: &ContainerFound) -> &'static str {
+    match (&found.state, &found.health) {
+        (ContainerState::Running { .. }, Health::Healthy { .. }) => "healthy",
+        (ContainerState::Running { .. }, Health::Starting) => "starting",
+        (ContainerState::Running { .. }, Health::Unhealthy { .. }) => "unhealthy",
+        (ContainerState::Restarting { .. }, _) => "restarting",
+        (ContainerState::Paused, _) => "paused",
+        (ContainerState::Created | ContainerState::Exited { .. } | ContainerState::Gone, _) => "stopped",
+    }
+}
+
+fn since(found: &ContainerFound) -> Option<Timestamp> {
+    match &found.state {
+        ContainerState::Running { since, .. } => Some(*since),
+        ContainerState::Exited { at, .. } => Some(*at),
+        _ => None,
+    }
+}

@@ -1,0 +1,43 @@
+//! `refit status` as a table.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use crate::model::format_duration;
+use crate::rollout::SlotStatus;
+
+/// The table's lines, and a closing line that says whether all is well.
+pub fn as_text(statuses: &[SlotStatus], now: Timestamp) -> Vec<String> {
+    if statuses.is_empty() {
+        return vec!["the estate has no services".into()];
+    }
+    let row = |status: &SlotStatus| {
+        [
+            status.service.to_string(),
+            status.host.to_string(),
+            status.index.to_string(),
+            status.release.map_or_else(|| "-".into(), |release| release.to_string()),
+            status.image.map_or_else(|| "-".into(), |image| image.short()),
+            status.health.to_owned(),
+            status.since.map_or_else(|| "-".into(), |since| ago(now, since)),
+            status.drift.clone().unwrap_or_default(),
+        ]
+    };
+    let drifted = statuses.iter().filter(|status| status.drift.is_some()).count();
+    let unwell = statuses.iter().filter(|status| status.health != "healthy").count();
+    let slots = super::count(statuses.len(), "slot");
+    let mut lines = super::table(["SERVICE", "HOST", "SLOT", "RELEASE", "IMAGE", "HEALTH", "SINCE", "DRIFT"], statuses.iter().map(row));
+    lines.push(String::new());
+    lines.push(if drifted == 0 && unwell == 0 {
+        format!("{slots}, all healthy and as released")
+    } else {
+        format!("{slots}, {unwell} not healthy, {drifted} not as released")
+    });
+    lines
+}
+
+fn ago(now: Timestamp, since: Timestamp) -> String {
+    let seconds = now.duration_since(since).as_secs().max(0).unsigned_abs();
+    format_duration(Duration::from_secs(seconds))
+}

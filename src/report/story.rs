@@ -1,0 +1,198 @@
+//! A run told event by event: the lines of a rollout as it goes, and of `refit show` afterwards.
+
+use std::time::Duration;
+
+use crate::model::format_duration;
+use crate::plan::{Change, StepKind};
+use crate::rollout::{Action, Outcome, Person, Phase, SlotVerdict};
+use crate::run::{BuildOutcome, CarryOutcome, Event, RunOutcome};
+
+/// How much of the story is told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Detail {
+    /// What a person who watches wants to know.
+    Watch,
+    /// Every event: each action's intention and end.
+    All,
+}
+
+/// The lines of one event: none if it is of no interest at that detail. The first word says the stage, so that the lines can be searched.
+pub fn lines(event: &Event, detail: Detail) -> Vec<String> {
+    match event {
+        Event::RunBegan { change, by, words } => vec![format!("run      {}, asked for by {by}: {words}", change_words(change))],
+        Event::Planned { plan } => {
+            let builds = plan.steps.iter().filter(|step| step.kind == StepKind::Build).count();
+            vec![format!("plan     {} to build, {} to roll", count(builds, "image"), count(plan.rolls.len(), "service"))]
+        }
+        Event::BuildBegan { image, inputs, .. } => vec![format!("build    {image}: started (inputs {})", inputs.short())],
+        Event::BuildEnded { image, outcome, elapsed_ms } => build_ended(&image.to_string(), outcome, *elapsed_ms),
+        Event::Released { release } => vec![format!("release  {}: {}", release.number, count(release.images.len(), "image"))],
+        Event::Carried { image, host, outcome } => carried(&image.short(), &host.to_string(), outcome, detail),
+        Event::RolloutBegan { desired } => {
+            let from = desired.back.as_ref().map_or_else(|| "nothing".to_owned(), |back| back.release.to_string());
+            vec![format!("roll     {}: {from} → {}, {}", desired.service, desired.to.release, count(desired.slots.len(), "slot"))]
+        }
+        Event::ActionIntended { action } if detail == Detail::All => vec![format!("act      {}", action_words(action))],
+        Event::ActionEnded { action, error: Some(error) } => vec![format!("act      {}: failed: {error}", action_words(action))],
+        Event::ActionEnded { action, error: None } if detail == Detail::All => vec![format!("act      {}: done", action_words(action))],
+        Event::ActionIntended { .. } | Event::ActionEnded { .. } => Vec::new(),
+        Event::SlotDone { slot } => vec![format!("slot     {slot}: proven healthy")],
+        Event::SlotFailed { slot, verdict, last_lines } => {
+            with_last_lines(format!("slot     {slot}: FAILED, {}", verdict_words(verdict)), last_lines)
+        }
+        Event::HostLeftBehind { service, host, why } => vec![format!("host     {host}: left behind in the rollout of {service}: {why}")],
+        Event::PhaseChanged { service, phase } => phase_words(phase).map(|words| format!("roll     {service}: {words}")).into_iter().collect(),
+        Event::PersonSaid { word, by } => vec![format!("person   {by}: {}", person_words(*word))],
+        Event::RolloutEnded { service, release, outcome } => vec![format!("roll     {service}: {}", outcome_words(outcome, &release.to_string()))],
+        Event::Resumed { by } => vec![format!("run      taken up again by {by}")],
+        Event::RunEnded { outcome } => run_ended(outcome),
+    }
+}
+
+/// `1 image`, `2 images`.
+pub fn count(number: usize, thing: &str) -> String {
+    format!("{number} {thing}{}", if number == 1 { "" } else { "s" })
+}
+
+/// A change in words.
+pub fn change_words(change: &Change) -> String {
+    match change {
+        Change::Everything => "everything that is out of date".into(),
+        Change::Base(base) => format!("base {}", base.familiar()),
+        Change::Image(image) => format!("image {image} and what stands on it"),
+        Change::Rebuild => "a rebuild of every image".into(),
+        Change::Release(release) => format!("release {release} again"),
+    }
+}
+
+fn took(elapsed_ms: u64) -> String {
+    format_duration(Duration::from_millis(elapsed_ms))
+}
+
+fn build_ended(image: &str, outcome: &BuildOutcome, elapsed_ms: u64) -> Vec<String> {
+    match outcome {
+        BuildOutcome::Built { id, tag, .. } => vec![format!("build    {image}: built in {}, {} ({})", took(elapsed_ms), tag.familiar(), id.short())],
+        BuildOutcome::Reused { id, tag, .. } => vec![format!("build    {image}: reused, {} ({})", tag.familiar(), id.short())],
+        BuildOutcome::Unchanged { id, tag, .. } => {
+            vec![format!("build    {image}: unchanged after {}, stays {} ({})", took(elapsed_ms), tag.familiar(), id.short())]
+        }
+        BuildOutcome::Failed { why, last_lines } => {
+            with_last_lines(format!("build    {image}: FAILED after {}: {why}", took(elapsed_ms)), last_lines)
+        }
+        BuildOutcome::Skipped { because } => vec![format!("build    {image}: skipped, because {because} has no image")],
+    }
+}
+
+fn carried(image: &str, host: &str, outcome: &CarryOutcome, detail: Detail) -> Vec<String> {
+    match outcome {
+        CarryOutcome::AlreadyThere if detail == Detail::All => vec![format!("carry    {image} → {host}: was there")],
+        CarryOutcome::AlreadyThere => Vec::new(),
+        CarryOutcome::Sent { bytes, layers, kept, elapsed_ms } => {
+            let layers = count(*layers as usize, "layer");
+            vec![format!("carry    {image} → {host}: {} in {} ({layers} sent, {kept} there)", size(*bytes), took(*elapsed_ms))]
+        }
+        CarryOutcome::Failed { why } => vec![format!("carry    {image} → {host}: FAILED: {why}")],
+    }
+}
+
+/// Bytes for people, in powers of 1,000 as Docker prints sizes: `20.5 kB`.
+pub fn size(bytes: u64) -> String {
+    const UNITS: [&str; 4] = ["kB", "MB", "GB", "TB"];
+    if bytes < 1_000 {
+        return format!("{bytes} B");
+    }
+    let mut value = bytes as f64 / 1_000.0;
+    let mut unit = 0;
+    while value >= 999.95 && unit + 1 < UNITS.len() {
+        value /= 1_000.0;
+        unit += 1;
+    }
+    format!("{value:.1} {}", UNITS[unit])
+}
+
+fn with_last_lines(first: String, last_lines: &[String]) -> Vec<String> {
+    std::iter::once(first).chain(last_lines.iter().map(|line| format!("         | {line}"))).collect()
+}
+
+fn action_words(action: &Action) -> String {
+    let short = |container: &str| container.chars().take(12).collect::<String>();
+    match action {
+        Action::StartNew { slot, version, .. } => format!("{slot}: start a container of {} ({})", version.release, version.spec.short()),
+        Action::StartAgain { slot, container } => format!("{slot}: start {} again", short(container)),
+        Action::Stop { slot, container } => format!("{slot}: stop {}", short(container)),
+        Action::Remove { slot, container } => format!("{slot}: remove {}", short(container)),
+    }
+}
+
+/// Why a slot failed, in words.
+pub fn verdict_words(verdict: &SlotVerdict) -> String {
+    match verdict {
+        SlotVerdict::Exited { code } => format!("its container ended with exit code {code}"),
+        SlotVerdict::Unhealthy { why } => format!("its container is unhealthy: {why}"),
+        SlotVerdict::NotHealthyInTime { deadline_ms } => format!("it was not healthy within {}", took(*deadline_ms)),
+        SlotVerdict::Refused { why } => why.clone(),
+        SlotVerdict::HostSilent { why } => format!("its host does not answer: {why}"),
+    }
+}
+
+fn phase_words(phase: &Phase) -> Option<String> {
+    match phase {
+        Phase::Back(back) => Some(format!("GOING BACK: {}", back.why)),
+        Phase::Paused { why, .. } => Some(format!("paused: {why}")),
+        Phase::Forward => Some("goes on".into()),
+        Phase::Sweeping(_) | Phase::Finished(_) => None,
+    }
+}
+
+fn person_words(word: Person) -> &'static str {
+    match word {
+        Person::Pause => "pause",
+        Person::Resume => "go on",
+        Person::Abort => "abort, go back",
+    }
+}
+
+/// How a rollout ended, in words.
+pub fn outcome_words(outcome: &Outcome, release: &str) -> String {
+    match outcome {
+        Outcome::Done => format!("done, every slot is on {release}"),
+        Outcome::DoneInPart => format!("on {release} in part"),
+        Outcome::RolledBack { why } => format!("ROLLED BACK: {why}"),
+        Outcome::Stuck { why } => format!("STUCK, a person is needed: {why}"),
+    }
+}
+
+fn run_ended(outcome: &RunOutcome) -> Vec<String> {
+    match outcome {
+        RunOutcome::Done => vec!["end      done".into()],
+        RunOutcome::NothingToDo => vec!["end      nothing to do".into()],
+        RunOutcome::BuildsFailed { images } => {
+            let images: Vec<_> = images.iter().map(ToString::to_string).collect();
+            vec![format!("end      builds failed: {}; nothing that stands on them was rolled", images.join(", "))]
+        }
+        RunOutcome::RolledBack { services } => services.iter().map(|(service, why)| format!("end      {service} was rolled back: {why}")).collect(),
+        RunOutcome::InPart { missing } => missing.iter().map(|line| format!("end      in part: {line}")).collect(),
+        RunOutcome::Refused { why } => vec![format!("end      refused: {why}")],
+        RunOutcome::Stuck { why } => vec![format!("end      stuck: {why}")],
+        RunOutcome::Aborted => vec!["end      aborted".into()],
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_are_printed_for_people() {
+        for (bytes, text) in [(0, "0 B"), (999, "999 B"), (1_000, "1.0 kB"), (20_480, "20.5 kB"), (999_999, "1.0 MB"), (137_000_000, "137.0 MB")] {
+            assert_eq!(size(bytes), text);
+        }
+    }
+
+    #[test]
+    fn a_failed_build_shows_its_last_lines() {
+        let outcome = BuildOutcome::Failed { why: "exit code: 1".into(), last_lines: vec!["E: no such package".into()] };
+        let event = Event::BuildEnded { image: "web".parse().unwrap(), outcome, elapsed_ms: 2_500 };
+        assert_eq!(lines(&event, Detail::Watch), ["build    web: FAILED after 2.5s: exit code: 1", "         | E: no such package"]);
+    }
+}

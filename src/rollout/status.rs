@@ -1,0 +1,27 @@
+//! How a slot stands, as people are shown it.
+
+use jiff::Timestamp;
+use serde::Serialize;
+
+use crate::model::{Digest, HostName, ReleaseNumber, ServiceName};
+
+/// One slot, or one container that has none.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct SlotStatus {
+    /// The service.
+    pub service: ServiceName,
+    /// The host.
+    pub host: HostName,
+    /// The slot's index on that host.
+    pub index: u32,
+    /// The release that its container says it is of.
+    pub release: Option<ReleaseNumber>,
+    /// The image that it runs.
+    pub image: Option<Digest>,
+    /// `healthy`, `starting`, `unhealthy`, `stopped`, `restarting`, `missing`, `unknown`.
+    pub health: &'static str,
+    /// Since when it runs (or is stopped).
+    pub since: Option<Timestamp>,
+    /// What is not as it was released; none if all is well.
+    pub drift: Option<String>,
+}

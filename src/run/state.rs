@@ -1,0 +1,260 @@
+//! What is known of a run: the fold of its events.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::Timestamp;
+use serde::Serialize;
+
+use super::{BuildOutcome, CarryOutcome, Event, RunOutcome};
+use crate::model::{Digest, HostName, ImageName, ServiceName, SlotId};
+use crate::plan::{Change, Plan};
+use crate::release::Release;
+use crate::rollout::{Action, Desired, Outcome, Person, Phase, SlotVerdict};
+
+/// Everything that a run's events say, and nothing else.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct RunState {
+    /// When it began.
+    pub began_at: Timestamp,
+    /// What moved, or who says so.
+    pub change: Change,
+    /// Who asked.
+    pub by: String,
+    /// The words with which it was asked for.
+    pub words: String,
+    /// What was decided; none until then.
+    pub plan: Option<Plan>,
+    /// Builds that began or ended.
+    pub builds: BTreeMap<ImageName, BuildState>,
+    /// The release that it made.
+    pub release: Option<Release>,
+    /// What was brought where.
+    pub carried: BTreeMap<HostName, BTreeMap<Digest, CarryOutcome>>,
+    /// Rollouts in the order in which they began.
+    pub rollouts: Vec<RolloutState>,
+    /// The last word of a person, if it was not taken back.
+    pub person: Option<Person>,
+    /// How often it was taken up again.
+    pub resumed: u32,
+    /// How it ended, and when.
+    pub ended: Option<(Timestamp, RunOutcome)>,
+}
+
+/// What is known of one build of a run.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct BuildState {
+    /// The hash of inputs with which it began; none if it was never begun (reused, skipped).
+    pub inputs: Option<Digest>,
+    /// When it began.
+    pub began_at: Option<Timestamp>,
+    /// How it ended and how long it took, in milliseconds.
+    pub ended: Option<(BuildOutcome, u64)>,
+}
+
+/// What is known of one rollout of a run.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct RolloutState {
+    /// From what to what.
+    pub desired: Desired,
+    /// When it began.
+    pub began_at: Timestamp,
+    /// Where it is.
+    pub phase: Phase,
+    /// Slots proven on the target.
+    pub done: BTreeSet<SlotId>,
+    /// Slots whose new container failed.
+    pub failed: BTreeMap<SlotId, SlotVerdict>,
+    /// Hosts given up.
+    pub left_behind: BTreeMap<HostName, String>,
+    /// Actions that were intended and have not ended: after a crash nobody knows whether they were carried out, so the driver looks.
+    pub in_flight: BTreeSet<Action>,
+    /// How it ended, and when.
+    pub ended: Option<(Timestamp, Outcome)>,
+}
+
+/// An event that cannot follow those before it: the journal is damaged, or refit has a fault.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("event {event} cannot follow: {why}")]
+pub struct CannotFollow {
+    /// The event's kind.
+    pub event: &'static str,
+    /// What is missing before it.
+    pub why: String,
+}
+
+impl RunState {
+    /// Begins a state from the first event of a run.
+    pub fn begin(at: Timestamp, first: &Event) -> Result<Self, CannotFollow> {
+        let Event::RunBegan { change, by, words } = first else {
+            return Err(CannotFollow { event: first.kind(), why: "a run begins with run_began".into() });
+        };
+        Ok(Self {
+            began_at: at,
+            change: change.clone(),
+            by: by.clone(),
+            words: words.clone(),
+            plan: None,
+            builds: BTreeMap::new(),
+            release: None,
+            carried: BTreeMap::new(),
+            rollouts: Vec::new(),
+            person: None,
+            resumed: 0,
+            ended: None,
+        })
+    }
+
+    /// Folds all events of a run.
+    pub fn of<'a>(events: impl IntoIterator<Item = (Timestamp, &'a Event)>) -> Result<Self, CannotFollow> {
+        let mut events = events.into_iter();
+        let Some((at, first)) = events.next() else {
+            return Err(CannotFollow { event: "none", why: "the run has no events".into() });
+        };
+        let mut state = Self::begin(at, first)?;
+        for (at, event) in events {
+            state.apply(at, event)?;
+        }
+        Ok(state)
+    }
+
+    /// Takes one more event. The same function in life and in recovery.
+    pub fn apply(&mut self, at: Timestamp, event: &Event) -> Result<(), CannotFollow> {
+        let refuse = |why: &str| Err(CannotFollow { event: event.kind(), why: why.to_owned() });
+        if self.ended.is_some() {
+            return refuse("the run is over");
+        }
+        match event {
+            Event::RunBegan { .. } => return refuse("the run has begun"),
+            Event::Planned { .. } if self.plan.is_some() => return refuse("the run has a plan; a newer change is another run"),
+            Event::Planned { plan } => self.plan = Some((**plan).clone()),
+            Event::BuildBegan { image, inputs, .. } => {
+                self.builds.insert(image.clone(), BuildState { inputs: Some(*inputs), began_at: Some(at), ended: None });
+            }
+            Event::BuildEnded { image, outcome, elapsed_ms } => {
+                let build = self.builds.entry(image.clone()).or_insert(BuildState { inputs: None, began_at: None, ended: None });
+                if build.ended.is_some() {
+                    return refuse("that build has ended");
+                }
+                build.ended = Some((outcome.clone(), *elapsed_ms));
+            }
+            Event::Released { .. } if self.release.is_some() => return refuse("the run has made its release"),
+            Event::Released { release } => self.release = Some((**release).clone()),
+            Event::Carried { image, host, outcome } => {
+                self.carried.entry(host.clone()).or_default().insert(*image, outcome.clone());
+            }
+            Event::RolloutBegan { desired } => return self.begin_rollout(at, desired),
+            Event::PersonSaid { word, .. } => self.person = (*word != Person::Resume).then_some(*word),
+            Event::Resumed { .. } => self.resumed += 1,
+            Event::RunEnded { outcome } => self.ended = Some((at, outcome.clone())),
+            Event::ActionIntended { .. }
+            | Event::ActionEnded { .. }
+            | Event::SlotDone { .. }
+            | Event::SlotFailed { .. }
+            | Event::HostLeftBehind { .. }
+            | Event::PhaseChanged { .. }
+            | Event::RolloutEnded { .. } => return self.apply_to_rollout(at, event),
+        }
+        Ok(())
+    }
+
+    fn begin_rollout(&mut self, at: Timestamp, desired: &Desired) -> Result<(), CannotFollow> {
+        if self.rollouts.iter().any(|rollout| rollout.ended.is_none() && rollout.desired.service == desired.service) {
+            return Err(CannotFollow { event: "rollout_began", why: format!("{} is being rolled", desired.service) });
+        }
+        self.rollouts.push(RolloutState {
+            desired: desired.clone(),
+            began_at: at,
+            phase: Phase::Forward,
+            done: BTreeSet::new(),
+            failed: BTreeMap::new(),
+            left_behind: BTreeMap::new(),
+            in_flight: BTreeSet::new(),
+            ended: None,
+        });
+        Ok(())
+    }
+
+    fn apply_to_rollout(&mut self, at: Timestamp, event: &Event) -> Result<(), CannotFollow> {
+        let Some(service) = event.service() else { return Ok(()) };
+        let Some(rollout) = self.rollouts.iter_mut().rev().find(|rollout| rollout.desired.service == *service && rollout.ended.is_none()) else {
+            return Err(CannotFollow { event: event.kind(), why: format!("{service} is not being rolled") });
+        };
+        match event {
+            Event::ActionIntended { action } => {
+                rollout.in_flight.insert(action.clone());
+            }
+            Event::ActionEnded { action, .. } => {
+                rollout.in_flight.remove(action);
+            }
+            Event::SlotDone { slot } => {
+                rollout.done.insert(slot.clone());
+            }
+            Event::SlotFailed { slot, verdict, .. } => {
+                rollout.failed.insert(slot.clone(), verdict.clone());
+            }
+            Event::HostLeftBehind { host, why, .. } => {
+                rollout.left_behind.insert(host.clone(), why.clone());
+            }
+            Event::PhaseChanged { phase, .. } => {
+                // On the way back "done" means back: what was done on the way forward counts no more.
+                if matches!(phase, Phase::Back(_)) && !matches!(rollout.phase, Phase::Back(_)) {
+                    rollout.done.clear();
+                }
+                // Whoever says "go on" after failures means: try those slots again.
+                if *phase == Phase::Forward {
+                    rollout.failed.clear();
+                }
+                rollout.phase = phase.clone();
+            }
+            Event::RolloutEnded { outcome, .. } => rollout.ended = Some((at, outcome.clone())),
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// The last rollout of a service in this run.
+    pub fn rollout(&self, service: &ServiceName) -> Option<&RolloutState> {
+        self.rollouts.iter().rev().find(|rollout| rollout.desired.service == *service)
+    }
+
+    /// How a build ended, if it did.
+    pub fn build_outcome(&self, image: &ImageName) -> Option<&BuildOutcome> {
+        self.builds.get(image)?.ended.as_ref().map(|(outcome, _)| outcome)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn began() -> Event {
+        Event::RunBegan { change: Change::Everything, by: "root@vm".into(), words: "refit rollout".into() }
+    }
+
+    #[test]
+    fn a_run_begins_once_and_ends_once() {
+        let mut state = RunState::begin(Timestamp::UNIX_EPOCH, &began()).unwrap();
+        assert!(state.apply(Timestamp::UNIX_EPOCH, &began()).is_err());
+        state.apply(Timestamp::UNIX_EPOCH, &Event::RunEnded { outcome: RunOutcome::NothingToDo }).unwrap();
+        assert!(state.apply(Timestamp::UNIX_EPOCH, &Event::Resumed { by: "root@vm".into() }).is_err());
+        assert!(RunState::begin(Timestamp::UNIX_EPOCH, &Event::Resumed { by: "x".into() }).is_err());
+    }
+
+    #[test]
+    fn what_happens_to_a_slot_needs_a_rollout() {
+        let mut state = RunState::begin(Timestamp::UNIX_EPOCH, &began()).unwrap();
+        let slot = SlotId { service: "web".parse().unwrap(), host: "a".parse().unwrap(), index: 0 };
+        let refused = state.apply(Timestamp::UNIX_EPOCH, &Event::SlotDone { slot }).unwrap_err();
+        assert_eq!(refused.to_string(), "event slot_done cannot follow: web is not being rolled");
+    }
+
+    #[test]
+    fn a_build_ends_once() {
+        let mut state = RunState::begin(Timestamp::UNIX_EPOCH, &began()).unwrap();
+        let image: ImageName = "web".parse().unwrap();
+        let ended = Event::BuildEnded { image: image.clone(), outcome: BuildOutcome::Skipped { because: image.clone() }, elapsed_ms: 0 };
+        state.apply(Timestamp::UNIX_EPOCH, &ended).unwrap();
+        assert!(state.apply(Timestamp::UNIX_EPOCH, &ended).is_err());
+        assert!(matches!(state.build_outcome(&image), Some(BuildOutcome::Skipped { .. })));
+    }
+}
