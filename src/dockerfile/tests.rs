@@ -52,7 +52,7 @@ fn arguments_of_a_from() {
     check("ARG V\nFROM ${V-a}", "=a");
     check("ARG V\nFROM ${V:?set}", "=?");
     check("ARG A=1 B=2\nARG C=$A.$B\nFROM a:${C%.*}-${C#*.}-${C/./_}", "=a:1-2-1_2");
-    check("ARG A='1 2'\nARG B=${A/ /-}\nFROM a:$B", "=a:1-2");
+    check("ARG A='1 2'\nARG B=\"${A/ /-}\"\nFROM a:$B", "=a:1-2");
     check("FROM a:$TARGETARCH-$BUILDOS$TARGETVARIANT-$TARGETSTAGE", "=a:amd64-linux-default");
     check("ARG TARGETARCH\nFROM a:$TARGETARCH", "=a:amd64");
     check("FROM a\nARG V=1\nFROM b$V", "=a =b");

@@ -87,7 +87,7 @@ fn odd(out: &mut String, oddities: &[Oddity]) {
             }
         }
     }
-    for (image, places) in mutable {
+    for places in mutable.values() {
         let _ = writeln!(out, "  {} ({})", places[0].kind, places.len());
         for place in places {
             let _ = writeln!(out, "    {}:{}", plain(&place.path), place.line.unwrap_or_default());
