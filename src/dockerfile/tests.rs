@@ -236,6 +236,10 @@ fn ten_megabytes_are_read() {
     check(&format!("FROM a\n{}", "ONBUILD ".repeat(8_000)), "refused");
     check(&format!("FROM a\nRUN {}\n", "[".repeat(60_000)), "=a");
     check(&format!("FROM {}\n", "${A:-".repeat(10_000)), "refused");
+    // Each ARG twice the one before.
+    check(&format!("ARG A=xx\n{}FROM $A", "ARG A=\"$A$A\"\n".repeat(60)), "refused");
+    let many: String = (0..100_000).map(|n| format!("COPY --from=r/i{n} a b\n")).collect();
+    assert_eq!(read_str(&format!("FROM a\n{many}")).unwrap().external().len(), 100_000);
 }
 
 /// Pieces of which Dockerfiles, right and wrong ones, are made.
