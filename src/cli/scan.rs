@@ -127,3 +127,68 @@ pub(super) fn called(dir: &Path) -> String {
     let whole = dir.canonicalize().unwrap_or_else(|_| dir.to_owned());
     whole.file_name().map_or_else(|| "root".to_owned(), |name| name.to_string_lossy().into_owned())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+    use std::sync::{Arc, Mutex};
+
+    use super::*;
+    use crate::report::Printer;
+
+    #[derive(Clone, Default)]
+    struct Sink(Arc<Mutex<Vec<u8>>>);
+    impl io::Write for Sink {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    /// Runs the command; gives its exit, stdout and stderr.
+    fn ran(dir: &Path, build_args: &[&str], json: bool) -> (Exit, String, String) {
+        let (out, err) = (Sink::default(), Sink::default());
+        let mut face = Face { printer: Printer::to(Box::new(out.clone()), Box::new(err.clone())), json };
+        let build_args = build_args.iter().map(|arg| build_arg(arg).unwrap()).collect();
+        let exit = run(&ScanArgs { dir: dir.to_owned(), build_args }, &mut face).unwrap();
+        drop(face);
+        let text = |sink: Sink| String::from_utf8(sink.0.lock().unwrap().clone()).unwrap();
+        (exit, text(out), text(err))
+    }
+
+    #[test]
+    fn json_is_one_document_with_all_that_can_be_read() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("Dockerfile"), "ARG V\nFROM a:$V\nLABEL x=\"caf\u{E9}\"").unwrap();
+        std::fs::write(folder.path().join("Dockerfile.raw"), b"FROM a\nLABEL x=\xE9\xFF\n\xFF").unwrap();
+        std::fs::write(folder.path().join("Dockerfile.j2"), "{{").unwrap();
+        let (exit, out, err) = ran(folder.path(), &["V=1", "W=2=3"], true);
+        assert_eq!((exit, err.as_str()), (Exit::Done, ""));
+        let json: serde_json::Value = serde_json::from_str(&out).unwrap();
+        assert_eq!(json["dockerfiles"]["Dockerfile"]["images"][0], "docker.io/library/a:1");
+        assert!(json["dockerfiles"]["Dockerfile.raw"]["error"].is_string(), "{out}");
+        assert_eq!(json["templates"][0], "Dockerfile.j2");
+    }
+
+    #[test]
+    fn what_is_no_folder_is_said_with_what_to_do() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        for (path, words) in [(file.path(), "is not a folder"), (Path::new("/no/such/folder"), "there is no folder")] {
+            let (exit, out, err) = ran(path, &[], false);
+            assert_eq!((exit, out.as_str()), (Exit::Usage, ""));
+            assert!(err.contains(words), "{err}");
+        }
+        assert!(build_arg("novalue").is_err() && build_arg("=x").is_err());
+    }
+
+    #[test]
+    fn the_arguments_have_a_manual() {
+        use clap::{Args, Command};
+        ScanArgs::augment_args(Command::new("scan")).debug_assert();
+        let help = ScanArgs::augment_args(Command::new("scan")).render_long_help().to_string();
+        assert!(help.contains("--build-arg <KEY=VALUE>") && help.contains("Example:"), "{help}");
+    }
+}

@@ -69,8 +69,11 @@ fn key_and_value(field: &[u8]) -> (String, Option<&[u8]>) {
     }
 }
 
+/// What a mount is from, and its place in the value.
+type From = (Vec<u8>, Range<usize>);
+
 /// What a mount is `from`, and the place of that in the value. Everything else in it may have variables and is looked at by the build alone.
-pub(super) fn from(value: &[u8]) -> Result<Option<(Vec<u8>, Range<usize>)>, BadFields> {
+pub(super) fn from(value: &[u8]) -> Result<Option<From>, BadFields> {
     let mut from = None;
     for field in fields(value)? {
         let (key, Some(source)) = key_and_value(&field.text) else { continue };

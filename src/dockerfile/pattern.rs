@@ -12,7 +12,7 @@ enum Token {
 }
 
 /// A match costs pattern × text; beyond this nobody means it.
-const COST_MAX: usize = 50_000_000;
+const COST_MAX: usize = 4_000_000;
 
 fn tokens(pattern: &[char]) -> Result<Vec<Token>, BadPattern> {
     let mut tokens = Vec::with_capacity(pattern.len());
@@ -178,7 +178,7 @@ mod tests {
         }
         assert_eq!(trim_prefix(r"\a", "a", true), Err(BadPattern));
         for (pattern, value, replacement, first, all) in [
-            ("b", "abcb", "X", "aXcX".replacen('X', "X", 1).replace("cX", "cb"), "aXcX".to_owned()),
+            ("b", "abcb", "X", "aXcb".to_owned(), "aXcX".to_owned()),
             ("b*", "abcb", "X", "aX".to_owned(), "aX".to_owned()),
             ("", "ab", "-", "-ab".to_owned(), "-a-b-".to_owned()),
             ("x", "ab", "-", "ab".to_owned(), "ab".to_owned()),

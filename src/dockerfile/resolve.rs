@@ -1,6 +1,6 @@
 //! What the references of a Dockerfile mean: ARGs expanded, stages told from images.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use super::read::{DockerfileError, Found, GlobalArg, Instructions, ReadOptions};
 use super::shell::{Env, Lexer, ShellError};
@@ -184,14 +184,9 @@ impl Dockerfile {
 
     /// The raw references of `COPY --from` and `RUN --mount=from` that are no stages: each once, in the order of the text.
     pub fn external(&self) -> Vec<&str> {
-        let mut external: Vec<&str> = Vec::new();
-        for reference in self.own_references() {
-            let stage = matches!(reference.target, RefTarget::Stage(_));
-            if reference.kind != RefKind::From && !stage && !external.contains(&reference.raw.as_str()) {
-                external.push(&reference.raw);
-            }
-        }
-        external
+        let mut seen = HashSet::new();
+        let reaches_out = |r: &&Reference| r.kind != RefKind::From && !matches!(r.target, RefTarget::Stage(_));
+        self.own_references().filter(reaches_out).map(|r| r.raw.as_str()).filter(|raw| seen.insert(*raw)).collect()
     }
 
     /// The references that its own build follows: all but those in triggers.

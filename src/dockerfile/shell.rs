@@ -32,6 +32,9 @@ pub(super) enum ShellError {
     /// `${X?…}` of an unset variable: what its author says about it.
     #[error("{0}: {1}")]
     Demanded(String, String),
+    /// Variables made of variables that grew without bound.
+    #[error("what comes of it is longer than {VALUE_BYTES_MAX} bytes")]
+    TooLong,
     /// Braces in braces in braces …
     #[error("`${{…}}` stands too deep in itself")]
     TooDeep,
@@ -39,6 +42,9 @@ pub(super) enum ShellError {
 
 /// Deeper than anybody writes, and far from the end of the stack.
 const DEPTH_MAX: usize = 200;
+
+/// No reference comes near this; without it, ARGs that double one another would fill the memory.
+const VALUE_BYTES_MAX: usize = 1 << 20;
 
 /// How words are read.
 #[derive(Debug, Clone, Copy)]
@@ -131,6 +137,11 @@ struct Run<'a> {
 }
 
 impl Run<'_> {
+    /// Heredocs are looked for in whole instructions, in which nothing grows.
+    fn check_length(&self, out: &str) -> Result<(), ShellError> {
+        if !self.lexer.skip_unset && out.len() > VALUE_BYTES_MAX { Err(ShellError::TooLong) } else { Ok(()) }
+    }
+
     fn peek(&self) -> Option<char> {
         self.chars.get(self.at).copied()
     }
@@ -158,6 +169,7 @@ impl Run<'_> {
                         value.chars().for_each(|c| words.char(c));
                     }
                     out += &value;
+                    self.check_length(&out)?;
                 }
                 '\'' | '"' => {
                     let value = if c == '"' { self.double_quote()? } else { self.single_quote()? };
@@ -165,6 +177,7 @@ impl Run<'_> {
                         words.raw(&value);
                     }
                     out += &value;
+                    self.check_length(&out)?;
                 }
                 _ => self.plain(&mut out, words.as_deref_mut()),
             }
@@ -225,7 +238,10 @@ impl Run<'_> {
                     out += if raw { "\"" } else { "" };
                     return Ok(out);
                 }
-                Some('$') => out += &self.dollar()?,
+                Some('$') => {
+                    out += &self.dollar()?;
+                    self.check_length(&out)?;
+                }
                 Some(mut c) => {
                     self.at += 1;
                     if c == self.lexer.escape {

@@ -20,20 +20,32 @@ pub(super) struct Command<'a> {
 pub(super) struct Flag {
     /// Its text with quotes and escapes taken off.
     pub(super) text: Vec<u8>,
-    /// For every byte of the text, and for its end, the place in the line; empty if the text stands in the line as it is.
-    places: Vec<usize>,
+    /// Where each byte of the text came from; empty if the text stands in the line as it is.
+    origins: Vec<Origin>,
     /// Its place in the line.
     place: Range<usize>,
 }
 
+/// Where a byte of a flag's text came from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Origin {
+    start: usize,
+    end: usize,
+    quoted: bool,
+}
+
 impl Flag {
-    /// The bytes of the line from which a part of the text came.
+    /// The bytes of the line from which a part of the text came: such that something else can stand there and the quotes still match.
     pub(super) fn place_of(&self, part: Range<usize>) -> Range<usize> {
-        if self.places.is_empty() {
+        let (Some(first), Some(last)) = (self.origins.get(part.start), part.end.checked_sub(1).and_then(|last| self.origins.get(last))) else {
             return self.place.start + part.start..self.place.start + part.end;
+        };
+        let whole = self.origins[part].windows(2).all(|pair| pair[0].quoted == pair[1].quoted && pair[1].start <= pair[0].end);
+        if whole {
+            return first.start..last.end;
         }
-        let end = if part.end == self.text.len() { self.place.end } else { self.places[part.end] };
-        self.places.get(part.start).copied().unwrap_or(end)..end
+        // Quotes open or close within it, so those around it go as well.
+        first.start - usize::from(first.quoted)..last.end + usize::from(last.quoted)
     }
 }
 
@@ -72,7 +84,7 @@ fn flags(line: &[u8], at: usize, escape: u8) -> (Vec<Flag>, usize) {
 }
 
 fn one_flag(line: &[u8], start: usize, at: usize, escape: u8) -> (Flag, usize) {
-    let mut flag = Flag { text: Vec::new(), places: Vec::new(), place: at + start..at + start };
+    let mut flag = Flag { text: Vec::new(), origins: Vec::new(), place: at + start..at + start };
     let mut plain = true;
     let mut quote = None;
     let mut pos = start;
@@ -83,14 +95,13 @@ fn one_flag(line: &[u8], start: usize, at: usize, escape: u8) -> (Flag, usize) {
             Some(open) if byte == open => quote = None,
             _ if byte == escape && pos + 1 == line.len() => {}
             _ => {
+                let start = at + pos;
                 let escaped = byte == escape;
-                flag.places.push(at + pos);
                 pos += usize::from(escaped);
                 plain &= !escaped && byte.is_ascii();
                 // A byte is a character here, whatever it was a part of.
-                let c = char::from(line[pos]);
-                flag.text.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes());
-                flag.places.resize(flag.text.len(), at + pos);
+                flag.text.extend_from_slice(char::from(line[pos]).encode_utf8(&mut [0; 4]).as_bytes());
+                flag.origins.resize(flag.text.len(), Origin { start, end: at + pos + 1, quoted: quote.is_some() });
             }
         }
         plain &= quote.is_none() && !matches!(byte, b'\'' | b'"');
@@ -98,7 +109,7 @@ fn one_flag(line: &[u8], start: usize, at: usize, escape: u8) -> (Flag, usize) {
     }
     flag.place.end = at + pos;
     if plain && flag.text.len() == flag.place.len() {
-        flag.places = Vec::new();
+        flag.origins = Vec::new();
     }
     (flag, pos)
 }
@@ -174,7 +185,9 @@ mod tests {
     fn a_flag_knows_where_its_text_stood() {
         for (line, part, place) in [
             ("COPY --from=alpine a b", 7..13, "alpine"),
-            ("COPY --from=\"alpine\" a b", 7..13, "alpine\""),
+            ("COPY --from=\"alpine\" a b", 7..13, "alpine"),
+            ("COPY --from=al\"pine\" a b", 7..13, "al\"pine\""),
+            ("COPY --from=\"al\"pine a b", 7..13, "\"al\"pine"),
             ("COPY --from=al\\pine a b", 7..13, "al\\pine"),
             ("COPY --from=al\\pine,x a b", 7..13, "al\\pine"),
         ] {

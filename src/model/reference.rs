@@ -179,7 +179,8 @@ fn parse(text: &str) -> Result<ImageRef, &'static str> {
         check_tag(tag)?;
     }
     let (registry, repository) = split_registry(name);
-    check_registry(registry)?;
+    // A first part that is no host (`my_registry.local`) passes as a part of a repository without one, as it does there.
+    check_registry(registry).or_else(|reason| check_component(registry).map_err(|_| reason))?;
     for component in repository.split('/') {
         check_component(component)?;
     }
@@ -254,6 +255,7 @@ mod tests {
             ("localhost:5000/a/b/c:x", "localhost:5000/a/b/c:x", "localhost:5000/a/b/c:x"),
             ("ghcr.io/Web", "", ""),
             ("Foo/web", "Foo/web:latest", "Foo/web"),
+            ("my_registry.local/web", "my_registry.local/web:latest", "my_registry.local/web"),
             ("a__b/c--d.e", "docker.io/a__b/c--d.e:latest", "a__b/c--d.e"),
             ("[::1]:5000/web", "[::1]:5000/web:latest", "[::1]:5000/web"),
             (&format!("debian@sha256:{hex}"), &format!("docker.io/library/debian@sha256:{hex}"), &format!("debian@sha256:{hex}")),

@@ -12,8 +12,17 @@ const ALSO_SHOWN_MAX: usize = 3;
 pub fn scan(scan: &Scan, colour: bool) -> String {
     let bold = |text: &str| if colour { console::style(text).force_styling(true).bold().to_string() } else { text.to_owned() };
     let mut out = String::new();
-    for root in scan.forest().roots {
-        tree(&mut out, &root, &bold(&root.name));
+    let (trees, alone): (Vec<Root>, Vec<Root>) = scan.forest().roots.into_iter().partition(|root| !root.rows.is_empty());
+    for root in &trees {
+        tree(&mut out, root, &bold(&root.name));
+    }
+    // Builder stages, COPY --from, mounts: a move of these rebuilds as well.
+    if !alone.is_empty() {
+        let _ = writeln!(out, "{}", bold(&format!("Used only while building ({})", alone.len())));
+        for root in &alone {
+            let _ = writeln!(out, "  {}  {}", root.name, fan_out(root));
+        }
+        out.push('\n');
     }
     let oddities = scan.oddities();
     if !oddities.is_empty() {
@@ -32,14 +41,7 @@ pub fn scan(scan: &Scan, colour: bool) -> String {
 }
 
 fn tree(out: &mut String, root: &Root, name: &str) {
-    let _ = write!(out, "{name}");
-    let _ = match (root.rows.is_empty(), root.direct == root.all) {
-        // Nothing that runs is based on it: builder stages, COPY --from, mounts.
-        (true, true) => writeln!(out, "  used while building {}", count(root.all, "Dockerfile")),
-        (true, false) => writeln!(out, "  used while building {}, {} in all", count(root.direct, "Dockerfile"), root.all),
-        (false, true) => writeln!(out, "  {}", count(root.all, "Dockerfile")),
-        (false, false) => writeln!(out, "  {}, {} in all", count(root.direct, "Dockerfile"), root.all),
-    };
+    let _ = writeln!(out, "{name}  {}", fan_out(root));
     let mut last_of: Vec<bool> = Vec::new();
     for row in &root.rows {
         last_of.truncate(row.depth);
@@ -51,6 +53,12 @@ fn tree(out: &mut String, root: &Root, name: &str) {
         let _ = writeln!(out, "{}", row_text(row));
     }
     out.push('\n');
+}
+
+/// How many need it themselves, and how many are rebuilt when it moves.
+fn fan_out(root: &Root) -> String {
+    let direct = count(root.direct, "Dockerfile");
+    if root.direct == root.all { direct } else { format!("{direct}, {} in all", root.all) }
 }
 
 fn row_text(row: &Row) -> String {
@@ -79,7 +87,7 @@ fn odd(out: &mut String, oddities: &[Oddity]) {
             }
         }
     }
-    for (image, places) in mutable {
+    for places in mutable.values() {
         let _ = writeln!(out, "  {} ({})", places[0].kind, places.len());
         for place in places {
             let _ = writeln!(out, "    {}:{}", plain(&place.path), place.line.unwrap_or_default());

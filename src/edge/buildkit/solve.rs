@@ -43,7 +43,7 @@ pub async fn build(dial: &dyn Dial, request: BuildRequest, progress: &dyn BuildP
         return attempt(dial, &request, progress, Some(&frontend)).await;
     }
     match attempt(dial, &request, progress, None).await {
-        Err(BuildError::Failed { why }) if syntax::is_missing_frontend(&frontend, &why) => {
+        Err(BuildError::Failed { why }) if syntax::is_missing_frontend(&why) => {
             syntax::note_unreachable(&dial.endpoint());
             progress.output(format!("refit: the frontend {frontend} could not be fetched ({why}); building with the engine's own\n").as_bytes());
             attempt(dial, &request, progress, Some(&frontend)).await

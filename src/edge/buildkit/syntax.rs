@@ -25,10 +25,9 @@ pub(super) fn official_frontend(dockerfile: &[u8]) -> Option<String> {
     None
 }
 
-/// Whether the failure of a build is that its frontend could not be had.
-pub(super) fn is_missing_frontend(frontend: &str, failure: &str) -> bool {
-    let name = frontend.split('@').next().unwrap_or(frontend);
-    failure.contains(name) && !failure.contains("parse error") || failure.contains("docker/dockerfile")
+/// Whether the failure of a build is that its frontend could not be had. Only such a failure names the image with its registry.
+pub(super) fn is_missing_frontend(failure: &str) -> bool {
+    failure.contains("docker.io/docker/dockerfile")
 }
 
 pub(super) fn is_known_unreachable(endpoint: &str) -> bool {
@@ -52,5 +51,13 @@ mod tests {
         check("# a comment\n# syntax=docker/dockerfile:1\nFROM a\n", None);
         check("FROM a\n# syntax=docker/dockerfile:1\n", None);
         check("", None);
+    }
+
+    #[test]
+    fn a_missing_frontend_is_told_from_a_missing_file() {
+        assert!(is_missing_frontend("docker.io/docker/dockerfile:1: not found"));
+        assert!(is_missing_frontend("image docker.io/docker/dockerfile:1 is not on the builder and could not be pulled: no such host"));
+        assert!(!is_missing_frontend("\"/docker/dockerfile\": not found"));
+        assert!(!is_missing_frontend("RUN false failed: exit code: 1"));
     }
 }
