@@ -128,7 +128,15 @@ fn facts_of(image: &ImageReaches, made: &Image, root_digest: Digest) -> ImageFac
     let bases: BTreeMap<ImageRef, Digest> = image.reaches.iter().map(|reach| (reach.base.clone(), pinned(&reach.base))).collect();
     let own = plan::own_inputs(&made.build, &newest);
     let pins = bases.iter().map(|(reference, digest)| (reference.to_string(), *digest)).collect();
-    let released = ReleasedImage { id: id_of(&made.reference), inputs: plan::inputs(own, &pins), tag: made.reference.clone(), bases, commit };
+    let released = ReleasedImage {
+        id: id_of(&made.reference),
+        inputs: plan::inputs(own, &pins),
+        tag: made.reference.clone(),
+        bases,
+        commit,
+        own_inputs: Some(own),
+        context: Some(hash),
+    };
     let last = LastBuild { released, release: ReleaseNumber(1), own_inputs: Some(own), context: Some(hash), present: true };
     ImageFacts {
         deployed: Some(newest.clone()),

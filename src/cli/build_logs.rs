@@ -23,7 +23,7 @@ pub struct LogsArgs {
 }
 
 /// Runs `refit logs`.
-pub fn run(args: &LogsArgs, state: Option<PathBuf>, face: &mut Face) -> miette::Result<Exit> {
+pub(super) fn run(args: &LogsArgs, state: Option<PathBuf>, face: &mut Face) -> miette::Result<Exit> {
     let logs = workshop::logs(&args.folder, state);
     let Some(image) = &args.image else {
         logs.images(args.run).into_diagnostic()?.iter().for_each(|image| face.printer.out(image.as_str()));

@@ -20,7 +20,7 @@ pub struct CheckArgs {
 }
 
 /// Runs the command.
-pub async fn run(args: &CheckArgs, state: Option<PathBuf>, face: &mut Face) -> Result<Exit, miette::Report> {
+pub(super) async fn run(args: &CheckArgs, state: Option<PathBuf>, face: &mut Face) -> Result<Exit, miette::Report> {
     let read = read(&args.estate)?;
     let findings = &read.reading.findings;
     if face.json {
@@ -69,33 +69,34 @@ mod tests {
         }
     }
 
-    fn check(pipelines: &Path, json: bool) -> (Result<Exit, String>, String, String) {
+    async fn check(pipelines: &Path, json: bool) -> (Result<Exit, String>, String, String) {
         let (out, err) = (Sink::default(), Sink::default());
         let mut face = Face { printer: Printer::to(Box::new(out.clone()), Box::new(err.clone())), json };
         let args = CheckArgs { estate: EstateArgs { pipelines: pipelines.to_owned(), vars: Vec::new() } };
-        let end = run(&args, &mut face).map_err(|report| report.to_string());
+        let state = tempfile::tempdir().unwrap();
+        let end = run(&args, Some(state.path().to_owned()), &mut face).await.map_err(|report| report.to_string());
         drop(face);
         let text = |sink: Sink| String::from_utf8(sink.0.lock().unwrap().clone()).unwrap();
         (end, text(out), text(err))
     }
 
-    #[test]
-    fn this_repositorys_own_pipelines_are_good() {
-        let (end, out, err) = check(&Path::new(env!("CARGO_MANIFEST_DIR")).join("pipelines"), false);
+    #[tokio::test]
+    async fn this_repositorys_own_pipelines_are_good() {
+        let (end, out, err) = check(&Path::new(env!("CARGO_MANIFEST_DIR")).join("pipelines"), false).await;
         assert_eq!((end, out.as_str(), err.as_str()), (Ok(Exit::Done), "estate refit: 2 images, 1 host, 2 services\n", ""));
     }
 
-    #[test]
-    fn mistakes_end_with_the_exit_code_of_wrong_configuration() {
+    #[tokio::test]
+    async fn mistakes_end_with_the_exit_code_of_wrong_configuration() {
         let home = tempfile::tempdir().unwrap();
         let pipelines = home.path().join("pipelines");
-        assert!(check(&pipelines, false).0.is_err_and(|message| message.ends_with("cannot be read")));
+        assert!(check(&pipelines, false).await.0.is_err_and(|message| message.ends_with("cannot be read")));
         std::fs::create_dir(&pipelines).unwrap();
         std::fs::write(pipelines.join("a.yaml"), "name: shop\nimages: { web: { build: web } }\n").unwrap();
-        let (end, out, err) = check(&pipelines, false);
+        let (end, out, err) = check(&pipelines, false).await;
         assert_eq!((end, out.as_str()), (Ok(Exit::Usage), ""));
         assert!(err.contains("is no folder"), "{err}");
-        let (_, out, err) = check(&pipelines, true);
+        let (_, out, err) = check(&pipelines, true).await;
         let answer: serde_json::Value = serde_json::from_str(&out).unwrap();
         assert_eq!((&answer["estate"], &answer["findings"][0]["line"], err.as_str()), (&serde_json::Value::Null, &2.into(), ""));
     }

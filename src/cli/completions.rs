@@ -16,7 +16,7 @@ pub struct CompletionsArgs {
 }
 
 /// Runs `refit completions`.
-pub fn run(args: &CompletionsArgs, face: &mut Face) -> miette::Result<Exit> {
+pub(super) fn run(args: &CompletionsArgs, face: &mut Face) -> miette::Result<Exit> {
     let mut script = Vec::new();
     clap_complete::generate(args.shell, &mut Arguments::command(), "refit", &mut script);
     face.printer.out(String::from_utf8_lossy(&script).trim_end());

@@ -28,28 +28,26 @@ fn variable(text: &str) -> Result<(String, String), String> {
 
 /// An estate as it was read, with the texts for showing findings.
 #[derive(Debug)]
-pub struct Read {
+pub(super) struct Read {
     /// The estate or the findings.
     pub reading: Reading,
     /// The files.
     pub files: Vec<PipelineText>,
-    /// The folder that holds the pipelines, absolute.
-    pub folder: PathBuf,
 }
 
 /// Reads the estate and everything that is wrong with it; an error only if the folder itself cannot be read.
-pub fn read(args: &EstateArgs) -> Result<Read, miette::Report> {
+pub(super) fn read(args: &EstateArgs) -> Result<Read, miette::Report> {
     let files = pipeline_files::read_folder(&args.pipelines)?;
     let folder = pipeline_files::estate_folder(&args.pipelines)
         .map_err(|source| pipeline_files::PipelineFilesError::Folder { folder: args.pipelines.clone(), source })?;
-    let given = Given { folder: folder.clone(), vars: args.vars.iter().cloned().collect::<BTreeMap<_, _>>() };
+    let given = Given { folder, vars: args.vars.iter().cloned().collect::<BTreeMap<_, _>>() };
     let draft = pipeline::draft(&files, &given);
     let facts = pipeline_files::look(&draft.wanted());
-    Ok(Read { reading: draft.finish(&facts), files, folder })
+    Ok(Read { reading: draft.finish(&facts), files })
 }
 
 /// Reads the estate for a command that needs a good one. Says what was found; ends the command if that is an error.
-pub fn load(args: &EstateArgs, face: &mut Face) -> Result<Estate, Exit> {
+pub(super) fn load(args: &EstateArgs, face: &mut Face) -> Result<Estate, Exit> {
     let read = match read(args) {
         Ok(read) => read,
         Err(report) => {

@@ -27,7 +27,7 @@ pub struct GraphArgs {
 }
 
 /// Runs `refit graph`.
-pub async fn run(args: &GraphArgs, state: Option<PathBuf>, face: &mut Face) -> miette::Result<Exit> {
+pub(super) async fn run(args: &GraphArgs, state: Option<PathBuf>, face: &mut Face) -> miette::Result<Exit> {
     let estate = match estate::load(&args.estate, face) {
         Ok(estate) => estate,
         Err(exit) => return Ok(exit),

@@ -24,7 +24,7 @@ pub struct HistoryArgs {
 }
 
 /// Runs `refit history`.
-pub fn run(args: &HistoryArgs, state: Option<PathBuf>, face: &mut Face) -> miette::Result<Exit> {
+pub(super) fn run(args: &HistoryArgs, state: Option<PathBuf>, face: &mut Face) -> miette::Result<Exit> {
     let journal = workshop::read_journal(&args.folder, state)?;
     if args.verify {
         return Ok(verified(&journal.verify()?, face));

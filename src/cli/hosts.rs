@@ -30,7 +30,7 @@ struct HostLine {
 }
 
 /// Runs `refit hosts`.
-pub async fn run(args: &HostsArgs, face: &mut Face) -> miette::Result<Exit> {
+pub(super) async fn run(args: &HostsArgs, face: &mut Face) -> miette::Result<Exit> {
     let estate = match estate::load(&args.estate, face) {
         Ok(estate) => estate,
         Err(exit) => return Ok(exit),

@@ -25,7 +25,7 @@ pub struct InitArgs {
 
 /// Why no pipeline is written.
 #[derive(Debug, thiserror::Error, miette::Diagnostic)]
-pub enum InitError {
+pub(super) enum InitError {
     /// It is there already.
     #[error("{} is there already, and is not overwritten", file.display())]
     #[diagnostic(help("move it away, or edit it: `refit check` says whether it is right"))]
@@ -46,7 +46,7 @@ pub enum InitError {
 }
 
 /// Runs the command.
-pub fn run(args: &InitArgs, face: &mut Face) -> Result<Exit, miette::Report> {
+pub(super) fn run(args: &InitArgs, face: &mut Face) -> Result<Exit, miette::Report> {
     run_in(Path::new("."), args, face)
 }
 

@@ -22,7 +22,7 @@ pub struct PersonArgs {
 }
 
 /// Runs `refit pause` or `refit abort`.
-pub fn run(args: &PersonArgs, word: Person, state: Option<PathBuf>, face: &mut Face) -> miette::Result<Exit> {
+pub(super) fn run(args: &PersonArgs, word: Person, state: Option<PathBuf>, face: &mut Face) -> miette::Result<Exit> {
     let journal = workshop::read_journal(&args.folder, state)?;
     let run = workshop::unfinished(&journal, args.run)?;
     journal.say(run, SystemClock.now(), word, &workshop::whoami())?;

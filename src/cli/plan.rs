@@ -55,7 +55,7 @@ impl ChangeArgs {
 }
 
 /// Runs `refit plan`.
-pub async fn run(args: &PlanArgs, state: Option<PathBuf>, face: &mut Face) -> miette::Result<Exit> {
+pub(super) async fn run(args: &PlanArgs, state: Option<PathBuf>, face: &mut Face) -> miette::Result<Exit> {
     let workshop = match workshop::open(&args.estate, &args.build, state, Access::Look, face)? {
         Ok(workshop) => workshop,
         Err(exit) => return Ok(exit),
@@ -66,7 +66,7 @@ pub async fn run(args: &PlanArgs, state: Option<PathBuf>, face: &mut Face) -> mi
 }
 
 /// Looks at everything and plans; what people should know of the looks goes to stderr.
-pub async fn make(workshop: &Workshop, change: &Change, face: &mut Face) -> miette::Result<Plan> {
+pub(super) async fn make(workshop: &Workshop, change: &Change, face: &mut Face) -> miette::Result<Plan> {
     let looked = workshop.driver.look(change).await?;
     for line in looked.warnings.iter().chain(&looked.not_pulled) {
         face.printer.err(&format!("warning: {line}"));
@@ -79,7 +79,7 @@ pub async fn make(workshop: &Workshop, change: &Change, face: &mut Face) -> miet
 }
 
 /// Prints a plan.
-pub fn show(plan: &Plan, workshop: &Workshop, face: &mut Face) {
+pub(super) fn show(plan: &Plan, workshop: &Workshop, face: &mut Face) {
     let parallel = workshop.driver.settings.parallel;
     if face.json {
         face.printer.json(&report::plan_json(plan, parallel));
@@ -89,6 +89,6 @@ pub fn show(plan: &Plan, workshop: &Workshop, face: &mut Face) {
 }
 
 /// The release that a change rolls again.
-pub fn release(number: ReleaseNumber, workshop: &Workshop) -> Result<Change, DriverError> {
+pub(super) fn release(number: ReleaseNumber, workshop: &Workshop) -> Result<Change, DriverError> {
     workshop.driver.release(number).map(|release| Change::Release(release.number))
 }

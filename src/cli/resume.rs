@@ -25,7 +25,7 @@ pub struct ResumeArgs {
 }
 
 /// Runs `refit resume`.
-pub async fn run(args: &ResumeArgs, state: Option<PathBuf>, face: &mut Face) -> miette::Result<Exit> {
+pub(super) async fn run(args: &ResumeArgs, state: Option<PathBuf>, face: &mut Face) -> miette::Result<Exit> {
     let folder = workshop::state_folder(&args.estate.pipelines, state.clone());
     let journal = SqliteJournal::open(&folder)?;
     let run = workshop::unfinished(&journal, args.run)?;

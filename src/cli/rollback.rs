@@ -33,7 +33,7 @@ pub struct RollbackArgs {
 }
 
 /// Runs `refit rollback`.
-pub async fn run(args: &RollbackArgs, state: Option<PathBuf>, face: &mut Face) -> miette::Result<Exit> {
+pub(super) async fn run(args: &RollbackArgs, state: Option<PathBuf>, face: &mut Face) -> miette::Result<Exit> {
     let access = if args.list { Access::Look } else { Access::Write };
     let build = BuildArgs { parallel: None, offline: true };
     let workshop = match workshop::open(&args.estate, &build, state, access, face)? {

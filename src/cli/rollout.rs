@@ -43,7 +43,7 @@ pub struct RolloutArgs {
 }
 
 /// Runs `refit rollout`.
-pub async fn run(args: &RolloutArgs, state: Option<PathBuf>, face: &mut Face) -> miette::Result<Exit> {
+pub(super) async fn run(args: &RolloutArgs, state: Option<PathBuf>, face: &mut Face) -> miette::Result<Exit> {
     let workshop = match workshop::open(&args.estate, &args.build, state, Access::Write, face)? {
         Ok(workshop) => workshop,
         Err(exit) => return Ok(exit),
@@ -61,7 +61,7 @@ pub async fn run(args: &RolloutArgs, state: Option<PathBuf>, face: &mut Face) ->
 }
 
 /// Shows a plan, asks, and carries it out.
-pub async fn begin(workshop: &Workshop, plan: Plan, yes: bool, face: &mut Face) -> miette::Result<Exit> {
+pub(super) async fn begin(workshop: &Workshop, plan: Plan, yes: bool, face: &mut Face) -> miette::Result<Exit> {
     if plan.rolls.is_empty() && !plan.steps.iter().any(|step| step.kind == StepKind::Build) {
         plan::show(&plan, workshop, face);
         return Ok(Exit::Done);
@@ -83,7 +83,7 @@ pub async fn begin(workshop: &Workshop, plan: Plan, yes: bool, face: &mut Face) 
 }
 
 /// Carries a run on to its end, listening to Ctrl-C, and says how it ended.
-pub async fn carry_on(workshop: &Workshop, recorder: &Arc<Recorder>, face: &mut Face) -> miette::Result<Exit> {
+pub(super) async fn carry_on(workshop: &Workshop, recorder: &Arc<Recorder>, face: &mut Face) -> miette::Result<Exit> {
     let run = recorder.run();
     let came = tokio::select! {
         came = workshop.driver.carry_on(recorder) => Some(came),

@@ -37,7 +37,7 @@ fn build_arg(text: &str) -> Result<(String, String), String> {
 
 /// Why a folder cannot be scanned.
 #[derive(Debug, thiserror::Error, miette::Diagnostic)]
-pub enum FolderError {
+pub(super) enum FolderError {
     /// It is not there.
     #[error("there is no folder {}", dir.display())]
     #[diagnostic(help("give the folder that holds the Dockerfiles: `refit scan path/to/repository`"))]
@@ -65,7 +65,7 @@ pub enum FolderError {
 }
 
 /// Runs the command.
-pub fn run(args: &ScanArgs, face: &mut Face) -> Result<Exit, miette::Report> {
+pub(super) fn run(args: &ScanArgs, face: &mut Face) -> Result<Exit, miette::Report> {
     let options = ReadOptions { build_args: args.build_args.iter().cloned().collect::<BTreeMap<_, _>>(), ..ReadOptions::default() };
     let scan = match scan_folder(&args.dir, &options, face) {
         Ok(scan) => scan,

@@ -10,7 +10,7 @@ use crate::pipeline;
 pub struct SchemaArgs {}
 
 /// Runs the command.
-pub fn run(_args: &SchemaArgs, face: &mut Face) -> Result<Exit, miette::Report> {
+pub(super) fn run(_args: &SchemaArgs, face: &mut Face) -> Result<Exit, miette::Report> {
     face.printer.json(&pipeline::schema());
     Ok(Exit::Done)
 }

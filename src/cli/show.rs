@@ -25,7 +25,7 @@ pub struct ShowArgs {
 }
 
 /// Runs `refit show`.
-pub fn run(args: &ShowArgs, state: Option<PathBuf>, face: &mut Face) -> miette::Result<Exit> {
+pub(super) fn run(args: &ShowArgs, state: Option<PathBuf>, face: &mut Face) -> miette::Result<Exit> {
     let journal = workshop::read_journal(&args.folder, state)?;
     let run = workshop::run_or_newest(&journal, args.run)?;
     let events = journal.events(run).map_err(DriverError::from)?;

@@ -20,7 +20,7 @@ pub struct StatusArgs {
 }
 
 /// Runs `refit status`.
-pub async fn run(args: &StatusArgs, state: Option<PathBuf>, face: &mut Face) -> miette::Result<Exit> {
+pub(super) async fn run(args: &StatusArgs, state: Option<PathBuf>, face: &mut Face) -> miette::Result<Exit> {
     let workshop = match workshop::open(&args.estate, &BuildArgs { parallel: None, offline: true }, state, Access::Look, face)? {
         Ok(workshop) => workshop,
         Err(exit) => return Ok(exit),

@@ -24,7 +24,7 @@ const PARALLEL_DEFAULT: u32 = 4;
 
 /// Where the pipelines are, for commands that need no estate.
 #[derive(Debug, Clone, clap::Args)]
-pub struct PipelineFolder {
+pub(super) struct PipelineFolder {
     /// The folder of the pipeline files; `.refit` is looked for beside it.
     #[arg(long, default_value = "pipelines", value_name = "DIR", env = "REFIT_PIPELINES")]
     pub pipelines: PathBuf,
@@ -42,7 +42,7 @@ pub struct BuildArgs {
 }
 
 /// What a command that looks or acts works with.
-pub struct Workshop {
+pub(super) struct Workshop {
     /// The driver, with everything real behind it.
     pub driver: Driver,
     /// What is shown while it goes on.
@@ -51,7 +51,7 @@ pub struct Workshop {
 
 /// Whether a command writes the journal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Access {
+pub(super) enum Access {
     /// It only looks.
     Look,
     /// It begins or goes on with a run: it must hold the estate's lock.
@@ -59,7 +59,13 @@ pub enum Access {
 }
 
 /// Opens everything. `Err(exit)` when the findings were printed already.
-pub fn open(args: &EstateArgs, build: &BuildArgs, state: Option<PathBuf>, access: Access, face: &mut Face) -> miette::Result<Result<Workshop, Exit>> {
+pub(super) fn open(
+    args: &EstateArgs,
+    build: &BuildArgs,
+    state: Option<PathBuf>,
+    access: Access,
+    face: &mut Face,
+) -> miette::Result<Result<Workshop, Exit>> {
     let estate = match estate::load(args, face) {
         Ok(estate) => estate,
         Err(exit) => return Ok(Err(exit)),
@@ -108,7 +114,7 @@ impl Watch for Shown {
 }
 
 /// `.refit` beside the pipelines, unless one was named.
-pub fn state_folder(pipelines: &Path, state: Option<PathBuf>) -> PathBuf {
+pub(super) fn state_folder(pipelines: &Path, state: Option<PathBuf>) -> PathBuf {
     state.unwrap_or_else(|| match pipelines.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent.join(".refit"),
         _ => PathBuf::from(".refit"),
@@ -116,12 +122,12 @@ pub fn state_folder(pipelines: &Path, state: Option<PathBuf>) -> PathBuf {
 }
 
 /// The journal, to look into.
-pub fn read_journal(folder: &PipelineFolder, state: Option<PathBuf>) -> miette::Result<SqliteJournal> {
+pub(super) fn read_journal(folder: &PipelineFolder, state: Option<PathBuf>) -> miette::Result<SqliteJournal> {
     Ok(SqliteJournal::open(&state_folder(&folder.pipelines, state))?)
 }
 
 /// The logs of builds.
-pub fn logs(folder: &PipelineFolder, state: Option<PathBuf>) -> Logs {
+pub(super) fn logs(folder: &PipelineFolder, state: Option<PathBuf>) -> Logs {
     Logs::new(&state_folder(&folder.pipelines, state))
 }
 
@@ -131,7 +137,7 @@ fn take_lock(state: &Path) -> Result<Lock, LockError> {
 }
 
 /// A connection to each engine of an estate; opening none of them.
-pub fn engines_of(estate: &Estate) -> miette::Result<Engines> {
+pub(super) fn engines_of(estate: &Estate) -> miette::Result<Engines> {
     let engine = |endpoint: &Endpoint| -> miette::Result<Arc<dyn Engine>> { Ok(Arc::new(DockerEngine::new(endpoint.clone())?)) };
     let mut hosts = BTreeMap::new();
     for (name, host) in &estate.hosts {
@@ -154,7 +160,7 @@ fn secrets_of_environment(estate: &Estate) -> BTreeMap<String, Secret> {
 }
 
 /// A run that was named, or the newest.
-pub fn run_or_newest(journal: &dyn Journal, run: Option<RunId>) -> miette::Result<RunId> {
+pub(super) fn run_or_newest(journal: &dyn Journal, run: Option<RunId>) -> miette::Result<RunId> {
     match run {
         Some(run) => Ok(run),
         None => journal.runs(1)?.first().map(|summary| summary.run).ok_or_else(|| miette::miette!("there is no run yet")),
@@ -162,7 +168,7 @@ pub fn run_or_newest(journal: &dyn Journal, run: Option<RunId>) -> miette::Resul
 }
 
 /// A run that has not ended: the one that was named, or the only one.
-pub fn unfinished(journal: &dyn Journal, run: Option<RunId>) -> miette::Result<RunId> {
+pub(super) fn unfinished(journal: &dyn Journal, run: Option<RunId>) -> miette::Result<RunId> {
     let open = journal.unfinished()?;
     match run {
         Some(run) if open.contains(&run) => Ok(run),
@@ -173,14 +179,14 @@ pub fn unfinished(journal: &dyn Journal, run: Option<RunId>) -> miette::Result<R
 }
 
 /// The last word that people said about a run, waiting ones included.
-pub fn last_word(journal: &dyn Journal, run: RunId) -> miette::Result<Option<Person>> {
+pub(super) fn last_word(journal: &dyn Journal, run: RunId) -> miette::Result<Option<Person>> {
     let events = journal.events(run)?;
     let state = RunState::of(events.iter().map(|recorded| (recorded.at, &recorded.event))).map_err(crate::driver::DriverError::from)?;
     Ok(journal.words_waiting(run)?.last().copied().or(state.person))
 }
 
 /// Who asks: the user and the machine.
-pub fn whoami() -> String {
+pub(super) fn whoami() -> String {
     let user = std::env::var("USER").or_else(|_| std::env::var("LOGNAME")).unwrap_or_else(|_| "somebody".into());
     let machine = rustix::system::uname().nodename().to_string_lossy().into_owned();
     format!("{user}@{machine}")

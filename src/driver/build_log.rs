@@ -15,7 +15,7 @@ const LINE_CHARS_MAX: usize = 500;
 const LINES_HELD_MAX: usize = 50;
 
 /// Takes the progress of one build.
-pub struct BuildLog {
+pub(super) struct BuildLog {
     recorder: Arc<Recorder>,
     image: ImageName,
     kept: Mutex<Kept>,
@@ -30,13 +30,13 @@ struct Kept {
 
 impl BuildLog {
     /// Opens the log of one build of the recorder's run.
-    pub fn new(recorder: Arc<Recorder>, logs: &Logs, image: ImageName) -> Self {
+    pub(super) fn new(recorder: Arc<Recorder>, logs: &Logs, image: ImageName) -> Self {
         let writer = logs.writer(recorder.run(), &image).inspect_err(|error| tracing::warn!(%error, %image, "build log could not be opened")).ok();
         Self { recorder, image, kept: Mutex::new(Kept { writer, last: VecDeque::new(), half_line: String::new() }) }
     }
 
     /// The last lines that the build wrote.
-    pub fn close(&self, lines: usize) -> Vec<String> {
+    pub(super) fn close(&self, lines: usize) -> Vec<String> {
         let mut kept = self.kept.lock().unwrap_or_else(|broken| broken.into_inner());
         let rest = std::mem::take(&mut kept.half_line);
         kept.line(rest);

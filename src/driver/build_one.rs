@@ -7,7 +7,7 @@ use super::build_log::BuildLog;
 use super::{Driver, DriverError, Recorder};
 use crate::build::{self, Content, ImageLabels};
 use crate::dockerfile::{self, ReadOptions, RefTarget};
-use crate::edge::{BuildError, BuildRequest, Engine, ImageSeen, SourceFound, TestRun};
+use crate::edge::{BuildError, BuildRequest, ImageSeen, SourceFound, TestRun};
 use crate::model::{Digest, ImageRef, Secret};
 use crate::pipeline::{Context, Image, ImageTest, SecretSource};
 use crate::plan::{BuildStep, Pin};
@@ -18,7 +18,7 @@ use crate::run::{BuildOutcome, Event};
 const LAST_LINES: usize = 20;
 
 /// What a step's references come down to, now that its parents are ready.
-pub struct Pinned {
+pub(super) struct Pinned {
     /// All that the build depends on.
     pub inputs: Digest,
     /// Normal form of the reference → the name by which the builder knows exactly that content.
@@ -26,7 +26,7 @@ pub struct Pinned {
 }
 
 /// The name under which the builder keeps exactly this content of a base: the base's own repository, a tag that says which.
-pub fn base_name(base: &ImageRef, digest: Digest) -> Result<ImageRef, DriverError> {
+pub(super) fn base_name(base: &ImageRef, digest: Digest) -> Result<ImageRef, DriverError> {
     base.with_tag(&format!("refit-{}", digest.short())).map_err(|error| DriverError::Bug { what: error.to_string() })
 }
 

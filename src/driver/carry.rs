@@ -11,7 +11,7 @@ use crate::model::{Digest, HostName, ImageRef};
 use crate::run::{CarryOutcome, Event};
 
 /// Which images a host must have, each with the name it gets there.
-pub type Cargo = BTreeMap<HostName, BTreeMap<Digest, Option<ImageRef>>>;
+pub(super) type Cargo = BTreeMap<HostName, BTreeMap<Digest, Option<ImageRef>>>;
 
 impl Driver {
     /// Brings to each host the images that it must have, all hosts side by side. Errors name every host that fails, not just the first.

@@ -26,7 +26,7 @@ const ASK_SILENT_AGAIN: Duration = Duration::from_secs(1);
 
 /// What is looked for.
 #[derive(Clone)]
-pub struct Watched {
+pub(super) struct Watched {
     /// The estate.
     pub estate: EstateName,
     /// The service.
@@ -36,7 +36,7 @@ pub struct Watched {
 }
 
 /// The newest look at every host.
-pub struct Observers {
+pub(super) struct Observers {
     shared: Arc<Shared>,
     pokes: BTreeMap<HostName, Arc<Notify>>,
     /// Dropped with the observers, which ends their tasks.
@@ -59,7 +59,7 @@ struct Look {
 
 impl Observers {
     /// Begins to look at `hosts`.
-    pub fn start(hosts: BTreeMap<HostName, Arc<dyn Engine>>, watched: &Watched, clock: &Arc<dyn Clock>) -> Self {
+    pub(super) fn start(hosts: BTreeMap<HostName, Arc<dyn Engine>>, watched: &Watched, clock: &Arc<dyn Clock>) -> Self {
         let shared = Arc::new(Shared { looks: Mutex::new(BTreeMap::new()), changed: Notify::new(), moment: AtomicU64::new(1) });
         let mut tasks = JoinSet::new();
         let mut pokes = BTreeMap::new();
@@ -83,7 +83,7 @@ impl Observers {
     }
 
     /// The newest look at every host that was looked at, and when the oldest look that was answered began.
-    pub fn observed(&self) -> (Observed, Option<Timestamp>) {
+    pub(super) fn observed(&self) -> (Observed, Option<Timestamp>) {
         let looks = self.shared.looks.lock().unwrap_or_else(|broken| broken.into_inner());
         let answered = looks.values().filter(|look| matches!(look.seen, HostSeen::Answered(_)));
         let oldest = answered.map(|look| look.at).min();
@@ -91,25 +91,25 @@ impl Observers {
     }
 
     /// When the newest look at a host began, on the counter of [`Observers::now`].
-    pub fn looked_at(&self, host: &HostName) -> u64 {
+    pub(super) fn looked_at(&self, host: &HostName) -> u64 {
         let looks = self.shared.looks.lock().unwrap_or_else(|broken| broken.into_inner());
         looks.get(host).map_or(0, |look| look.began)
     }
 
     /// A moment later than every look that has begun, and earlier than every one to come.
-    pub fn now(&self) -> u64 {
+    pub(super) fn now(&self) -> u64 {
         self.shared.moment.fetch_add(1, Ordering::SeqCst)
     }
 
     /// Has a host looked at again at once.
-    pub fn poke(&self, host: &HostName) {
+    pub(super) fn poke(&self, host: &HostName) {
         if let Some(poke) = self.pokes.get(host) {
             poke.notify_one();
         }
     }
 
     /// Waits until a look has brought something.
-    pub async fn changed(&self) {
+    pub(super) async fn changed(&self) {
         self.shared.changed.notified().await;
     }
 }

@@ -24,7 +24,7 @@ const LISTEN_EVERY: Duration = Duration::from_millis(200);
 const AFTER_A_FAILURE: Duration = Duration::from_secs(1);
 
 /// Everything that one rollout needs to be carried out.
-pub struct Rollout<'a> {
+pub(super) struct Rollout<'a> {
     /// The estate.
     pub estate: EstateName,
     /// From what to what.
@@ -40,13 +40,13 @@ pub struct Rollout<'a> {
 }
 
 /// A service by the hash of its spec, for every release given.
-pub fn versions_of<'r>(service: &ServiceName, releases: impl IntoIterator<Item = &'r Release>) -> BTreeMap<Digest, ServiceRelease> {
+pub(super) fn versions_of<'r>(service: &ServiceName, releases: impl IntoIterator<Item = &'r Release>) -> BTreeMap<Digest, ServiceRelease> {
     releases.into_iter().filter_map(|release| release.services.get(service)).map(|service| (service.spec_hash(), service.clone())).collect()
 }
 
 impl Rollout<'_> {
     /// Rolls until the rollout is finished or paused. `progress` is fresh, or what the journal kept of one that was interrupted.
-    pub async fn carry_out(&self, progress: Progress) -> Result<Progress, DriverError> {
+    pub(super) async fn carry_out(&self, progress: Progress) -> Result<Progress, DriverError> {
         let mut hand = Hand { rollout: self, observers: self.observe(), busy: BTreeMap::new(), acting: JoinSet::new(), progress };
         loop {
             hand.wait().await?;

@@ -127,6 +127,8 @@ impl Sample {
                 tag: format!("{}:1", step.image).parse().unwrap(),
                 bases: pins.iter().map(|(reference, pinned)| (reference.parse().unwrap(), *pinned)).collect(),
                 commit: step.context.commit.clone(),
+                own_inputs: Some(step.own_inputs),
+                context: Some(step.context.hash),
             };
             sample.builds.insert(released.inputs, released.id);
             let facts = sample.images.get_mut(&step.image).unwrap();

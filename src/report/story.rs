@@ -125,7 +125,7 @@ fn action_words(action: &Action) -> String {
 }
 
 /// Why a slot failed, in words.
-pub fn verdict_words(verdict: &SlotVerdict) -> String {
+pub(super) fn verdict_words(verdict: &SlotVerdict) -> String {
     match verdict {
         SlotVerdict::Exited { code } => format!("its container ended with exit code {code}"),
         SlotVerdict::Unhealthy { why } => format!("its container is unhealthy: {why}"),

@@ -228,19 +228,17 @@ pub(super) async fn load(connection: &Connection, image: ByteStream) -> Result<(
         Ok(())
     };
     tokio::pin!(loading);
-    loop {
-        let stalled = async {
-            // Once the whole image is sent the channel closes; then the engine unpacks, and the last wait begins.
-            while let Ok(Ok(())) = tokio::time::timeout(STALL_MAX, still.changed()).await {}
-        };
-        tokio::select! {
-            done = &mut loading => return done.map_err(|error| understand(connection.name(), what, error)),
-            () = stalled => {}
-        }
-        return match tokio::time::timeout(STALL_MAX, &mut loading).await {
-            Ok(done) => done.map_err(|error| understand(connection.name(), what, error)),
-            Err(_) => Err(silent(connection.name(), &format!("no progress within {} s to {what}", STALL_MAX.as_secs()))),
-        };
+    let stalled = async {
+        // Once the whole image is sent the channel closes; then the engine unpacks, and the last wait begins.
+        while let Ok(Ok(())) = tokio::time::timeout(STALL_MAX, still.changed()).await {}
+    };
+    tokio::select! {
+        done = &mut loading => return done.map_err(|error| understand(connection.name(), what, error)),
+        () = stalled => {}
+    }
+    match tokio::time::timeout(STALL_MAX, &mut loading).await {
+        Ok(done) => done.map_err(|error| understand(connection.name(), what, error)),
+        Err(_) => Err(silent(connection.name(), &format!("no progress within {} s to {what}", STALL_MAX.as_secs()))),
     }
 }
 
