@@ -1,6 +1,11 @@
 //! The command line: one file per command. Arguments → plan or driver → report → [`Exit`]. No logic worth a unit test.
 
+pub mod check;
+pub mod estate;
 mod exit;
+pub mod schema;
+pub mod init;
+pub mod scan;
 
 pub use exit::Exit;
 

@@ -2,6 +2,28 @@
 //!
 //! Reads as BuildKit's own frontend reads: what that refuses is refused here, what that resolves is resolved here to the same text.
 
+mod directive;
+mod duration;
+mod flags;
+mod heredoc;
+mod instruction;
+mod json;
+mod lines;
+mod mount;
+mod pattern;
+mod pin;
+mod reach;
+mod read;
+mod resolve;
+mod shell;
+mod text;
 mod types;
+mod words;
 
+#[cfg(test)]
+mod tests;
+
+pub use pin::pin;
+pub use reach::TargetError;
+pub use read::{DockerfileError, ReadOptions, read};
 pub use types::{Dockerfile, EdgeClass, Reached, RefKind, RefTarget, Reference, Stage};

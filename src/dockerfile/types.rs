@@ -43,6 +43,8 @@ pub struct Reference {
     pub line: u32,
     /// The bytes of the file that pinning replaces: the reference itself, without flags or stage name.
     pub span: Range<usize>,
+    /// Whether it stands behind `ONBUILD`: building this file does not follow it, building what is based on it does.
+    pub onbuild: bool,
 }
 
 /// Which instruction reaches.

@@ -2,9 +2,15 @@
 //!
 //! Everything that touches the world stands behind a narrow trait here; each has its real body in this room and a simulated one in `sim`.
 
+pub mod buildkit;
+pub mod context;
 mod chain;
 pub mod clock;
 pub mod docker;
+pub mod git;
+pub mod sources;
+pub mod pipeline_files;
+pub mod dockerfiles;
 
 pub use chain::chain_ids;
 
@@ -200,6 +206,16 @@ pub trait ContextFiles: Send + Sync {
     fn entries(&self) -> std::io::Result<Vec<ContextEntry>>;
     /// Opens a file by its path within the context.
     fn open(&self, path: &str) -> std::io::Result<Box<dyn std::io::Read + Send>>;
+    /// When an entry last changed, in nanoseconds since 1970. The part below a second differs when the content does, so that a builder
+    /// which knows an older file of the same size and second is not mistaken.
+    fn modified_ns(&self, path: &str) -> i64 {
+        let _ = path;
+        0
+    }
+    /// What tells this context from others: a builder that has seen an earlier state of it is sent only what changed. Empty: send all.
+    fn key(&self) -> String {
+        String::new()
+    }
 }
 
 /// One entry of a build context.

@@ -1,1 +1,107 @@
-//! journal
+//! The memory: what happened in every run, event by event, so that a killed refit goes on from where it was.
+//!
+//! Events come from `driver`, the journal's only writer; [`SqliteJournal`] keeps them on disk, [`MemoryJournal`] for simulation. An event is
+//! durable when [`Journal::append`] returns. Everything else that can be asked for (runs, releases, builds by their inputs, what each
+//! service is on) is derived from the events by one fold, [`facts`], and can be thrown away and made again; it is never a second truth.
+//! Each event carries the hash of the one before it. This room appends and reads; it judges nothing.
+
+mod chain;
+mod error;
+mod facts;
+mod format;
+mod lock;
+mod logs;
+mod memory;
+mod record;
+mod sqlite;
+mod tables;
+mod writer;
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+
+use crate::model::{Digest, ImageName, ReleaseNumber, RunId};
+use crate::release::Release;
+use crate::rollout::Person;
+use crate::run::Event;
+
+pub use chain::{Break, Verified};
+pub use error::JournalError;
+pub use lock::{Holder, Lock, LockError};
+pub use logs::{LogLimits, LogWriter, Logs};
+pub use memory::MemoryJournal;
+pub use record::{BuildKept, Quarantine, Recorded, ReleaseKept, RolloutKept, RunSummary, ServiceState, service_states};
+pub use sqlite::SqliteJournal;
+
+/// The durable record of every run.
+///
+/// Reading never waits for a writer. Writing is asynchronous because it waits for the disk, about half a millisecond.
+#[async_trait]
+pub trait Journal: Send + Sync {
+    /// Begins a run with its first event and gives it the next number.
+    async fn begin_run(&self, at: Timestamp, event: &Event) -> Result<RunId, JournalError>;
+
+    /// Adds an event to a run; it is durable when this returns.
+    async fn append(&self, run: RunId, at: Timestamp, event: &Event) -> Result<Recorded, JournalError>;
+
+    /// Takes what people said about a run out of the inbox and records it as [`Event::PersonSaid`], both in one transaction.
+    ///
+    /// Cheap when nobody said anything: the driver asks several times a second.
+    async fn take_words(&self, run: RunId, at: Timestamp) -> Result<Vec<Recorded>, JournalError>;
+
+    /// Puts a person's word about a run into the inbox, whoever writes the journal.
+    fn say(&self, run: RunId, at: Timestamp, word: Person, by: &str) -> Result<(), JournalError>;
+
+    /// All events of a run, in order; [`JournalError::NoSuchRun`] if there is none.
+    fn events(&self, run: RunId) -> Result<Vec<Recorded>, JournalError>;
+
+    /// The newest runs, newest first.
+    fn runs(&self, limit: usize) -> Result<Vec<RunSummary>, JournalError>;
+
+    /// One run.
+    fn run(&self, run: RunId) -> Result<Option<RunSummary>, JournalError>;
+
+    /// Runs that began and have not ended, oldest first.
+    fn unfinished(&self) -> Result<Vec<RunId>, JournalError>;
+
+    /// The newest releases, newest first, without their contents.
+    fn releases(&self, limit: usize) -> Result<Vec<ReleaseKept>, JournalError>;
+
+    /// One release with its contents.
+    fn release(&self, number: ReleaseNumber) -> Result<Option<Release>, JournalError>;
+
+    /// Every image that was ever built, oldest first: what reuse and durations are made of.
+    fn builds(&self) -> Result<Vec<BuildKept>, JournalError>;
+
+    /// The newest build with these inputs.
+    fn build_by_inputs(&self, image: &ImageName, inputs: Digest) -> Result<Option<BuildKept>, JournalError>;
+
+    /// Every rollout that began, in the order in which they ended (those that go on come last).
+    fn rollouts(&self) -> Result<Vec<RolloutKept>, JournalError>;
+
+    /// The newest release with its contents.
+    fn latest_release(&self) -> Result<Option<Release>, JournalError> {
+        match self.releases(1)?.first() {
+            Some(kept) => self.release(kept.number),
+            None => Ok(None),
+        }
+    }
+
+    /// The number that the next release gets.
+    fn next_release(&self) -> Result<ReleaseNumber, JournalError> {
+        Ok(ReleaseNumber(self.releases(1)?.first().map_or(1, |kept| kept.number.0 + 1)))
+    }
+
+    /// What each service is on, which releases it must not go to by itself, and whether a rollout of it has not ended.
+    fn service_states(&self) -> Result<std::collections::BTreeMap<crate::model::ServiceName, ServiceState>, JournalError> {
+        Ok(service_states(&self.rollouts()?))
+    }
+
+    /// Goes through the whole chain of hashes and says where it is broken first.
+    ///
+    /// The hash of the last event stands for all of them: written down elsewhere, it shows later that nothing before it was changed.
+    fn verify(&self) -> Result<Verified, JournalError>;
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,8 +1,45 @@
 //! What people wrote in their pipeline files: text in, an [`Estate`] or findings out. Opens no file.
+//!
+//! A text becomes a tree that knows its places (`node`), the tree is held against the schema of the raw types (`shape`), serde makes those types
+//! (`raw`), each part becomes what it means (`lower*`), and what stands side by side is checked (`join`, `conflict`). Every step goes on after a
+//! mistake, so that all of them are reported at once.
 
+mod at;
+mod conflict;
+mod defaults;
+mod endpoint;
+mod env_file;
 mod estate;
+mod finding;
+mod forms;
+mod join;
+mod lower;
+mod lower_deploy;
+mod lower_image;
+mod lower_service;
+mod mounts;
+mod near;
+mod node;
+mod ports;
+mod raw;
+mod raw_service;
+mod read;
+mod refused;
+mod schema;
+mod selector;
+mod shape;
+mod values;
+mod vars;
+
+#[cfg(test)]
+mod tests;
 
 pub use estate::{
     Base, BuildSecret, BuildSpec, Builder, Context, Endpoint, Estate, FailureAction, Host, Image, ImageTest, Order, Rebuild, RebuildPolicy,
     SecretSource, Service, ServiceImage, Sources, UpdateConfig,
 };
+pub use finding::{Finding, Severity};
+pub use near::nearest;
+pub use read::{Draft, Fact, Facts, Given, PipelineText, Reading, Wanted, draft};
+pub use schema::schema;
+pub use selector::Selector;

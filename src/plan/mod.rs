@@ -3,6 +3,24 @@
 //! In: the inheritance graph, the digests known so far, one [`Change`]. Out: a [`Plan`], which the driver carries out and report prints.
 //! Touches no disk, socket or clock; the same input gives the same plan.
 
+mod error;
+mod inputs;
+mod planner;
+mod request;
+mod rolls;
+mod slots;
 mod types;
+mod verdict;
 
+#[cfg(test)]
+pub(crate) mod samples;
+#[cfg(test)]
+mod tests;
+
+pub use error::PlanError;
+pub use inputs::{inputs, own_inputs, resolve_pins};
+pub use planner::plan;
+pub use request::{ImageFacts, LastBuild, PlanRequest, ServiceFacts, SourceFacts, sources_of};
+pub use rolls::image_as_written;
+pub use slots::effective_order;
 pub use types::{BuildStep, Change, Context, Pin, Plan, Reason, RollStep, SlotCount, StepKind};

@@ -44,6 +44,17 @@ impl Printer {
             Err(error) => self.err(&format!("the result could not be written as JSON: {error}")),
         }
     }
+
+    /// Writes a large value as one JSON document on one line, without holding its text in memory.
+    pub fn json_line(&mut self, value: &impl serde::Serialize) {
+        // As with `out`, a reader that went away is no error; a value that cannot be written is a mistake of its type.
+        if let Err(error) = serde_json::to_writer(&mut self.out, value)
+            && !error.is_io()
+        {
+            self.err(&format!("the result could not be written as JSON: {error}"));
+        }
+        let _ = writeln!(self.out);
+    }
 }
 
 impl Drop for Printer {

@@ -3,8 +3,23 @@
 //! [`decide`] is called again and again with fresh observations until its progress says that it is finished. It looks at what *is*, never at
 //! what it asked for last, so a crash, a lost reply or a person's own hand on a host are all the same to it.
 
+mod back;
+mod decide;
+mod health;
+mod look;
+mod pace;
+mod progress;
+mod slot;
+mod sweep;
+#[cfg(test)]
+mod tests;
+mod time;
 mod types;
+mod verdict;
 
+pub use decide::decide;
+pub use health::{ProbeBook, combine};
+pub use progress::report_refusal;
 pub use types::{
     Action, Back, ContainerSeen, ContainerState, Desired, Health, HostSeen, Observed, Outcome, Person, Phase, Policy, Progress, SlotVerdict,
     SlotWanted, Version,

@@ -147,6 +147,12 @@ pub struct Progress {
     pub phase: Phase,
     /// Slots whose new container failed, and why.
     pub failed: BTreeMap<SlotId, SlotVerdict>,
+    /// On the way back: slots whose old container failed, and why.
+    #[serde(default)]
+    pub failed_back: BTreeMap<SlotId, SlotVerdict>,
+    /// Slots in which something could not be cleared away at the end, and why.
+    #[serde(default)]
+    pub left_lying: BTreeMap<SlotId, String>,
     /// Slots that are through: proven on the target.
     pub done: BTreeSet<SlotId>,
     /// When each slot that is in flight was first worked on.

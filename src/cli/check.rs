@@ -1,0 +1,94 @@
+//! `refit check`: reads the estate and says everything that is wrong with it. Changes nothing.
+
+use super::estate::{EstateArgs, read};
+use super::{Exit, Face};
+use crate::pipeline::Estate;
+use crate::report::diagnostic;
+
+/// Reads the pipelines and reports every mistake at once, each with its file, line and column.
+///
+/// Example: refit check --var env=prod
+#[derive(Debug, Clone, clap::Args)]
+pub struct CheckArgs {
+    /// Which estate.
+    #[command(flatten)]
+    pub estate: EstateArgs,
+}
+
+/// Runs the command.
+pub fn run(args: &CheckArgs, face: &mut Face) -> Result<Exit, miette::Report> {
+    let read = read(&args.estate)?;
+    let findings = &read.reading.findings;
+    if face.json {
+        let estate = read.reading.estate.as_ref().map(|estate| estate.name.as_str());
+        face.printer.json(&serde_json::json!({ "estate": estate, "findings": findings }));
+    } else {
+        diagnostic::print(findings, &read.files, &mut face.printer);
+    }
+    let Some(estate) = &read.reading.estate else { return Ok(Exit::Usage) };
+    if !face.json {
+        face.printer.out(&summary(estate));
+    }
+    Ok(Exit::Done)
+}
+
+/// `estate shop: 8 images, 3 hosts, 2 services`.
+fn summary(estate: &Estate) -> String {
+    let words = |n: usize, word: &str| format!("{n} {word}{}", if n == 1 { "" } else { "s" });
+    let (images, hosts, services) = (estate.images.len(), estate.hosts.len(), estate.services.len());
+    format!("estate {}: {}, {}, {}", estate.name, words(images, "image"), words(hosts, "host"), words(services, "service"))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+    use std::path::Path;
+    use std::sync::{Arc, Mutex};
+
+    use super::*;
+    use crate::report::Printer;
+
+    /// What a command wrote.
+    #[derive(Clone, Default)]
+    struct Sink(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Sink {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0.lock().unwrap().write(bytes)
+        }
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    fn check(pipelines: &Path, json: bool) -> (Result<Exit, String>, String, String) {
+        let (out, err) = (Sink::default(), Sink::default());
+        let mut face = Face { printer: Printer::to(Box::new(out.clone()), Box::new(err.clone())), json };
+        let args = CheckArgs { estate: EstateArgs { pipelines: pipelines.to_owned(), vars: Vec::new() } };
+        let end = run(&args, &mut face).map_err(|report| report.to_string());
+        drop(face);
+        let text = |sink: Sink| String::from_utf8(sink.0.lock().unwrap().clone()).unwrap();
+        (end, text(out), text(err))
+    }
+
+    #[test]
+    fn this_repositorys_own_pipelines_are_good() {
+        let (end, out, err) = check(&Path::new(env!("CARGO_MANIFEST_DIR")).join("pipelines"), false);
+        assert_eq!((end, out.as_str(), err.as_str()), (Ok(Exit::Done), "estate refit: 2 images, 1 host, 2 services\n", ""));
+    }
+
+    #[test]
+    fn mistakes_end_with_the_exit_code_of_wrong_configuration() {
+        let home = tempfile::tempdir().unwrap();
+        let pipelines = home.path().join("pipelines");
+        assert!(check(&pipelines, false).0.is_err_and(|message| message.ends_with("cannot be read")));
+        std::fs::create_dir(&pipelines).unwrap();
+        std::fs::write(pipelines.join("a.yaml"), "name: shop\nimages: { web: { build: web } }\n").unwrap();
+        let (end, out, err) = check(&pipelines, false);
+        assert_eq!((end, out.as_str()), (Ok(Exit::Usage), ""));
+        assert!(err.contains("is no folder"), "{err}");
+        let (_, out, err) = check(&pipelines, true);
+        let answer: serde_json::Value = serde_json::from_str(&out).unwrap();
+        assert_eq!((&answer["estate"], &answer["findings"][0]["line"], err.as_str()), (&serde_json::Value::Null, &2.into(), ""));
+    }
+}

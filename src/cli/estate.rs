@@ -1,0 +1,71 @@
+//! What every command that needs the estate has in common: where the pipelines are, the variables, and the reading.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use super::{Exit, Face};
+use crate::edge::pipeline_files;
+use crate::pipeline::{self, Estate, Given, PipelineText, Reading};
+use crate::report::diagnostic;
+
+/// Which estate.
+#[derive(Debug, Clone, clap::Args)]
+pub struct EstateArgs {
+    /// The folder with the pipeline files; all of them are read as one estate
+    #[arg(long, value_name = "DIR", default_value = "pipelines")]
+    pub pipelines: PathBuf,
+
+    /// Sets a variable for `{{ K }}`; wins over `vars:`. Can be given several times
+    #[arg(long = "var", value_name = "K=V", value_parser = variable)]
+    pub vars: Vec<(String, String)>,
+}
+
+fn variable(text: &str) -> Result<(String, String), String> {
+    let (name, value) = text.split_once('=').ok_or("expected NAME=VALUE")?;
+    let is_name = name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_') && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
+    if is_name { Ok((name.to_owned(), value.to_owned())) } else { Err("a variable's name is of letters, digits and `_`".to_owned()) }
+}
+
+/// An estate as it was read, with the texts for showing findings.
+#[derive(Debug)]
+pub struct Read {
+    /// The estate or the findings.
+    pub reading: Reading,
+    /// The files.
+    pub files: Vec<PipelineText>,
+    /// The folder that holds the pipelines, absolute.
+    pub folder: PathBuf,
+}
+
+/// Reads the estate and everything that is wrong with it; an error only if the folder itself cannot be read.
+pub fn read(args: &EstateArgs) -> Result<Read, miette::Report> {
+    let files = pipeline_files::read_folder(&args.pipelines)?;
+    let folder = pipeline_files::estate_folder(&args.pipelines)
+        .map_err(|source| pipeline_files::PipelineFilesError::Folder { folder: args.pipelines.clone(), source })?;
+    let given = Given { folder: folder.clone(), vars: args.vars.iter().cloned().collect::<BTreeMap<_, _>>() };
+    let draft = pipeline::draft(&files, &given);
+    let facts = pipeline_files::look(&draft.wanted());
+    Ok(Read { reading: draft.finish(&facts), files, folder })
+}
+
+/// Reads the estate for a command that needs a good one. Says what was found; ends the command if that is an error.
+pub fn load(args: &EstateArgs, face: &mut Face) -> Result<Estate, Exit> {
+    let read = match read(args) {
+        Ok(read) => read,
+        Err(report) => {
+            face.printer.err(&format!("{report:?}"));
+            return Err(Exit::Usage);
+        }
+    };
+    // Findings are about the work, not the result, so they never stand in the way of a command's own JSON.
+    match read.reading.estate {
+        None if face.json => {
+            face.printer.json(&serde_json::json!({ "findings": read.reading.findings }));
+            Err(Exit::Usage)
+        }
+        estate => {
+            diagnostic::print(&read.reading.findings, &read.files, &mut face.printer);
+            estate.ok_or(Exit::Usage)
+        }
+    }
+}

@@ -1,0 +1,129 @@
+//! `refit scan`: what inherits from what below a folder.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use super::{Exit, Face};
+use crate::dockerfile::ReadOptions;
+use crate::edge::dockerfiles::{self, Found, Wanted};
+use crate::report;
+use crate::scan::{self, FileKind, FileScan, Scan};
+
+/// Prints who inherits from whom below a folder: a tree from bases to leaves, and what is odd about it.
+///
+/// Needs no configuration. Reads every file that is called Dockerfile or Containerfile, alone or followed by `.`, `-` or `_` and more, or
+/// `*.Dockerfile` or `*-Dockerfile`, in any case. Each is read as BuildKit reads it, for linux/amd64. `.git` is passed over,
+/// `.gitignore` is not honoured, symbolic links are not followed. Templates (`Dockerfile.j2` …) are listed and not read.
+///
+/// A Dockerfile is taken to build the image that is called as its folder or its suffix is; a pipeline file says it for certain.
+///
+/// Example: refit scan ~/src/shop --build-arg VERSION=12
+#[derive(Debug, Clone, clap::Args)]
+pub struct ScanArgs {
+    /// The folder.
+    #[arg(default_value = ".")]
+    pub dir: PathBuf,
+    /// A build argument, for ARGs before the first FROM; may be repeated.
+    #[arg(long = "build-arg", value_name = "KEY=VALUE", value_parser = build_arg)]
+    pub build_args: Vec<(String, String)>,
+}
+
+fn build_arg(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((key, value)) if !key.is_empty() => Ok((key.to_owned(), value.to_owned())),
+        _ => Err("write it as KEY=VALUE".to_owned()),
+    }
+}
+
+/// Why a folder cannot be scanned.
+#[derive(Debug, thiserror::Error, miette::Diagnostic)]
+pub enum FolderError {
+    /// It is not there.
+    #[error("there is no folder {}", dir.display())]
+    #[diagnostic(help("give the folder that holds the Dockerfiles: `refit scan path/to/repository`"))]
+    Missing {
+        /// The folder.
+        dir: PathBuf,
+    },
+    /// It is a file, or something else.
+    #[error("{} is not a folder", dir.display())]
+    #[diagnostic(help("give the folder in which it lies"))]
+    NoFolder {
+        /// What was given.
+        dir: PathBuf,
+    },
+    /// It cannot be listed.
+    #[error("folder {} cannot be read", dir.display())]
+    #[diagnostic(help("check its permissions: `ls -ld {}`", dir.display()))]
+    Unreadable {
+        /// The folder.
+        dir: PathBuf,
+        /// What the system said.
+        #[source]
+        source: std::io::Error,
+    },
+}
+
+/// Runs the command.
+pub fn run(args: &ScanArgs, face: &mut Face) -> Result<Exit, miette::Report> {
+    let options = ReadOptions { build_args: args.build_args.iter().cloned().collect::<BTreeMap<_, _>>(), ..ReadOptions::default() };
+    let scan = match scan_folder(&args.dir, &options, face) {
+        Ok(scan) => scan,
+        Err(error) => return Ok(usage(face, error.into())),
+    };
+    if face.json {
+        face.printer.json_line(&scan);
+    } else {
+        let text = report::scan(&scan, face.printer.colour);
+        face.printer.out(&text);
+    }
+    Ok(Exit::Done)
+}
+
+/// Says what is wrong with what was asked for.
+pub(super) fn usage(face: &mut Face, error: miette::Report) -> Exit {
+    face.printer.err(&format!("{error:?}"));
+    Exit::Usage
+}
+
+/// Reads all Dockerfiles below a folder. Folders below it that cannot be listed are told and passed over.
+pub(super) fn scan_folder(dir: &Path, options: &ReadOptions, face: &mut Face) -> Result<Scan, FolderError> {
+    let wanted = |name: &str| match scan::file_kind(name) {
+        FileKind::Dockerfile => Wanted::Text,
+        FileKind::Template => Wanted::Name,
+        FileKind::Other => Wanted::No,
+    };
+    let make = |found: Found<'_>| match found {
+        Found::Text(path, Ok(text)) => Ok(scan::file(path, text, options)),
+        Found::Text(path, Err(why)) => Ok(scan::unreadable(path, why)),
+        Found::Name(path) => Err(path),
+    };
+    let walked = dockerfiles::walk(dir, wanted, make).map_err(|error| folder_error(dir, error))?;
+    for (folder, why) in &walked.unlisted {
+        face.printer.err(&format!("warning: folder {folder} could not be read: {why}"));
+    }
+    let mut files: Vec<FileScan> = Vec::with_capacity(walked.files.len());
+    let mut templates = Vec::new();
+    for found in walked.files {
+        match found {
+            Ok(file) => files.push(file),
+            Err(template) => templates.push(template),
+        }
+    }
+    Ok(scan::scan(files, templates, &called(dir)))
+}
+
+fn folder_error(dir: &Path, error: std::io::Error) -> FolderError {
+    let dir = dir.to_owned();
+    match error.kind() {
+        std::io::ErrorKind::NotFound => FolderError::Missing { dir },
+        std::io::ErrorKind::NotADirectory => FolderError::NoFolder { dir },
+        _ => FolderError::Unreadable { dir, source: error },
+    }
+}
+
+/// What a folder is called, `.` and links resolved.
+pub(super) fn called(dir: &Path) -> String {
+    let whole = dir.canonicalize().unwrap_or_else(|_| dir.to_owned());
+    whole.file_name().map_or_else(|| "root".to_owned(), |name| name.to_string_lossy().into_owned())
+}

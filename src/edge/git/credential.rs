@@ -1,0 +1,69 @@
+//! Credentials for `https` as git itself would find them: in the URL, else from the user's credential helpers, asked through `git`.
+
+use std::io::Write;
+use std::process::{Command, Stdio};
+
+use crate::model::Secret;
+
+pub(super) struct Login {
+    pub(super) user: String,
+    pub(super) password: Secret,
+}
+
+/// A URL without its user part, and the login that stood there.
+pub(super) fn from_url(url: &str) -> (String, Option<Login>) {
+    let Some((scheme, user, rest)) = super::address::split_user(url) else { return (url.to_owned(), None) };
+    let (user, password) = user.split_once(':').unwrap_or((user, ""));
+    (format!("{scheme}://{rest}"), Some(Login { user: unescape(user), password: Secret::new(unescape(password)) }))
+}
+
+/// What the user's helpers know of a URL; none if there is no git, no helper, or it would have to ask.
+pub(super) fn from_helpers(url: &str) -> Option<Login> {
+    let mut git = Command::new("git")
+        .args(["credential", "fill"])
+        // Nobody is there to answer.
+        .envs([("GIT_TERMINAL_PROMPT", "0"), ("GIT_ASKPASS", "true"), ("SSH_ASKPASS", "true"), ("GCM_INTERACTIVE", "never")])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .ok()?;
+    git.stdin.take()?.write_all(format!("url={url}\n\n").as_bytes()).ok()?;
+    let answer = git.wait_with_output().ok().filter(|output| output.status.success())?.stdout;
+    let answer = String::from_utf8(answer).ok()?;
+    let field = |name: &str| answer.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix('=').map(str::to_owned));
+    let (user, password) = (field("username")?, field("password")?);
+    (!user.is_empty() || !password.is_empty()).then(|| Login { user, password: Secret::new(password) })
+}
+
+fn unescape(text: &str) -> String {
+    let mut bytes = Vec::new();
+    let mut rest = text.as_bytes();
+    while let [first, tail @ ..] = rest {
+        let hex = tail.get(..2).and_then(|hex| u8::from_str_radix(std::str::from_utf8(hex).ok()?, 16).ok());
+        match (first, hex) {
+            (b'%', Some(byte)) => {
+                bytes.push(byte);
+                rest = &tail[2..];
+            }
+            _ => {
+                bytes.push(*first);
+                rest = tail;
+            }
+        }
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_login_is_taken_out_of_the_url() {
+        let (url, login) = from_url("https://me:p%40ss@host/x.git");
+        let login = login.unwrap();
+        assert_eq!((url.as_str(), login.user.as_str(), login.password.reveal()), ("https://host/x.git", "me", b"p@ss".as_slice()));
+        assert!(from_url("https://host/x.git").1.is_none());
+    }
+}

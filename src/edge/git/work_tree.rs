@@ -1,0 +1,91 @@
+//! Folders that lie in somebody's git work tree: at which commit they are, and whether they differ from it.
+
+use std::collections::{BTreeSet, HashMap};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use git2::{Oid, Repository, StatusOptions, StatusShow};
+
+use super::error::GitError;
+use super::tree::TreeContext;
+use crate::edge::sources::SourceError;
+
+/// What git says of a folder.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WorkTreeState {
+    /// The commit that is checked out.
+    pub commit: String,
+    /// Whether anything below the folder differs from it, new files included, ignored ones not.
+    pub dirty: bool,
+}
+
+/// The work trees of a run. Each is looked at once, however many contexts lie in it.
+#[derive(Default)]
+pub struct WorkTrees {
+    seen: Mutex<HashMap<PathBuf, Arc<Looked>>>,
+}
+
+struct Looked {
+    root: PathBuf,
+    commit: Oid,
+    changed: BTreeSet<String>,
+}
+
+impl WorkTrees {
+    /// The commit of a folder; none outside git, or before the first commit.
+    pub fn commit_of(&self, folder: &Path) -> Option<WorkTreeState> {
+        let (looked, inside) = self.look(folder)?;
+        let prefix = if inside.is_empty() { String::new() } else { format!("{inside}/") };
+        let next = looked.changed.range(prefix.clone()..).next();
+        let dirty = next.is_some_and(|path| path.starts_with(&prefix)) || looked.is_below_new_folder(&inside);
+        Some(WorkTreeState { commit: looked.commit.to_string(), dirty })
+    }
+
+    /// The files of a folder as they are at another commit of its repository.
+    pub fn at_commit(&self, folder: &Path, commit: &str, dockerfile: &str) -> Result<TreeContext, SourceError> {
+        let place = folder.display().to_string();
+        let broken = |why: String| GitError::Broken { place: place.clone(), why };
+        let (looked, inside) = self.look(folder).ok_or_else(|| broken("it lies in no git work tree any more".into()))?;
+        let repository = Repository::open(&looked.root).map_err(|error| broken(error.message().to_owned()))?;
+        let found = Oid::from_str(commit).and_then(|id| repository.find_commit(id).map(|commit| commit.id()));
+        let id = found.map_err(|_| broken(format!("commit {commit} is not in its repository (any more); fetch it, or use `sources: latest`")))?;
+        TreeContext::open(Arc::new(Mutex::new(repository)), &looked.root.display().to_string(), id, &inside, dockerfile)
+    }
+
+    /// The work tree of a folder, and the folder's path in it.
+    fn look(&self, folder: &Path) -> Option<(Arc<Looked>, String)> {
+        let folder = folder.canonicalize().ok()?;
+        let git = Repository::discover_path(&folder, None::<&Path>).ok()?;
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        let looked = match seen.get(&git) {
+            Some(looked) => looked.clone(),
+            None => {
+                let looked = Arc::new(Looked::read(&git)?);
+                seen.insert(git, looked.clone());
+                looked
+            }
+        };
+        let inside = folder.strip_prefix(&looked.root).ok()?.to_str()?.to_owned();
+        Some((looked, inside))
+    }
+}
+
+impl Looked {
+    fn read(git: &Path) -> Option<Self> {
+        let repository = Repository::open(git).ok()?;
+        let root = repository.workdir()?.canonicalize().ok()?;
+        let commit = repository.head().ok()?.peel_to_commit().ok()?.id();
+        let mut options = StatusOptions::new();
+        // A new folder comes as one path with a slash at its end: its files make no difference here.
+        options.show(StatusShow::IndexAndWorkdir).include_untracked(true).include_ignored(false).exclude_submodules(true);
+        let statuses = repository.statuses(Some(&mut options)).ok()?;
+        let changed = statuses.iter().map(|entry| String::from_utf8_lossy(entry.path_bytes()).into_owned()).collect();
+        Some(Self { root, commit, changed })
+    }
+
+    /// Whether a folder is new itself, or lies in one that is.
+    fn is_below_new_folder(&self, inside: &str) -> bool {
+        let ends = inside.match_indices('/').map(|(at, _)| at).chain([inside.len()]);
+        ends.into_iter().any(|end| end > 0 && self.changed.contains(&format!("{}/", &inside[..end])))
+    }
+}

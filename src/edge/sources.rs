@@ -1,0 +1,198 @@
+//! Where the files of an image come from, folder or git, behind one face.
+//!
+//! In: an image's build as the estate has it. Out: its files, its Dockerfile, and what the plan records of them. Each URL and each work tree
+//! is looked at once in a run, so all images of it see the same state.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::ContextFiles;
+use super::context::{ContextError, FolderContext, within_context};
+use super::git::{GitError, RepositoryCache, TreeContext, WorkTrees, redact};
+use crate::pipeline::{self, BuildSpec};
+use crate::plan;
+
+/// The sources of one run.
+#[derive(Clone)]
+pub struct Sources {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    cache: PathBuf,
+    repositories: RepositoryCache,
+    work_trees: WorkTrees,
+}
+
+/// What was found for one image.
+#[derive(Clone)]
+pub struct SourceFound {
+    /// The files that are sent.
+    pub files: Arc<dyn ContextFiles>,
+    /// The Dockerfile, as written.
+    pub dockerfile: Vec<u8>,
+    /// Its path as the user would name it.
+    pub dockerfile_path: String,
+    /// What the plan records.
+    pub context: plan::Context,
+}
+
+/// Why the sources of an image could not be had.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, miette::Diagnostic)]
+pub enum SourceError {
+    /// The files.
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Context(#[from] ContextError),
+    /// The repository.
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Git(#[from] GitError),
+}
+
+impl Sources {
+    /// Sources that keep what they learn in `cache`: repositories, and which files are unchanged.
+    pub fn new(cache: PathBuf) -> Self {
+        let repositories = RepositoryCache::new(cache.join("git"));
+        Self { inner: Arc::new(Inner { cache: cache.join("contexts"), repositories, work_trees: WorkTrees::default() }) }
+    }
+
+    /// Finds the files of a build: at the commit `at` if one is given, else what is there now (a git reference is resolved, a folder read).
+    pub async fn find(&self, build: &BuildSpec, at: Option<&str>) -> Result<SourceFound, SourceError> {
+        let (inner, build, at) = (self.inner.clone(), build.clone(), at.map(str::to_owned));
+        match tokio::task::spawn_blocking(move || inner.find(&build, at.as_deref())).await {
+            Ok(found) => found,
+            Err(ended) => match ended.try_into_panic() {
+                Ok(panic) => std::panic::resume_unwind(panic),
+                Err(_) => Err(GitError::Broken { place: "reading of sources".into(), why: "it was interrupted".into() }.into()),
+            },
+        }
+    }
+}
+
+impl Inner {
+    fn find(&self, build: &BuildSpec, at: Option<&str>) -> Result<SourceFound, SourceError> {
+        match (&build.context, at) {
+            (pipeline::Context::Git { url, reference, path }, at) => {
+                let commit = self.repositories.resolve(url, at.or(reference.as_deref()))?;
+                let folder = within_context(path, &redact(url))?;
+                let files = self.repositories.files(url, commit, &folder, &build.dockerfile)?;
+                let place = if folder.is_empty() { redact(url) } else { format!("{}:{folder}", redact(url)) };
+                self.of_tree(build, files, &place)
+            }
+            (pipeline::Context::Folder { path }, Some(commit)) => {
+                let files = self.work_trees.at_commit(path, commit, &build.dockerfile)?;
+                self.of_tree(build, files, &path.display().to_string())
+            }
+            (pipeline::Context::Folder { path }, None) => self.of_folder(build, path),
+        }
+    }
+
+    fn of_folder(&self, build: &BuildSpec, path: &Path) -> Result<SourceFound, SourceError> {
+        let files = FolderContext::open(path, &build.dockerfile)?;
+        let dockerfile = match &build.dockerfile_inline {
+            Some(text) => text.clone().into_bytes(),
+            None => files.dockerfile()?,
+        };
+        let hash = files.hash(Some(&self.cache))?;
+        let state = self.work_trees.commit_of(path);
+        let dirty = state.as_ref().is_some_and(|state| state.dirty);
+        let context = plan::Context { hash, commit: state.map(|state| state.commit), dirty, deployed: None };
+        Ok(SourceFound { files: Arc::new(files), dockerfile, dockerfile_path: dockerfile_path(build, &path.display().to_string()), context })
+    }
+
+    fn of_tree(&self, build: &BuildSpec, files: TreeContext, place: &str) -> Result<SourceFound, SourceError> {
+        let dockerfile = match &build.dockerfile_inline {
+            Some(text) => text.clone().into_bytes(),
+            None => files.dockerfile()?,
+        };
+        let hash = files.hash(Some(&self.cache))?;
+        let context = plan::Context { hash, commit: Some(files.commit()), dirty: false, deployed: None };
+        Ok(SourceFound { files: Arc::new(files), dockerfile, dockerfile_path: dockerfile_path(build, place), context })
+    }
+}
+
+fn dockerfile_path(build: &BuildSpec, place: &str) -> String {
+    match &build.dockerfile_inline {
+        Some(_) => format!("build.dockerfile_inline ({place})"),
+        None => format!("{}/{}", place.trim_end_matches('/'), build.dockerfile.trim_start_matches("./")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::fs;
+
+    use super::*;
+
+    fn spec(context: pipeline::Context) -> BuildSpec {
+        BuildSpec {
+            context,
+            dockerfile: "Dockerfile".into(),
+            dockerfile_inline: None,
+            args: BTreeMap::new(),
+            target: None,
+            secrets: Vec::new(),
+            platform: None,
+            labels: BTreeMap::new(),
+            no_cache: false,
+            network: None,
+            extra_hosts: Vec::new(),
+        }
+    }
+
+    fn commit(repository: &git2::Repository) -> String {
+        let mut index = repository.index().unwrap();
+        index.add_all(["*"], git2::IndexAddOption::DEFAULT, None).unwrap();
+        index.write().unwrap();
+        let tree = repository.find_tree(index.write_tree().unwrap()).unwrap();
+        let who = git2::Signature::now("t", "t@example.com").unwrap();
+        let parent = repository.head().ok().map(|head| head.peel_to_commit().unwrap());
+        repository.commit(Some("HEAD"), &who, &who, "x", &tree, &parent.iter().collect::<Vec<_>>()).unwrap().to_string()
+    }
+
+    #[tokio::test]
+    async fn a_folder_in_git_and_its_repository_are_one_source() {
+        let (work, cache) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let repository = git2::Repository::init(work.path()).unwrap();
+        let web = work.path().join("web");
+        fs::create_dir(&web).unwrap();
+        fs::write(web.join("Dockerfile"), "FROM a").unwrap();
+        let first = commit(&repository);
+
+        let sources = Sources::new(cache.path().into());
+        let folder = spec(pipeline::Context::Folder { path: web.clone() });
+        let url = work.path().display().to_string();
+        let git = spec(pipeline::Context::Git { url: url.clone(), reference: None, path: "web".into() });
+        let [by_folder, by_git] = [sources.find(&folder, None).await.unwrap(), sources.find(&git, None).await.unwrap()];
+        assert_eq!(by_folder.context, plan::Context { hash: by_git.context.hash, commit: Some(first.clone()), dirty: false, deployed: None });
+        assert_eq!(by_folder.context, by_git.context);
+        assert_eq!((by_folder.dockerfile_path, by_git.dockerfile_path), (format!("{}/Dockerfile", web.display()), format!("{url}:web/Dockerfile")));
+
+        fs::write(web.join("Dockerfile"), "FROM b").unwrap();
+        let sources = Sources::new(cache.path().into());
+        assert!(sources.find(&folder, None).await.unwrap().context.dirty);
+        commit(&repository);
+        let sources = Sources::new(cache.path().into());
+        let old = sources.find(&folder, Some(&first)).await.unwrap();
+        assert_eq!((old.dockerfile.as_slice(), &old.context), (b"FROM a".as_slice(), &by_git.context));
+        assert_eq!(sources.find(&git, Some(&first)).await.unwrap().context, by_git.context);
+        assert_eq!(sources.find(&git, None).await.unwrap().dockerfile, b"FROM b");
+    }
+
+    #[tokio::test]
+    async fn an_inline_dockerfile_needs_no_file_and_a_missing_one_is_named() {
+        let (folder, cache) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        fs::write(folder.path().join("web.Dockerfile"), "FROM a").unwrap();
+        let sources = Sources::new(cache.path().into());
+        let mut build = spec(pipeline::Context::Folder { path: folder.path().into() });
+        let missing = sources.find(&build, None).await.err().unwrap();
+        assert_eq!(missing.to_string(), format!("there is no Dockerfile {}/Dockerfile", folder.path().display()));
+        let help = miette::Diagnostic::help(&missing).unwrap().to_string();
+        assert_eq!(help, "its context has web.Dockerfile: set `build.dockerfile`");
+        build.dockerfile_inline = Some("FROM b".into());
+        let found = sources.find(&build, None).await.unwrap();
+        assert_eq!((found.dockerfile.as_slice(), found.context.commit), (b"FROM b".as_slice(), None));
+    }
+}

@@ -1,0 +1,407 @@
+//! The promises of the journal, held against both of its bodies.
+
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use jiff::Timestamp;
+use proptest::prelude::*;
+use rusqlite::Connection;
+
+use super::*;
+use crate::model::{HostName, ServiceName};
+use crate::plan::Change;
+use crate::release::Release;
+use crate::rollout::{Desired, Outcome, Policy, Version};
+use crate::run::{BuildOutcome, RunOutcome};
+
+fn at(second: i64) -> Timestamp {
+    Timestamp::from_second(1_800_000_000 + second).unwrap()
+}
+
+fn began(words: &str) -> Event {
+    Event::RunBegan { change: Change::Everything, by: "ann@desk".into(), words: words.into() }
+}
+
+fn resumed(by: impl ToString) -> Event {
+    Event::Resumed { by: by.to_string() }
+}
+
+fn built(image: &str, inputs: &str) -> Event {
+    let outcome = BuildOutcome::Built {
+        id: Digest::of(format!("{image} {inputs}").as_bytes()),
+        tag: format!("{image}:{inputs}").parse().unwrap(),
+        inputs: Digest::of(inputs.as_bytes()),
+    };
+    Event::BuildEnded { image: image.parse().unwrap(), outcome, elapsed_ms: 1200 }
+}
+
+fn released(run: u64, number: u64) -> Event {
+    let release = Release {
+        number: ReleaseNumber(number),
+        run: RunId(run),
+        made_at: at(number.cast_signed()),
+        images: Default::default(),
+        services: Default::default(),
+    };
+    Event::Released { release: Box::new(release) }
+}
+
+fn policy() -> Policy {
+    Policy {
+        parallelism: 1,
+        delay: Default::default(),
+        monitor: Default::default(),
+        healthy_deadline: Default::default(),
+        order: crate::pipeline::Order::StopFirst,
+        failure_action: crate::pipeline::FailureAction::Rollback,
+        max_failure_ratio: 0.0,
+        host_timeout: Default::default(),
+    }
+}
+
+fn rollout_began(service: &str, to: u64, back: Option<u64>) -> Event {
+    let version = |number| Version { release: ReleaseNumber(number), spec: Digest::of(b"spec") };
+    let desired = Desired {
+        service: service.parse().unwrap(),
+        to: version(to),
+        back: back.map(version),
+        slots: Vec::new(),
+        update: policy(),
+        rollback: policy(),
+        stop_grace_period: Default::default(),
+    };
+    Event::RolloutBegan { desired: Box::new(desired) }
+}
+
+fn rollout_ended(service: &str, to: u64, outcome: Outcome) -> Event {
+    Event::RolloutEnded { service: service.parse().unwrap(), release: ReleaseNumber(to), outcome }
+}
+
+fn done() -> Event {
+    Event::RunEnded { outcome: RunOutcome::Done }
+}
+
+fn to_write(dir: &Path) -> SqliteJournal {
+    SqliteJournal::open_to_write(dir, Lock::take(dir, at(0), "refit rollout").unwrap()).unwrap()
+}
+
+/// Everything that can be asked for, for comparing.
+fn answers(journal: &dyn Journal) -> String {
+    let releases: Vec<_> = journal.releases(9).unwrap().into_iter().map(|kept| journal.release(kept.number).unwrap()).collect();
+    format!(
+        "{:#?}\n{:#?}\n{:#?}\n{releases:#?}\n{:#?}\n{:#?}\n{:#?}\n{:?}",
+        journal.runs(99).unwrap(),
+        journal.unfinished().unwrap(),
+        journal.releases(99).unwrap(),
+        journal.builds().unwrap(),
+        journal.rollouts().unwrap(),
+        journal.service_states().unwrap(),
+        journal.next_release().unwrap(),
+    )
+}
+
+#[tokio::test]
+async fn what_is_appended_is_read_back_after_opening_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let journal = to_write(dir.path());
+    let run = journal.begin_run(at(1), &began("refit rollout")).await.unwrap();
+    let second = journal.append(run, at(2), &resumed("ann")).await.unwrap();
+    assert_eq!((run, second.seq, second.position), (RunId(1), 2, 2));
+    drop(journal);
+
+    let journal = to_write(dir.path());
+    let events: Vec<_> = journal.events(run).unwrap().into_iter().map(|recorded| recorded.event).collect();
+    assert_eq!(events, [began("refit rollout"), resumed("ann")]);
+    assert_eq!(journal.unfinished().unwrap(), [run]);
+    assert_eq!(journal.begin_run(at(3), &began("again")).await.unwrap(), RunId(2));
+    assert_eq!(std::fs::read_to_string(dir.path().join(".gitignore")).unwrap(), "*\n");
+}
+
+#[tokio::test]
+async fn the_release_records_follow_from_the_events() {
+    let journal = MemoryJournal::new();
+    let run = journal.begin_run(at(0), &began("one")).await.unwrap();
+    let story = [released(1, 1), rollout_began("web", 1, None), rollout_ended("web", 1, Outcome::Done), rollout_began("api", 1, None), done()];
+    for event in &story {
+        journal.append(run, at(1), event).await.unwrap();
+    }
+    let bad = journal.begin_run(at(5), &began("two")).await.unwrap();
+    for event in [released(2, 2), rollout_began("web", 2, Some(1)), rollout_ended("web", 2, Outcome::RolledBack { why: "web@a/0 exited".into() })] {
+        journal.append(bad, at(6), &event).await.unwrap();
+    }
+    let web: ServiceName = "web".parse().unwrap();
+    let states = journal.service_states().unwrap();
+    assert_eq!(states[&web].current, Some(ReleaseNumber(1)));
+    assert_eq!(states[&web].quarantined[&ReleaseNumber(2)].why, "web@a/0 exited");
+    assert_eq!(states[&"api".parse::<ServiceName>().unwrap()].rolling, Some((run, ReleaseNumber(1))));
+    assert_eq!(journal.latest_release().unwrap().unwrap().number, ReleaseNumber(2));
+    assert_eq!(journal.next_release().unwrap(), ReleaseNumber(3));
+
+    // A person says so: release 2 after all, and then back to 1 by hand.
+    for (to, back) in [(2, Some(1)), (1, Some(2))] {
+        let run = journal.begin_run(at(7), &began("by hand")).await.unwrap();
+        journal.append(run, at(8), &rollout_began("web", to, back)).await.unwrap();
+        journal.append(run, at(9), &rollout_ended("web", to, Outcome::Done)).await.unwrap();
+        let state = &journal.service_states().unwrap()[&web];
+        assert_eq!(state.current, Some(ReleaseNumber(to)));
+        assert_eq!(state.quarantined.contains_key(&ReleaseNumber(2)), to == 1);
+    }
+}
+
+#[tokio::test]
+async fn words_wait_in_the_inbox_until_the_writer_takes_them() {
+    let dir = tempfile::tempdir().unwrap();
+    let journal = to_write(dir.path());
+    let run = journal.begin_run(at(0), &began("one")).await.unwrap();
+    let other = SqliteJournal::open(dir.path()).unwrap();
+    other.say(run, at(1), Person::Pause, "bob@desk").unwrap();
+    other.say(run, at(2), Person::Abort, "bob@desk").unwrap();
+    assert!(matches!(other.say(RunId(9), at(2), Person::Abort, "bob"), Err(JournalError::NoSuchRun { .. })));
+
+    let taken: Vec<_> = journal.take_words(run, at(3)).await.unwrap().into_iter().map(|recorded| recorded.event).collect();
+    let said = |word| Event::PersonSaid { word, by: "bob@desk".into() };
+    assert_eq!(taken, [said(Person::Pause), said(Person::Abort)]);
+    assert_eq!(journal.take_words(run, at(4)).await.unwrap(), []);
+    assert_eq!(other.events(run).unwrap().len(), 3);
+}
+
+#[tokio::test]
+async fn only_the_holder_of_the_lock_writes() {
+    let dir = tempfile::tempdir().unwrap();
+    let first = to_write(dir.path());
+    let run = first.begin_run(at(0), &began("one")).await.unwrap();
+    let reader = SqliteJournal::open(dir.path()).unwrap();
+    assert!(matches!(reader.append(run, at(0), &done()).await, Err(JournalError::ReadOnly)));
+
+    // Somebody removes the lock's file by hand, and the next one gets in: the first one must notice.
+    std::fs::remove_file(dir.path().join("lock")).unwrap();
+    let second = to_write(dir.path());
+    second.append(run, at(1), &resumed("second")).await.unwrap();
+    let error = first.append(run, at(2), &resumed("first")).await.unwrap_err();
+    assert!(matches!(error, JournalError::Fenced { ours: 1, now: 2, .. }), "{error}");
+    assert_eq!(second.events(run).unwrap().len(), 2);
+}
+
+#[tokio::test]
+async fn a_full_disk_is_said_clearly_and_loses_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let lock = Lock::take(dir.path(), at(0), "refit").unwrap();
+    drop(SqliteJournal::open(dir.path()).unwrap());
+    let path = dir.path().join("journal.sqlite");
+    let connection = format::open(&path).unwrap();
+    // SQLite's own bound on the file gives the very error of a full disk.
+    let pages: i64 = connection.query_row("PRAGMA page_count", [], |row| row.get(0)).unwrap();
+    connection.query_row(&format!("PRAGMA max_page_count = {}", pages + 3), [], |_| Ok(())).unwrap();
+    let writer = writer::Writer::start(connection, path, lock).unwrap();
+
+    let ask = |by: String| writer.ask(writer::Ask::Append(RunId(1), at(1), Box::new(resumed(by))));
+    writer.ask(writer::Ask::Begin(at(0), Box::new(began("one")))).await.unwrap();
+    let mut acknowledged = 1;
+    let error = loop {
+        match ask("x".repeat(1000)).await {
+            Ok(_) => acknowledged += 1,
+            Err(error) => break error,
+        }
+    };
+    assert!(matches!(error, JournalError::Full { .. }), "{error}");
+    let journal = SqliteJournal::open(dir.path()).unwrap();
+    assert_eq!(journal.events(RunId(1)).unwrap().len(), acknowledged);
+    assert_eq!(journal.verify().unwrap().broken, None);
+}
+
+#[test]
+fn a_damaged_or_foreign_or_newer_file_is_refused_with_what_to_do() {
+    let refused = |make: &dyn Fn(&Path)| {
+        let dir = tempfile::tempdir().unwrap();
+        make(&dir.path().join("journal.sqlite"));
+        let error = SqliteJournal::open(dir.path()).err().unwrap();
+        assert!(miette::Diagnostic::help(&error).is_some(), "{error:?}");
+        error
+    };
+    let garbage = refused(&|path| std::fs::write(path, "this is not a database, whatever its name says".repeat(100)).unwrap());
+    assert!(matches!(garbage, JournalError::Damaged { .. }), "{garbage}");
+    let foreign = refused(&|path| Connection::open(path).unwrap().execute_batch("CREATE TABLE songs (name TEXT)").unwrap());
+    assert!(matches!(foreign, JournalError::Damaged { .. }), "{foreign}");
+    let newer = refused(&|path| {
+        drop(format::open(path).unwrap());
+        Connection::open(path).unwrap().pragma_update(None, "user_version", 99).unwrap();
+    });
+    assert!(newer.to_string().ends_with("has format 99, this refit knows formats up to 1"), "{newer}");
+}
+
+#[tokio::test]
+async fn a_change_behind_refits_back_is_found() {
+    let harms = [
+        "UPDATE events SET body = replace(body, 'ann', 'bob') WHERE position = 2",
+        "UPDATE events SET at = '2020-01-01T00:00:00Z' WHERE position = 3",
+        "DELETE FROM events WHERE position = 2",
+        "DELETE FROM events WHERE run = 2",
+        "DELETE FROM events WHERE position = (SELECT max(position) FROM events)",
+        "UPDATE events SET run = 2, seq = 9 WHERE position = 2",
+    ];
+    for harm in harms {
+        let dir = tempfile::tempdir().unwrap();
+        let journal = to_write(dir.path());
+        for words in ["one", "two"] {
+            let run = journal.begin_run(at(0), &began(words)).await.unwrap();
+            journal.append(run, at(1), &resumed("ann")).await.unwrap();
+        }
+        assert_eq!(journal.verify().unwrap().broken, None);
+        let connection = Connection::open(dir.path().join("journal.sqlite")).unwrap();
+        assert!(connection.execute(harm, []).is_err(), "the tables themselves refuse: {harm}");
+        connection.execute_batch("DROP TRIGGER events_are_not_changed; DROP TRIGGER events_are_not_removed").unwrap();
+        assert!(connection.execute(harm, []).unwrap() > 0, "{harm}");
+        assert!(journal.verify().unwrap().broken.is_some(), "{harm}");
+    }
+}
+
+/// The child appends and says what was acknowledged until it is killed; nothing that it said may be missing.
+#[test]
+fn what_was_acknowledged_survives_kill_9() {
+    const CHILD: &str = "REFIT_JOURNAL_CHILD";
+    if let Ok(dir) = std::env::var(CHILD) {
+        tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(append_for_ever(Path::new(&dir)));
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let mut acknowledged_before = 0;
+    for round in 0..5 {
+        let mut child = Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "journal::tests::what_was_acknowledged_survives_kill_9", "--nocapture"])
+            .env(CHILD, dir.path())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok).filter(|line| line.starts_with("acknowledged "));
+        let mut last = lines.by_ref().nth(20 + round * 13).unwrap();
+        child.kill().unwrap();
+        child.wait().unwrap();
+        // What was still in the pipe was acknowledged, too.
+        last = lines.last().unwrap_or(last);
+        let acknowledged: u64 = last["acknowledged ".len()..].parse().unwrap();
+
+        // The dead child's lock is free at once, and names it.
+        let lock = Lock::take(dir.path(), at(0), "refit resume").unwrap();
+        assert_eq!(lock.taken_over_from().unwrap().pid, child.id());
+        let journal = SqliteJournal::open_to_write(dir.path(), lock).unwrap();
+        let verified = journal.verify().unwrap();
+        assert_eq!(verified.broken, None);
+        assert!(verified.events >= acknowledged && acknowledged > acknowledged_before, "{verified:?} after {acknowledged}");
+        acknowledged_before = acknowledged;
+    }
+}
+
+async fn append_for_ever(dir: &Path) {
+    let journal = to_write(dir);
+    let run = journal.begin_run(at(0), &began("child")).await.unwrap();
+    loop {
+        let recorded = journal.append(run, at(1), &resumed("child")).await.unwrap();
+        println!("acknowledged {}", recorded.position);
+    }
+}
+
+#[tokio::test]
+async fn many_appends_at_once_keep_their_order_in_each_run() {
+    let dir = tempfile::tempdir().unwrap();
+    let journal = std::sync::Arc::new(to_write(dir.path()));
+    let mut tasks = Vec::new();
+    for _ in 0..8 {
+        let journal = journal.clone();
+        tasks.push(tokio::spawn(async move {
+            let run = journal.begin_run(at(0), &began("many")).await.unwrap();
+            for number in 0..50 {
+                journal.append(run, at(number), &resumed(number)).await.unwrap();
+            }
+            run
+        }));
+    }
+    for task in tasks {
+        let events = journal.events(task.await.unwrap()).unwrap();
+        let order: Vec<_> = events[1..].iter().map(|recorded| recorded.event.clone()).collect();
+        assert_eq!(order, (0..50).map(resumed).collect::<Vec<_>>());
+        assert!(events.iter().map(|recorded| recorded.seq).eq(1..=51));
+    }
+    assert_eq!(journal.verify().unwrap().events, 8 * 51);
+}
+
+fn any_event() -> impl Strategy<Value = Event> {
+    let service = prop_oneof![Just("web"), Just("api")];
+    let outcome = prop_oneof![
+        Just(Outcome::Done),
+        Just(Outcome::DoneInPart),
+        Just(Outcome::RolledBack { why: "unwell".into() }),
+        Just(Outcome::Stuck { why: "both".into() })
+    ];
+    prop_oneof![
+        Just(resumed("ann")),
+        ("[ab]", "[xyz]").prop_map(|(image, inputs)| built(&image, &inputs)),
+        (1u64..4, 1u64..6).prop_map(|(run, number)| released(run, number)),
+        (service.clone(), 1u64..6, prop::option::of(1u64..6)).prop_map(|(service, to, back)| rollout_began(service, to, back)),
+        (service, 1u64..6, outcome).prop_map(|(service, to, outcome)| rollout_ended(service, to, outcome)),
+        Just(done()),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+    /// Both journals answer alike, whatever comes; and what is derived can be thrown away and made again.
+    #[test]
+    fn derived_records_are_no_second_truth(events in prop::collection::vec((1u64..4, any_event()), 0..40)) {
+        let dir = tempfile::tempdir().unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let (disk, memory) = (to_write(dir.path()), MemoryJournal::new());
+        runtime.block_on(async {
+            for journal in [&disk as &dyn Journal, &memory] {
+                for number in 0..3 {
+                    journal.begin_run(at(number), &began("run")).await.unwrap();
+                }
+                for ((run, event), second) in events.iter().zip(10..) {
+                    journal.append(RunId(*run), at(second), event).await.unwrap();
+                }
+            }
+        });
+        let said = answers(&disk);
+        prop_assert_eq!(&said, &answers(&memory));
+        prop_assert_eq!(disk.verify().unwrap(), memory.verify().unwrap());
+        disk.derive_again().unwrap();
+        prop_assert_eq!(&said, &answers(&disk));
+        prop_assert_eq!(&said, &answers(&MemoryJournal::with_events(&memory.all())));
+    }
+}
+
+/// A journal of each format that was ever released lies under `tests/formats/`; all of them are read for ever.
+///
+/// `REFIT_WRITE_SAMPLE=1` writes the one of today's format, once, before its first release.
+#[tokio::test]
+async fn journals_of_every_format_are_read() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/formats");
+    if std::env::var_os("REFIT_WRITE_SAMPLE").is_some() {
+        write_sample(&folder).await;
+    }
+    for version in 1..=1 {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::copy(folder.join(format!("journal-{version}.sqlite")), dir.path().join("journal.sqlite")).unwrap();
+        let journal = to_write(dir.path());
+        assert_eq!(journal.verify().unwrap().broken, None, "format {version}");
+        let summary = journal.run(RunId(1)).unwrap().unwrap();
+        assert_eq!((summary.words.as_str(), summary.outcome), ("refit rollout --yes", Some(RunOutcome::Done)));
+        assert_eq!(journal.events(RunId(1)).unwrap().len(), 7);
+        assert_eq!(journal.build_by_inputs(&"web".parse().unwrap(), Digest::of(b"x")).unwrap().unwrap().elapsed_ms, 1200);
+        assert_eq!(journal.service_states().unwrap()[&"web".parse::<ServiceName>().unwrap()].current, Some(ReleaseNumber(1)));
+    }
+}
+
+async fn write_sample(folder: &Path) {
+    let dir = tempfile::tempdir().unwrap();
+    let journal = to_write(dir.path());
+    let run = journal.begin_run(at(0), &began("refit rollout --yes")).await.unwrap();
+    let host: HostName = "host-1".parse().unwrap();
+    let carried = Event::Carried { image: Digest::of(b"web x"), host, outcome: crate::run::CarryOutcome::AlreadyThere };
+    for event in [built("web", "x"), released(1, 1), carried, rollout_began("web", 1, None), rollout_ended("web", 1, Outcome::Done), done()] {
+        journal.append(run, at(1), &event).await.unwrap();
+    }
+    std::fs::create_dir_all(folder).unwrap();
+    let target = folder.join("journal-1.sqlite");
+    let _ = std::fs::remove_file(&target);
+    Connection::open(dir.path().join("journal.sqlite")).unwrap().execute("VACUUM INTO ?1", [target.to_str().unwrap()]).unwrap();
+}

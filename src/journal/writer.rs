@@ -1,0 +1,182 @@
+//! The one writer: a thread that drains what came in meanwhile into one transaction and answers after it is on the disk.
+//!
+//! One transaction for many events costs one wait for the disk instead of many, and keeps that wait out of the asynchronous runtime.
+
+use std::path::{Path, PathBuf};
+use std::sync::mpsc;
+use std::thread::JoinHandle;
+
+use jiff::Timestamp;
+use rusqlite::{Connection, TransactionBehavior};
+use tokio::sync::oneshot;
+
+use crate::model::RunId;
+use crate::run::Event;
+
+use super::chain::{Link, root};
+use super::error::JournalError;
+use super::facts::FOLD_VERSION;
+use super::format::explain;
+use super::lock::Lock;
+use super::record::Recorded;
+use super::tables;
+
+/// Requests in one transaction: enough to share the disk's wait, few enough to answer soon.
+const BATCH_MAX: usize = 256;
+
+/// What the writer is asked for.
+pub(super) enum Ask {
+    /// A new run with its first event.
+    Begin(Timestamp, Box<Event>),
+    /// One more event of a run.
+    Append(RunId, Timestamp, Box<Event>),
+    /// The inbox of a run, recorded as events.
+    Words(RunId, Timestamp),
+}
+
+type Answer = Result<Vec<Recorded>, JournalError>;
+type Request = (Ask, oneshot::Sender<Answer>);
+
+/// The handle of the writing thread; the estate's lock lives as long as it.
+pub(super) struct Writer {
+    requests: Option<mpsc::Sender<Request>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Writer {
+    /// Takes over the journal: raises the fence, brings derived tables up to date, and starts the thread.
+    pub(super) fn start(mut connection: Connection, path: PathBuf, lock: Lock) -> Result<Self, JournalError> {
+        let mut lock = lock;
+        take_over(&mut connection, &path, &mut lock)?;
+        let (requests, incoming) = mpsc::channel::<Request>();
+        let work = move || {
+            let desk = Desk { connection, path, lock };
+            desk.serve(&incoming);
+        };
+        let thread = std::thread::Builder::new()
+            .name("refit-journal".into())
+            .spawn(work)
+            .map_err(|error| JournalError::Other { path: PathBuf::from("journal"), why: format!("its thread cannot be started: {error}") })?;
+        Ok(Self { requests: Some(requests), thread: Some(thread) })
+    }
+
+    /// Asks for something and waits until it is on the disk.
+    pub(super) async fn ask(&self, ask: Ask) -> Answer {
+        let (answer, answered) = oneshot::channel();
+        let gone = || JournalError::Other { path: PathBuf::from("journal"), why: "its writing thread has ended".into() };
+        self.requests.as_ref().ok_or_else(gone)?.send((ask, answer)).map_err(|_| gone())?;
+        answered.await.map_err(|_| gone())?
+    }
+}
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        // The thread ends when nobody can ask any more; waiting for it gives the lock back before this returns.
+        self.requests = None;
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+fn take_over(connection: &mut Connection, path: &Path, lock: &mut Lock) -> Result<(), JournalError> {
+    let trouble = |error: rusqlite::Error| explain(path, &error);
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(trouble)?;
+    // If the lock's file was removed, its count began anew; the journal's never does.
+    let last = tables::meta(&transaction, "fence").map_err(trouble)?;
+    lock.raise_above(u64::try_from(last).unwrap_or(0))?;
+    transaction.execute("UPDATE meta SET value = ?1 WHERE key = 'fence'", [tables::int(lock.fence())]).map_err(trouble)?;
+    if tables::meta(&transaction, "fold").map_err(trouble)? != FOLD_VERSION {
+        tables::derive_again(&transaction).map_err(|error| match error {
+            tables::DeriveError::Sqlite(error) => explain(path, &error),
+            tables::DeriveError::Event(error) => error,
+        })?;
+    }
+    transaction.commit().map_err(trouble)
+}
+
+struct Desk {
+    connection: Connection,
+    path: PathBuf,
+    lock: Lock,
+}
+
+impl Desk {
+    fn serve(mut self, incoming: &mpsc::Receiver<Request>) {
+        while let Ok(first) = incoming.recv() {
+            let mut batch = vec![first];
+            batch.extend(incoming.try_iter().take(BATCH_MAX - 1));
+            let (asks, answers): (Vec<_>, Vec<_>) = batch.into_iter().unzip();
+            match self.write(&asks) {
+                Ok(results) => answers.into_iter().zip(results).for_each(|(answer, result)| drop(answer.send(result))),
+                Err(error) => answers.into_iter().for_each(|answer| drop(answer.send(Err(error.clone())))),
+            }
+        }
+    }
+
+    /// One transaction. Either all of it is on the disk when this returns, or nothing is.
+    fn write(&mut self, asks: &[Ask]) -> Result<Vec<Answer>, JournalError> {
+        let (path, ours) = (&self.path, self.lock.fence());
+        let trouble = |error: rusqlite::Error| explain(path, &error);
+        let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(trouble)?;
+        let now = u64::try_from(tables::meta(&transaction, "fence").map_err(trouble)?).unwrap_or(0);
+        if now != ours {
+            return Err(JournalError::Fenced { ours, now, lock: self.lock.path().to_owned() });
+        }
+        let mut results = Vec::with_capacity(asks.len());
+        for ask in asks {
+            match carry_out(&transaction, ask) {
+                Ok(recorded) => results.push(Ok(recorded)),
+                // Only this one is at fault, and it wrote nothing yet: the others go through.
+                Err(Fault::Asked(error)) => results.push(Err(error)),
+                Err(Fault::Sqlite(error)) => return Err(explain(path, &error)),
+            }
+        }
+        transaction.commit().map_err(trouble)?;
+        Ok(results)
+    }
+}
+
+enum Fault {
+    Asked(JournalError),
+    Sqlite(rusqlite::Error),
+}
+
+impl From<rusqlite::Error> for Fault {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::Sqlite(error)
+    }
+}
+
+fn carry_out(connection: &Connection, ask: &Ask) -> Result<Vec<Recorded>, Fault> {
+    match ask {
+        Ask::Begin(at, event) => {
+            let run = RunId(tables::last_run(connection)? + 1);
+            Ok(vec![append(connection, run, 1, *at, event)?])
+        }
+        Ask::Append(run, at, event) => match tables::last_seq(connection, *run)? {
+            0 => Err(Fault::Asked(JournalError::NoSuchRun { run: *run })),
+            last => Ok(vec![append(connection, *run, last + 1, *at, event)?]),
+        },
+        Ask::Words(run, at) => {
+            let mut seq = tables::last_seq(connection, *run)?;
+            let mut taken = Vec::new();
+            for event in super::sqlite::empty_inbox(connection, *run)? {
+                seq += 1;
+                taken.push(append(connection, *run, seq, *at, &event)?);
+            }
+            Ok(taken)
+        }
+    }
+}
+
+fn append(connection: &Connection, run: RunId, seq: u64, at: Timestamp, event: &Event) -> Result<Recorded, Fault> {
+    let (last, before) = tables::head(connection)?.unwrap_or_else(|| (0, root()));
+    let position = last + 1;
+    let body = serde_json::to_string(event).map_err(|error| Fault::Asked(JournalError::Unreadable { position, why: error.to_string() }))?;
+    let link = Link { position, run, seq, at: at.to_string(), body };
+    let recorded = Recorded { position, run, seq, at, event: event.clone(), hash: link.hash(before) };
+    tables::insert(connection, &link, recorded.hash)?;
+    tables::apply(connection, &recorded)?;
+    Ok(recorded)
+}

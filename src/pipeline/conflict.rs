@@ -1,0 +1,113 @@
+//! What is wrong only when things stand side by side: ports of two containers on one host, orders that cannot be kept, probes that cannot arrive.
+
+use std::collections::BTreeMap;
+
+use super::at::At;
+use super::estate::{Endpoint, Host, Order, Service};
+use super::finding::Findings;
+use crate::model::{HostName, MountSource, NetworkSpec, PortSpec, ProbeKind, ServiceName};
+
+/// Checks one service against itself and the hosts it is on.
+pub(super) fn check_service(at: &At<'_>, service: &Service, hosts: &BTreeMap<HostName, Host>, findings: &mut Findings) {
+    let fixed = service.container.ports.iter().find(|port| port.is_exclusive());
+    if let Some(port) = fixed.filter(|_| service.replicas > 1) {
+        let message = format!("{} containers on each host cannot share {}", service.replicas, shown(port));
+        let help = "publish a range at least as long as `replicas`, such as `8080-8089:80`, or let the engine choose: `\"80\"`";
+        findings.error(&at.key("ports"), message, help);
+    }
+    check_static_address(at, service, findings);
+    check_order(at, service, fixed, findings);
+    check_probe(at, service, hosts, findings);
+}
+
+fn check_static_address(at: &At<'_>, service: &Service, findings: &mut Findings) {
+    if service.replicas > 1 && has_static_address(service) {
+        let message = format!("{} containers on each host cannot share one static address", service.replicas);
+        findings.error(&at.key("networks"), message, "remove the address, or write `deploy.replicas: 1`");
+    }
+}
+
+fn has_static_address(service: &Service) -> bool {
+    match &service.container.network {
+        NetworkSpec::Mode(_) => false,
+        NetworkSpec::Attached(all) => all.iter().any(|one| one.ipv4_address.is_some() || one.ipv6_address.is_some() || one.mac_address.is_some()),
+    }
+}
+
+/// Start-first that was asked for where two containers cannot stand side by side.
+fn check_order(at: &At<'_>, service: &Service, fixed: Option<&PortSpec>, findings: &mut Findings) {
+    let order_at = at.key("deploy").key("update_config").key("order");
+    if service.update.order != Order::StartFirst || !order_at.is_written() {
+        return;
+    }
+    let written_volume = service
+        .container
+        .mounts
+        .iter()
+        .find(|mount| !mount.read_only && matches!(mount.source, MountSource::Volume { .. } | MountSource::Bind { .. }));
+    let (reason, help) = if let Some(port) = fixed {
+        (format!("two containers cannot share {}", shown(port)), "publish a range, such as `8080-8081:80`, behind something that knows both")
+    } else if has_static_address(service) {
+        ("two containers cannot share one static address".to_owned(), "remove the address: containers find each other by name")
+    } else if service.container.network == NetworkSpec::Mode("host".to_owned()) {
+        ("two containers cannot share the host's network".to_owned(), "name networks under `networks`")
+    } else if let Some(mount) = written_volume.filter(|_| !service.concurrent) {
+        (format!("two containers would write to `{}`", mount.target), "mount it read-only (`:ro`), or say that they may: `concurrent: true`")
+    } else {
+        return;
+    };
+    findings.warning(&order_at, format!("this service will go stop-first: {reason}"), help);
+}
+
+/// refit reaches a container on another machine by its published ports only, unless it can go through ssh.
+fn check_probe(at: &At<'_>, service: &Service, hosts: &BTreeMap<HostName, Host>, findings: &mut Findings) {
+    let (key, port) = match service.probe.as_ref().map(|probe| &probe.kind) {
+        Some(ProbeKind::Http { port, .. }) => ("http", *port),
+        Some(ProbeKind::Tcp { port }) => ("tcp", *port),
+        _ => return,
+    };
+    let published = service.container.ports.iter().any(|spec| spec.target == port && spec.protocol == "tcp");
+    if published || service.container.network == NetworkSpec::Mode("host".to_owned()) {
+        return;
+    }
+    let far = service.hosts.iter().find(|name| hosts.get(*name).is_some_and(|host| matches!(host.endpoint, Endpoint::Tcp { .. })));
+    if let Some(host) = far {
+        let message = format!("the probe asks port {port}, which is not published, so refit cannot reach it on host {host}");
+        let help = format!("publish it (`ports: [\"{port}\"]` lets the engine choose a port), or ask from inside: `command:` or `test:`");
+        findings.error(&at.key("healthcheck").key(key), message, help);
+    }
+}
+
+/// Checks that no two services want one port of one host.
+pub(super) fn check_ports<'a>(services: impl Iterator<Item = (&'a Service, At<'a>)>, findings: &mut Findings) {
+    // Per host, port and protocol: who listens there, and on which address.
+    type Listener = (Option<String>, ServiceName);
+    let mut taken: BTreeMap<(HostName, u16, String), Vec<Listener>> = BTreeMap::new();
+    for (service, at) in services {
+        let mut said: Vec<(u16, ServiceName)> = Vec::new();
+        for port in service.container.ports.iter().filter(|port| port.is_exclusive()) {
+            let Some((number, _)) = port.published else { continue };
+            for host in &service.hosts {
+                let others = taken.entry((host.clone(), number, port.protocol.clone())).or_default();
+                // Without an address a port is taken on all of them.
+                let clash = others.iter().find(|(address, _)| address.is_none() || port.host_ip.is_none() || *address == port.host_ip);
+                if let Some((_, other)) = clash
+                    && !said.contains(&(number, other.clone()))
+                {
+                    let whose = if *other == service.name { "this service itself".to_owned() } else { format!("service `{other}`") };
+                    let message = format!("{} on host {host} is taken by {whose}", shown(port));
+                    findings.error(&at.key("ports"), message, "publish another port, another address, or choose other hosts");
+                    said.push((number, other.clone()));
+                }
+                others.push((port.host_ip.clone(), service.name.clone()));
+            }
+        }
+    }
+}
+
+fn shown(port: &PortSpec) -> String {
+    let number = port.published.map_or(0, |(first, _)| first);
+    let address = port.host_ip.as_ref().map_or(String::new(), |ip| format!(" of {ip}"));
+    let protocol = if port.protocol == "tcp" { String::new() } else { format!("/{}", port.protocol) };
+    format!("the published port {number}{protocol}{address}")
+}

@@ -1,0 +1,40 @@
+//! Every default that a pipeline leaves unsaid, in one place. `pipelines/reference.yaml` writes them all out, and a test holds it to these.
+
+use std::time::Duration;
+
+use super::estate::{FailureAction, Order, UpdateConfig};
+
+/// `build.context`: the folder that holds `pipelines/`.
+pub(super) const CONTEXT: &str = ".";
+/// `build.dockerfile`.
+pub(super) const DOCKERFILE: &str = "Dockerfile";
+/// `tests[].timeout`.
+pub(super) const TEST_TIMEOUT: Duration = Duration::from_secs(60);
+/// `deploy.replicas`, on each host.
+pub(super) const REPLICAS: u32 = 1;
+/// `deploy.hosts`.
+pub(super) const HOSTS: &str = "*";
+/// `restart`: a container that dies is started again, one that a person stopped is not.
+pub(super) const RESTART: &str = "unless-stopped";
+/// `healthcheck.interval` and `healthcheck.timeout`, Compose's.
+pub(super) const HEALTH_INTERVAL: Duration = Duration::from_secs(30);
+/// `healthcheck.timeout`, Compose's.
+pub(super) const HEALTH_TIMEOUT: Duration = Duration::from_secs(30);
+/// `healthcheck.retries`, Compose's.
+pub(super) const HEALTH_RETRIES: u32 = 3;
+/// `healthcheck.start_period`, Compose's.
+pub(super) const HEALTH_START_PERIOD: Duration = Duration::ZERO;
+
+/// `deploy.update_config`. Compose's values, but for `failure_action`: going back by itself is what refit is for.
+pub(super) fn update() -> UpdateConfig {
+    UpdateConfig {
+        parallelism: 1,
+        delay: Duration::ZERO,
+        monitor: Duration::from_secs(5),
+        healthy_deadline: Duration::from_secs(300),
+        order: Order::StopFirst,
+        failure_action: FailureAction::Rollback,
+        max_failure_ratio: 0.0,
+        host_timeout: Duration::from_secs(60),
+    }
+}

@@ -1,0 +1,294 @@
+//! A pipeline file as it is written, before anything is checked. `refit schema` and every structural check come from these types.
+
+use std::num::NonZeroU32;
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use super::forms::{Entries, Settings, Short, Text, Words};
+use super::raw_service::Service;
+
+/// Marks values in the schema that are templates of a tag: some of their names are known only when the image is built.
+pub(super) const TAG_FORMAT: &str = "refit-tag-template";
+
+/// A pipeline: one YAML file of an estate. All files of a folder are read together.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Pipeline {
+    /// The estate's name, which is in the labels of everything that refit touches (default: the name of the folder that holds `pipelines/`).
+    pub(super) name: Option<String>,
+    /// Images that the estate builds on and does not build itself, where one has settings.
+    #[serde(default)]
+    pub(super) bases: Entries<Option<Base>>,
+    /// Images that the estate builds. A Dockerfile may call one by its key.
+    #[serde(default)]
+    pub(super) images: Entries<Image>,
+    /// Docker endpoints where images are built (default: the engine of this machine).
+    #[serde(default)]
+    pub(super) builders: Entries<Builder>,
+    /// Docker endpoints where containers run.
+    #[serde(default)]
+    pub(super) hosts: Entries<Host>,
+    /// Variables for `{{ name }}` in any value.
+    #[serde(default)]
+    #[expect(dead_code, reason = "part of the schema; read before serde comes, since every other value may need it")]
+    pub(super) vars: Entries<Text>,
+    /// What runs, in Compose's words.
+    #[serde(default)]
+    pub(super) services: Entries<Service>,
+    /// Networks, as in Compose.
+    #[serde(default)]
+    pub(super) networks: Entries<Option<Network>>,
+    /// Volumes, as in Compose.
+    #[serde(default)]
+    pub(super) volumes: Entries<Option<Volume>>,
+    /// Secrets for builds, as in Compose.
+    #[serde(default)]
+    pub(super) secrets: Entries<FileSecret>,
+    /// What begins a run by itself. Read, but not acted on yet.
+    #[serde(default)]
+    pub(super) triggers: Entries<Trigger>,
+    /// When nothing is rolled. Read, but not acted on yet.
+    #[serde(default)]
+    pub(super) freeze: Vec<Freeze>,
+    /// Which sources a moved base is rebuilt from (default: `deployed`).
+    pub(super) sources: Option<Sources>,
+}
+
+/// Which sources a moved base is rebuilt from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum Sources {
+    /// The commits that are deployed: a patch never ships unreleased work.
+    Deployed,
+    /// The newest commits.
+    Latest,
+}
+
+/// A base with settings of its own.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Base {
+    /// How often the registry is asked whether it moved, such as `15m` (default: never).
+    pub(super) watch: Option<String>,
+}
+
+/// An image that the estate builds.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Image {
+    /// How it is built: a context folder, or a map in Compose's words.
+    pub(super) build: Short<Build>,
+    /// Commands that must succeed in a throw-away container of the new image before it is released (default: none).
+    #[serde(default)]
+    pub(super) tests: Vec<ImageTest>,
+    /// A template for its tag, of variables and `commit`, `commit12`, `branch`, `inputs`, `inputs12`, `run`, `date`, `time`
+    /// (default: `{{ commit12 }}-{{ inputs12 }}`, where the commit is `local` outside of git).
+    #[schemars(extend("format" = "refit-tag-template"))]
+    pub(super) tag: Option<String>,
+    /// What a change below it means to it (default: rebuild at once).
+    pub(super) rebuild: Option<RebuildPolicy>,
+}
+
+/// A test of an image.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ImageTest {
+    /// The command: a list of words, or a text that is split as a shell splits it. It replaces entry point and command.
+    pub(super) run: Words,
+    /// For how long it may run (default: `1m`).
+    pub(super) timeout: Option<String>,
+}
+
+/// What a change means to an image, by the way in which it reaches it.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RebuildPolicy {
+    /// Along the chain of FROM of the built stage (default: `now`).
+    pub(super) runtime: Option<Rebuild>,
+    /// Along builder stages, `COPY --from` and mounts (default: `now`).
+    pub(super) build: Option<Rebuild>,
+}
+
+/// When an image is rebuilt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum Rebuild {
+    /// In this run.
+    Now,
+    /// In the next patch cycle, or for another reason.
+    NextCycle,
+    /// Not for this.
+    Never,
+}
+
+/// How an image is built, in Compose's words.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Build {
+    /// Where the files come from: a folder, relative to the one that holds `pipelines/`, or a git repository (default: `.`).
+    pub(super) context: Option<Short<GitContext>>,
+    /// The Dockerfile's path within the context (default: `Dockerfile`).
+    pub(super) dockerfile: Option<String>,
+    /// The Dockerfile's text itself, instead of `dockerfile`.
+    pub(super) dockerfile_inline: Option<String>,
+    /// Build arguments.
+    pub(super) args: Option<Settings>,
+    /// The stage to build (default: the last one).
+    pub(super) target: Option<String>,
+    /// Names of `secrets:` that `RUN --mount=type=secret` may ask for.
+    #[serde(default)]
+    pub(super) secrets: Vec<Short<SecretUse>>,
+    /// The platform, as a list of one (default: the builder's own).
+    #[serde(default)]
+    pub(super) platforms: Vec<String>,
+    /// Labels of the image.
+    pub(super) labels: Option<Settings>,
+    /// Build without the cache, always (default: `false`).
+    pub(super) no_cache: Option<bool>,
+    /// The network of RUN steps: `default`, `none` or `host`.
+    pub(super) network: Option<String>,
+    /// Further `name=address` lines in /etc/hosts of RUN steps.
+    pub(super) extra_hosts: Option<Settings>,
+}
+
+/// A folder of a git repository.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct GitContext {
+    /// The repository: `https://`, `ssh://`, `user@host:path`, `file://` or a path.
+    pub(super) git: String,
+    /// Branch, tag or commit (default: the remote's HEAD).
+    #[serde(rename = "ref")]
+    pub(super) reference: Option<Text>,
+    /// The folder within it (default: its root).
+    pub(super) path: Option<String>,
+}
+
+/// A secret for a build under another id.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct SecretUse {
+    /// Its key under `secrets:`.
+    pub(super) source: String,
+    /// The id that the Dockerfile asks for (default: the key).
+    pub(super) target: Option<String>,
+}
+
+/// Where a secret's value comes from: one of the two.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct FileSecret {
+    /// A file on this machine.
+    pub(super) file: Option<String>,
+    /// A variable of refit's environment.
+    pub(super) environment: Option<String>,
+}
+
+/// A Docker endpoint where images are built.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Builder {
+    /// `unix:///var/run/docker.sock`, `tcp://host:port` or `ssh://user@host`.
+    pub(super) endpoint: String,
+    /// For tcp: the folder with ca.pem, cert.pem and key.pem (default: plain HTTP).
+    pub(super) tls: Option<String>,
+    /// How many builds it runs at once.
+    pub(super) parallel: Option<NonZeroU32>,
+}
+
+/// A Docker endpoint where containers run.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Host {
+    /// `unix:///var/run/docker.sock`, `tcp://host:port` or `ssh://user@host`.
+    pub(super) endpoint: String,
+    /// For tcp: the folder with ca.pem, cert.pem and key.pem (default: plain HTTP).
+    pub(super) tls: Option<String>,
+    /// What selectors see, besides `name`.
+    #[serde(default)]
+    pub(super) labels: Entries<Text>,
+}
+
+/// A network, as in Compose.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Network {
+    /// Its name on the engine (default: `<estate>_<key>`; the key itself if it is external).
+    pub(super) name: Option<String>,
+    /// The driver (default: the engine's own, `bridge`).
+    pub(super) driver: Option<String>,
+    /// Options of the driver.
+    #[serde(default)]
+    pub(super) driver_opts: Entries<Text>,
+    /// It is there already; refit neither makes nor changes it (default: `false`).
+    pub(super) external: Option<bool>,
+    /// No way out of it (default: `false`).
+    pub(super) internal: Option<bool>,
+    /// Its addresses.
+    pub(super) ipam: Option<Ipam>,
+    /// Labels.
+    pub(super) labels: Option<Settings>,
+}
+
+/// Addresses of a network.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Ipam {
+    /// Subnets.
+    #[serde(default)]
+    pub(super) config: Vec<IpamPool>,
+}
+
+/// A subnet.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct IpamPool {
+    /// The subnet, such as `172.28.0.0/16`.
+    pub(super) subnet: String,
+    /// Its gateway.
+    pub(super) gateway: Option<String>,
+}
+
+/// A volume, as in Compose.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Volume {
+    /// Its name on the engine (default: `<estate>_<key>`; the key itself if it is external).
+    pub(super) name: Option<String>,
+    /// The driver (default: `local`).
+    pub(super) driver: Option<String>,
+    /// Options of the driver.
+    #[serde(default)]
+    pub(super) driver_opts: Entries<Text>,
+    /// It is there already; refit does not make it (default: `false`).
+    pub(super) external: Option<bool>,
+    /// Labels.
+    pub(super) labels: Option<Settings>,
+}
+
+/// What begins a run by itself.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Trigger {
+    /// When, as five cron fields.
+    pub(super) cron: String,
+    /// The time zone that `cron` is meant in (default: `UTC`).
+    #[expect(dead_code, reason = "triggers are not acted on yet")]
+    pub(super) timezone: Option<String>,
+    /// How long after that a run may still begin.
+    pub(super) window: Option<String>,
+}
+
+/// A time in which nothing is rolled.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Freeze {
+    /// Its first day, such as `2026-12-20`.
+    pub(super) from: String,
+    /// Its last day.
+    pub(super) to: String,
+    /// Why, for those who wait.
+    #[expect(dead_code, reason = "freezes are not acted on yet")]
+    pub(super) reason: Option<String>,
+}

@@ -1,0 +1,140 @@
+//! Which services roll when the builds have ended.
+
+use std::collections::BTreeMap;
+
+use super::request::{PlanRequest, ServiceFacts};
+use super::slots::effective_order;
+use super::{BuildStep, Change, Reason, RollStep, SlotCount, StepKind};
+use crate::model::{Digest, ImageName, spec_hash};
+use crate::pipeline::{Order, Service, ServiceImage};
+use crate::release::{Release, ServiceRelease};
+
+/// What a service's containers will be made from.
+enum Coming {
+    /// An image that is there.
+    Known(Digest),
+    /// A build decides.
+    Unknown,
+    /// Nothing new.
+    Same,
+    /// There is no image, and this plan makes none.
+    Never,
+}
+
+/// The services that roll, by name.
+pub(super) fn rolls(request: &PlanRequest<'_>, steps: &[BuildStep]) -> Vec<RollStep> {
+    let steps: BTreeMap<&ImageName, &BuildStep> = steps.iter().map(|step| (&step.image, step)).collect();
+    request.estate.services.values().filter_map(|service| roll(request, &steps, service)).collect()
+}
+
+fn roll(request: &PlanRequest<'_>, steps: &BTreeMap<&ImageName, &BuildStep>, service: &Service) -> Option<RollStep> {
+    let facts = request.services.get(&service.name);
+    let certain = match (coming(request, steps, service, facts), facts) {
+        (Coming::Never, _) => return None,
+        (Coming::Unknown, None) => true,
+        (Coming::Unknown, Some(_)) => false,
+        (Coming::Known(_), None) => true,
+        (Coming::Known(id), Some(facts)) => rolls_to(request, service, facts, id).then_some(true)?,
+        (Coming::Same, None) => return None,
+        (Coming::Same, Some(facts)) => {
+            let everything = matches!(request.change, Change::Everything | Change::Rebuild);
+            (everything && rolls_to(request, service, facts, facts.as_released.id)).then_some(true)?
+        }
+    };
+    let mut notes = order_notes(request, service);
+    if facts.is_some_and(|facts| is_changed(service, &facts.as_released)) {
+        notes.insert(0, "its settings changed since".to_owned());
+    }
+    Some(RollStep {
+        service: service.name.clone(),
+        image: image_as_written(&service.image),
+        hosts: service.hosts.iter().map(|host| SlotCount { host: host.clone(), slots: service.replicas }).collect(),
+        from: facts.map(|facts| facts.running),
+        certain,
+        notes,
+    })
+}
+
+/// What the service's image will be when the builds have ended.
+fn coming(request: &PlanRequest<'_>, steps: &BTreeMap<&ImageName, &BuildStep>, service: &Service, facts: Option<&ServiceFacts>) -> Coming {
+    match &service.image {
+        // What only stands while others are built on it is as if it were not in the plan.
+        ServiceImage::Estate(image) => match steps.get(image).filter(|step| step.reasons != [Reason::UpToDate]).map(|step| &step.kind) {
+            Some(StepKind::Build) => Coming::Unknown,
+            Some(StepKind::Reuse { id }) => known_or_same(*id, facts),
+            Some(StepKind::Deferred) | None => match request.images.get(image).and_then(|facts| facts.last.as_ref()) {
+                // A first rollout of an image that is there needs somebody who looks at everything.
+                Some(last) if looks_at_services(request.change) => known_or_same(last.released.id, facts),
+                Some(_) => Coming::Same,
+                None => Coming::Never,
+            },
+        },
+        ServiceImage::External(base) => {
+            let about_it = looks_at_services(request.change) || *request.change == Change::Base(base.clone());
+            match request.external_ids.get(base) {
+                Some(id) if about_it => known_or_same(*id, facts),
+                Some(_) => Coming::Same,
+                None => Coming::Never,
+            }
+        }
+    }
+}
+
+fn looks_at_services(change: &Change) -> bool {
+    matches!(change, Change::Everything | Change::Rebuild)
+}
+
+fn known_or_same(id: Digest, facts: Option<&ServiceFacts>) -> Coming {
+    if facts.is_some_and(|facts| facts.as_released.id == id) { Coming::Same } else { Coming::Known(id) }
+}
+
+/// Whether containers of this image would differ from those that run, and were not rolled back already.
+fn rolls_to(request: &PlanRequest<'_>, service: &Service, facts: &ServiceFacts, id: Digest) -> bool {
+    let wanted = spec_hash(id, &service.container, service.probe.as_ref());
+    let asked = matches!((request.change, &service.image), (Change::Image(asked), ServiceImage::Estate(image)) if asked == image);
+    wanted != facts.as_released.spec_hash() && (asked || facts.refused != Some(wanted))
+}
+
+fn is_changed(service: &Service, released: &ServiceRelease) -> bool {
+    service.container != released.container || service.probe != released.probe
+}
+
+fn order_notes(request: &PlanRequest<'_>, service: &Service) -> Vec<String> {
+    let volumes = match &service.image {
+        ServiceImage::Estate(image) => request.volumes.get(image).map_or(&[][..], Vec::as_slice),
+        ServiceImage::External(_) => &[],
+    };
+    let (order, reasons) = effective_order(service, service.update.order, volumes);
+    match (service.update.order, order) {
+        (Order::StartFirst, Order::StopFirst) => reasons.into_iter().map(|why| format!("stop-first: {why}")).collect(),
+        _ => Vec::new(),
+    }
+}
+
+/// How a service's image is written in a pipeline.
+pub fn image_as_written(image: &ServiceImage) -> String {
+    match image {
+        ServiceImage::Estate(image) => image.to_string(),
+        ServiceImage::External(base) => base.familiar(),
+    }
+}
+
+/// The services that roll to an earlier (or the latest) release as it was: a person said so, so what was rolled back counts as any other.
+pub(super) fn release_rolls(request: &PlanRequest<'_>, release: &Release) -> Vec<RollStep> {
+    let roll = |service: &Service| {
+        let wanted = release.services.get(&service.name)?;
+        let facts = request.services.get(&service.name);
+        if facts.is_some_and(|facts| facts.as_released.spec_hash() == wanted.spec_hash()) {
+            return None;
+        }
+        Some(RollStep {
+            service: service.name.clone(),
+            image: wanted.image.clone(),
+            hosts: service.hosts.iter().map(|host| SlotCount { host: host.clone(), slots: service.replicas }).collect(),
+            from: facts.map(|facts| facts.running),
+            certain: true,
+            notes: order_notes(request, service),
+        })
+    };
+    request.estate.services.values().filter_map(roll).collect()
+}

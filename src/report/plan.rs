@@ -1,0 +1,200 @@
+//! A plan as people read it: what is built and why, what is reused, what waits, what rolls where, and what it comes to.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use serde::Serialize;
+
+use crate::build::Schedule;
+use crate::model::{Digest, ImageName, format_duration};
+use crate::plan::{BuildStep, Plan, Reason, RollStep, StepKind};
+
+/// A plan as data: the plan itself, its hash, and how long it is expected to take.
+#[derive(Debug, Serialize)]
+pub struct PlanJson<'a> {
+    hash: Digest,
+    expected_ms: u64,
+    #[serde(flatten)]
+    plan: &'a Plan,
+}
+
+/// A plan for programs. `parallel` builds run at once.
+pub fn plan_json(plan: &Plan, parallel: usize) -> PlanJson<'_> {
+    PlanJson { hash: plan.hash(), expected_ms: expected(plan, parallel).as_millis() as u64, plan }
+}
+
+/// A plan for people. `parallel` builds run at once.
+pub fn plan(plan: &Plan, parallel: usize) -> String {
+    if plan.steps.is_empty() && plan.rolls.is_empty() {
+        return "Nothing to do: everything is up to date.".to_owned();
+    }
+    let steps: Steps<'_> = plan.steps.iter().map(|step| (&step.image, step)).collect();
+    let mut text = String::new();
+    section(&mut text, "Build", &plan.steps, |step| step.kind == StepKind::Build, &steps);
+    section(&mut text, "Reuse", &plan.steps, |step| matches!(step.kind, StepKind::Reuse { .. }), &steps);
+    section(&mut text, "Wait", &plan.steps, |step| step.kind == StepKind::Deferred, &steps);
+    rolls(&mut text, &plan.rolls);
+    text + &summary(plan, parallel)
+}
+
+type Steps<'a> = HashMap<&'a ImageName, &'a BuildStep>;
+
+/// The steps of one kind, a line for each reason.
+fn section(text: &mut String, title: &str, all: &[BuildStep], of_kind: impl Fn(&BuildStep) -> bool, steps: &Steps<'_>) {
+    let chosen: Vec<_> = all.iter().filter(|step| of_kind(step)).collect();
+    if chosen.is_empty() {
+        return;
+    }
+    let _ = writeln!(text, "{title}");
+    for step in chosen {
+        let _ = writeln!(text, "  {}{}", step.image, details(step));
+        for reason in &step.reasons {
+            let _ = writeln!(text, "      {}", why(reason, steps));
+        }
+    }
+    text.push('\n');
+}
+
+/// What stands behind the name of an image: its sources if they are not the newest, and how long it took last time.
+fn details(step: &BuildStep) -> String {
+    let mut words = Vec::new();
+    if step.kind == StepKind::Build {
+        words.extend(step.context.deployed.map(|release| format!("from the sources of {release}")));
+        if step.context.dirty {
+            words.push("with files that are in no commit".to_owned());
+        }
+        words.push(step.took.map_or("never measured".to_owned(), |took| format!("took {} last time", format_duration(took))));
+    }
+    if words.is_empty() { String::new() } else { format!("  ({})", words.join(", ")) }
+}
+
+/// A chain longer than this says more by its two ends.
+const LINKS_MAX: usize = 6;
+
+/// One reason, followed along its parents to where it began.
+fn why(reason: &Reason, steps: &Steps<'_>) -> String {
+    let mut text = one_reason(reason);
+    let mut at = reason;
+    let mut links = 0;
+    while let Reason::ParentBuilt { parent, .. } = at
+        && let Some(next) = steps.get(parent).and_then(|step| step.reasons.first())
+    {
+        links += 1;
+        let ends = !matches!(next, Reason::ParentBuilt { .. });
+        if links < LINKS_MAX || ends {
+            let _ = write!(text, " ← {parent}: {}", one_reason(next));
+        } else if links == LINKS_MAX {
+            text.push_str(" ← …");
+        }
+        at = next;
+    }
+    text
+}
+
+fn one_reason(reason: &Reason) -> String {
+    let unknown = |commit: &Option<String>| commit.as_deref().map_or("no commit".to_owned(), |commit| commit.get(..12).unwrap_or(commit).to_owned());
+    match reason {
+        Reason::NeverBuilt => "was never built".to_owned(),
+        Reason::BaseMoved { base, old: Some(old), new, at } => {
+            format!("{} moved sha256:{} → sha256:{} ({at})", base.familiar(), old.short(), new.short())
+        }
+        Reason::BaseMoved { base, old: None, new, at } => format!("{} is now sha256:{} ({at})", base.familiar(), new.short()),
+        Reason::ParentBuilt { parent, at } => format!("stands on {parent} ({at})"),
+        Reason::ContextChanged { old, new } if old == new => "its files changed".to_owned(),
+        Reason::ContextChanged { old, new } => format!("its files changed: {} → {}", unknown(old), unknown(new)),
+        Reason::SettingsChanged => "its build settings changed".to_owned(),
+        Reason::Asked => "was asked for".to_owned(),
+        Reason::Missing => "is gone from the builder, and others are built on it".to_owned(),
+        Reason::UpToDate => "unchanged; others are built on it".to_owned(),
+    }
+}
+
+fn rolls(text: &mut String, rolls: &[RollStep]) {
+    if rolls.is_empty() {
+        return;
+    }
+    let _ = writeln!(text, "Roll");
+    for roll in rolls {
+        let from = roll.from.map_or("first rollout".to_owned(), |release| format!("on {release} now"));
+        let when = if roll.certain { "" } else { ", if its image comes out changed" };
+        let _ = writeln!(text, "  {}  (image {}, {from}{when})", roll.service, roll.image);
+        let hosts: Vec<_> = roll.hosts.iter().map(|host| format!("{} × {}", host.host, host.slots)).collect();
+        let _ = writeln!(text, "      {}", hosts.join(", "));
+        for note in &roll.notes {
+            let _ = writeln!(text, "      {note}");
+        }
+    }
+    text.push('\n');
+}
+
+fn summary(plan: &Plan, parallel: usize) -> String {
+    let count = |of_kind: &dyn Fn(&StepKind) -> bool| plan.steps.iter().filter(|step| of_kind(&step.kind)).count();
+    let build = count(&|kind| *kind == StepKind::Build);
+    let mut parts = vec![format!("{build} to build"), format!("{} reused", count(&|kind| matches!(kind, StepKind::Reuse { .. })))];
+    match count(&|kind| *kind == StepKind::Deferred) {
+        0 => {}
+        waiting => parts.push(format!("{waiting} waiting")),
+    }
+    let hosts: BTreeSet<_> = plan.rolls.iter().flat_map(|roll| &roll.hosts).map(|slots| &slots.host).collect();
+    parts.push(match plan.rolls.len() {
+        0 => "nothing to roll".to_owned(),
+        services => format!("{} to roll on {}", counted(services, "service"), counted(hosts.len(), "host")),
+    });
+    let time = if build == 0 { String::new() } else { format!("; builds take about {}", format_duration(expected(plan, parallel))) };
+    format!("Plan: {}{time}", parts.join(", "))
+}
+
+fn counted(count: usize, thing: &str) -> String {
+    format!("{count} {thing}{}", if count == 1 { "" } else { "s" })
+}
+
+fn expected(plan: &Plan, parallel: usize) -> Duration {
+    let (released, known) = (BTreeMap::new(), BTreeMap::new());
+    Schedule::new(plan, parallel, &released, &known).left(|_| Duration::ZERO)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::PortSpec;
+    use crate::pipeline::Rebuild;
+    use crate::plan::Change;
+    use crate::plan::samples::{Sample, base, sources};
+
+    #[test]
+    fn a_plan_says_what_and_why() {
+        let mut sample = Sample::built("base: debian:bookworm-slim, mid: base, web: mid alpine+, api: base, tools: alpine");
+        sample.serve("web", "web");
+        let port = PortSpec { host_ip: None, published: Some((80, 80)), target: 8080, protocol: "tcp".into() };
+        sample.serve("api", "api").container.ports.push(port);
+        insta::assert_snapshot!(plan(&sample.plan(Change::Everything).unwrap(), 8));
+        sample.services.get_mut(&"api".parse().unwrap()).unwrap().as_released.container =
+            sample.estate.services[&"api".parse().unwrap()].container.clone();
+        insta::assert_snapshot!(plan(&sample.plan(Change::Everything).unwrap(), 8), @"Nothing to do: everything is up to date.");
+        sample.move_base("debian:bookworm-slim");
+        insta::assert_snapshot!(plan(&sample.plan(base("debian:bookworm-slim")).unwrap(), 8));
+        sample.move_base("alpine");
+        sample.image("tools").rebuild.runtime = Rebuild::NextCycle;
+        sample.facts("web").newest = sources("0123456789abcdef");
+        insta::assert_snapshot!(plan(&sample.plan(Change::Everything).unwrap(), 1));
+        insta::assert_snapshot!(plan(&sample.plan(Change::Image("web".parse().unwrap())).unwrap(), 1));
+    }
+
+    #[test]
+    fn a_long_chain_is_shown_by_its_ends() {
+        let chain: Vec<_> = (1..12).map(|at| format!("i{at}: i{}", at - 1)).collect();
+        let mut sample = Sample::built(&format!("i0: debian, {}", chain.join(", ")));
+        sample.move_base("debian");
+        let made = sample.plan(base("debian")).unwrap();
+        let steps: Steps<'_> = made.steps.iter().map(|step| (&step.image, step)).collect();
+        insta::assert_snapshot!(why(&made.steps[11].reasons[0], &steps));
+    }
+
+    #[test]
+    fn a_plan_is_data_too() {
+        let mut sample = Sample::built("base: debian, web: base");
+        sample.move_base("debian");
+        insta::assert_snapshot!(serde_json::to_string_pretty(&plan_json(&sample.plan(base("debian")).unwrap(), 1)).unwrap());
+    }
+}

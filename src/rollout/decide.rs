@@ -1,0 +1,127 @@
+//! The way of a rollout: forward, perhaps back, then sweeping, then finished. This is its table of contents; each phase has its own file.
+
+use jiff::Timestamp;
+
+use super::back::{self, is_way_back};
+use super::pace::{self, Aim, Round};
+use super::sweep;
+use super::verdict::{too_many, why_it_turns};
+use super::{Action, Back, Desired, Observed, Outcome, Person, Phase, Progress};
+use crate::pipeline::FailureAction;
+
+/// Decides what to do now.
+///
+/// In: what shall be, what is, what is remembered from the last look, and what a person said since then. Out: what to remember, and the actions to
+/// carry out now, at most one for each slot. The next look must come after these have ended (or were given up); what is not visible then is asked
+/// for again. Without actions the next look is due at `look_again_at`, or when something happens.
+///
+/// Pure: the same input gives the same output. O(slots + containers · log) for each look.
+pub fn decide(desired: &Desired, observed: &Observed, mut progress: Progress, person: Option<Person>, now: Timestamp) -> (Progress, Vec<Action>) {
+    if let Some(word) = person {
+        hear(desired, &mut progress, word);
+    }
+    // A phase that ends hands the same observation to the next one. Each turn leads further down in this list, so there is an end.
+    loop {
+        progress.look_again_at = None;
+        progress.waiting_for.clear();
+        let turned = match progress.phase.clone() {
+            Phase::Forward => forward(desired, observed, &mut progress, now),
+            Phase::Back(back) => backward(desired, observed, &mut progress, back, now),
+            Phase::Sweeping(outcome) => sweeping(desired, observed, &mut progress, outcome, now),
+            Phase::Paused { why, .. } => {
+                progress.waiting_for.push(format!("paused: {why}; a person says whether it goes on (resume) or back (abort)"));
+                return (progress, Vec::new());
+            }
+            Phase::Finished(_) => return (progress, Vec::new()),
+        };
+        match turned {
+            Turned::No(actions) => return (progress, actions),
+            Turned::To(phase) => progress.turn(phase),
+        }
+    }
+}
+
+/// Whether a phase goes on with these actions, or is over.
+enum Turned {
+    No(Vec<Action>),
+    To(Phase),
+}
+
+/// Takes a person's word. After the end of the way there is nothing left to pause or to take back, so it is not heard then.
+fn hear(desired: &Desired, progress: &mut Progress, word: Person) {
+    let next = match (word, progress.phase.clone()) {
+        (Person::Pause, Phase::Forward) => Phase::Paused { why: "a person said so".to_owned(), back: None },
+        (Person::Pause, Phase::Back(back)) => Phase::Paused { why: "a person said so".to_owned(), back: Some(back) },
+        (Person::Resume, Phase::Paused { back, .. }) => back.map_or(Phase::Forward, Phase::Back),
+        (Person::Abort, Phase::Paused { back: Some(back), .. }) => Phase::Back(back),
+        (Person::Abort, Phase::Forward | Phase::Paused { back: None, .. }) => go_back(desired, "a person said so".to_owned()),
+        (_, _) => return,
+    };
+    // Whoever says `go on` gives the slots that failed another chance.
+    match &next {
+        Phase::Forward => progress.failed.clear(),
+        Phase::Back(_) => back::begin(progress),
+        _ => {}
+    }
+    progress.turn(next);
+}
+
+fn go_back(desired: &Desired, why: String) -> Phase {
+    if is_way_back(desired) {
+        Phase::Back(Back { why })
+    } else {
+        Phase::Finished(Outcome::Stuck { why: format!("{why}; what ran before was the same version, so there is nothing to go back to") })
+    }
+}
+
+fn forward(desired: &Desired, observed: &Observed, progress: &mut Progress, now: Timestamp) -> Turned {
+    let aim = Aim::forward(desired);
+    let round = pace::look(desired, observed, progress, &aim, now);
+    let slots = desired.slots.len();
+    if too_many(progress.failed.len(), slots, aim.policy) {
+        let why = why_it_turns(&progress.failed, slots);
+        match aim.policy.failure_action {
+            FailureAction::Rollback => {
+                back::begin(progress);
+                return Turned::To(go_back(desired, why));
+            }
+            FailureAction::Pause => return Turned::To(Phase::Paused { why, back: None }),
+            FailureAction::Continue => {}
+        }
+    }
+    if round.is_over() {
+        let is_whole = progress.failed.is_empty() && progress.left_behind.is_empty();
+        return Turned::To(Phase::Sweeping(if is_whole { Outcome::Done } else { Outcome::DoneInPart }));
+    }
+    Turned::No(go(desired, progress, &aim, round, now))
+}
+
+fn backward(desired: &Desired, observed: &Observed, progress: &mut Progress, back: Back, now: Timestamp) -> Turned {
+    let aim = Aim::back(desired);
+    let round = pace::look(desired, observed, progress, &aim, now);
+    let slots = desired.slots.len();
+    let goes_on = aim.policy.failure_action == FailureAction::Continue;
+    // A rollback is never rolled back: it stops and calls for a person.
+    if !goes_on && too_many(progress.failed_back.len(), slots, aim.policy) {
+        let why = format!("on the way back ({}) {}", back.why, why_it_turns(&progress.failed_back, slots));
+        return Turned::To(Phase::Paused { why, back: Some(back) });
+    }
+    if round.is_over() {
+        return Turned::To(if progress.failed_back.is_empty() {
+            Phase::Sweeping(Outcome::RolledBack { why: back.why })
+        } else {
+            let failed = why_it_turns(&progress.failed_back, slots);
+            Phase::Finished(Outcome::Stuck { why: format!("on the way back ({}) {failed}", back.why) })
+        });
+    }
+    Turned::No(go(desired, progress, &aim, round, now))
+}
+
+fn go(desired: &Desired, progress: &mut Progress, aim: &Aim, round: Round, now: Timestamp) -> Vec<Action> {
+    pace::go(desired, progress, aim, round, now)
+}
+
+fn sweeping(desired: &Desired, observed: &Observed, progress: &mut Progress, outcome: Outcome, now: Timestamp) -> Turned {
+    let actions = sweep::sweep(desired, observed, progress, &outcome, now);
+    if actions.is_empty() && progress.look_again_at.is_none() { Turned::To(Phase::Finished(outcome)) } else { Turned::No(actions) }
+}

@@ -1,0 +1,123 @@
+//! Sorts what was seen into slots: which container a slot is to have, which others are in its place, and what of that is well.
+//!
+//! Hosts are visited in the order of the slots, each host's containers are sorted once, so a look costs O(slots + containers · log).
+
+use jiff::Timestamp;
+
+use super::{ContainerSeen, ContainerState, Health, HostSeen, Observed, Version};
+use crate::model::{HostName, ServiceName, SlotId};
+
+/// What is known of a host.
+#[derive(Clone, Copy)]
+pub(super) enum HostView<'a> {
+    /// It answered.
+    Answered,
+    /// It is silent.
+    Silent {
+        /// Since when.
+        since: Timestamp,
+        /// What the attempt said.
+        why: &'a str,
+    },
+    /// Nobody asked it yet.
+    Unasked,
+}
+
+/// What is in one slot, as far as it matters for reaching `goal`.
+#[derive(Debug, Default, Clone, Copy)]
+pub(super) struct SlotView<'a> {
+    /// The container of the wanted version; the best one if there are several.
+    pub(super) goal: Option<&'a ContainerSeen>,
+    /// Another container that is up.
+    pub(super) other_up: Option<&'a ContainerSeen>,
+    /// The other container whose place the wanted one takes: the one that is up, else the youngest.
+    pub(super) kept: Option<&'a ContainerSeen>,
+    /// Containers that serve: up and healthy.
+    pub(super) healthy: u32,
+}
+
+/// Finds the containers of one slot after another.
+pub(super) struct Lookup<'a> {
+    observed: &'a Observed,
+    service: &'a ServiceName,
+    host: Option<&'a HostName>,
+    view: HostView<'a>,
+    /// The present host's containers of this service, by slot.
+    containers: Vec<&'a ContainerSeen>,
+}
+
+impl<'a> Lookup<'a> {
+    pub(super) fn new(observed: &'a Observed, service: &'a ServiceName) -> Self {
+        Self { observed, service, host: None, view: HostView::Unasked, containers: Vec::new() }
+    }
+
+    /// Turns to a host.
+    pub(super) fn host(&mut self, name: &'a HostName) -> HostView<'a> {
+        if self.host == Some(name) {
+            return self.view;
+        }
+        self.host = Some(name);
+        self.containers.clear();
+        self.view = match self.observed.hosts.get(name) {
+            None => HostView::Unasked,
+            Some(HostSeen::Silent { since, why }) => HostView::Silent { since: *since, why },
+            Some(HostSeen::Answered(seen)) => {
+                own(seen, self.service, name, &mut self.containers);
+                HostView::Answered
+            }
+        };
+        self.view
+    }
+
+    /// The containers in a slot of the host that was turned to last.
+    pub(super) fn slot(&self, slot: &SlotId) -> &[&'a ContainerSeen] {
+        let from = self.containers.partition_point(|seen| seen.slot.index < slot.index);
+        let to = from + self.containers[from..].partition_point(|seen| seen.slot.index == slot.index);
+        &self.containers[from..to]
+    }
+}
+
+/// Collects what belongs to `service` on `host`, by slot. One engine may stand for several hosts, and lists the containers of all of them;
+/// the host's name in the label says whose they are.
+pub(super) fn own<'a>(seen: &'a [ContainerSeen], service: &ServiceName, host: &HostName, into: &mut Vec<&'a ContainerSeen>) {
+    into.extend(seen.iter().filter(|one| one.slot.service == *service && one.slot.host == *host && one.state != ContainerState::Gone));
+    into.sort_by(|a, b| a.slot.index.cmp(&b.slot.index).then_with(|| a.id.cmp(&b.id)));
+}
+
+/// Looks at one slot with a version in mind.
+pub(super) fn view<'a>(containers: &[&'a ContainerSeen], goal: &Version) -> SlotView<'a> {
+    let mut view = SlotView::default();
+    for &one in containers {
+        view.healthy += u32::from(is_serving(one));
+        if one.version.spec == goal.spec && view.goal.is_none_or(|best| worth(one) > worth(best)) {
+            view.goal = Some(one);
+        }
+    }
+    for &one in containers {
+        if view.goal.is_some_and(|goal| goal.id == one.id) {
+            continue;
+        }
+        if is_up(one) && view.other_up.is_none_or(|best| worth(one) > worth(best)) {
+            view.other_up = Some(one);
+        }
+        if view.kept.is_none_or(|best| worth(one) > worth(best)) {
+            view.kept = Some(one);
+        }
+    }
+    view
+}
+
+/// Of two containers in one place the one that serves counts, then the one that is up, then the younger, then, so that the choice never wavers, the id.
+fn worth(one: &ContainerSeen) -> (bool, bool, Timestamp, &str) {
+    (is_serving(one), is_up(one), one.created_at, &one.id)
+}
+
+/// Whether the container serves: it runs and is well.
+pub(super) fn is_serving(one: &ContainerSeen) -> bool {
+    matches!((&one.state, &one.health), (ContainerState::Running { .. }, Health::Healthy { .. }))
+}
+
+/// Whether the container holds its port and its volumes, or may take them again at any moment.
+pub(super) fn is_up(one: &ContainerSeen) -> bool {
+    matches!(one.state, ContainerState::Running { .. } | ContainerState::Restarting { .. } | ContainerState::Paused)
+}

@@ -1,0 +1,289 @@
+//! How many slots move at once. Invariant 1 lives here: nothing that serves is taken away while more is missing than `parallelism` allows.
+//!
+//! A round has two halves: [`look`] says of every slot what it needs next, [`go`] chooses what may be done of it now.
+
+use jiff::Timestamp;
+
+use super::look::{HostView, Lookup, SlotView, is_up, view};
+use super::slot::{Move, Step, next_step};
+use super::time::{after, between};
+use super::{Action, ContainerSeen, ContainerState, Desired, Observed, Policy, Progress, SlotVerdict, SlotWanted, Version, back};
+use crate::model::{SlotId, format_duration};
+
+/// Where a walk over the slots leads.
+pub(super) struct Aim<'a> {
+    /// What every slot shall be; none where nothing was before and the new ones are taken away.
+    goal: Option<&'a Version>,
+    /// How fast, and what counts as well.
+    pub(super) policy: &'a Policy,
+    is_back: bool,
+}
+
+impl<'a> Aim<'a> {
+    pub(super) fn forward(desired: &'a Desired) -> Self {
+        Self { goal: Some(&desired.to), policy: &desired.update, is_back: false }
+    }
+
+    pub(super) fn back(desired: &'a Desired) -> Self {
+        Self { goal: desired.back.as_ref(), policy: &desired.rollback, is_back: true }
+    }
+}
+
+/// What all slots need.
+#[derive(Default)]
+pub(super) struct Round<'a> {
+    /// Moves that take nothing from anybody.
+    free: Vec<Wish<'a>>,
+    /// The next moves of slots that are under way.
+    under_way: Vec<Wish<'a>>,
+    /// The first moves of slots that were not begun and that do not serve anyway.
+    down: Vec<Wish<'a>>,
+    /// The first moves of the other slots that were not begun.
+    fresh: Vec<Wish<'a>>,
+    /// Slots in flight.
+    in_flight: usize,
+    /// Slots that do not serve, or of which nobody knows.
+    missing: usize,
+    /// Slots that are not settled yet.
+    open: usize,
+    /// Lines about what is waited for that had no room.
+    more_lines: usize,
+}
+
+/// What one slot would do next.
+#[derive(Clone, Copy)]
+struct Wish<'a> {
+    slot: &'a SlotId,
+    what: Move<'a>,
+    /// Whether the slot no longer serves after it.
+    costs: bool,
+}
+
+impl Round<'_> {
+    /// Whether every slot is settled: done, failed, or on a host that was left behind.
+    pub(super) fn is_over(&self) -> bool {
+        self.open == 0
+    }
+}
+
+/// Looks at every slot, and notes in `progress` which are done, which failed, and which hosts are left behind.
+pub(super) fn look<'a>(desired: &'a Desired, observed: &'a Observed, progress: &mut Progress, aim: &Aim, now: Timestamp) -> Round<'a> {
+    let mut round = Round::default();
+    let mut lookup = Lookup::new(observed, &desired.service);
+    for wanted in &desired.slots {
+        let slot = &wanted.slot;
+        match lookup.host(&slot.host) {
+            HostView::Answered => {
+                welcome_back(slot, progress, aim);
+                if progress.failures(aim.is_back).contains_key(slot) {
+                    progress.began.remove(slot);
+                    continue;
+                }
+                settle_or_wish(wanted, lookup.slot(slot), desired, progress, aim, &mut round, now);
+            }
+            HostView::Silent { since, why } => silent(slot, (since, why), progress, aim, &mut round, now),
+            HostView::Unasked => {
+                round.open += 1;
+                round.missing += 1;
+                progress.waits(&mut round.more_lines, || format!("{slot}: host {} was not asked yet", slot.host));
+            }
+        }
+    }
+    round
+}
+
+/// A host that answers again is part of the rollout again, and, unless the rollout has turned for it, its silence is forgiven.
+fn welcome_back(slot: &SlotId, progress: &mut Progress, aim: &Aim) {
+    progress.left_behind.remove(&slot.host);
+    if !aim.is_back && matches!(progress.failed.get(slot), Some(SlotVerdict::HostSilent { .. })) {
+        progress.failed.remove(slot);
+    }
+}
+
+/// A silent host is waited for; then it is left behind. A slot of it that was in flight counts as failed: the new release may be what silenced it.
+fn silent(slot: &SlotId, host: (Timestamp, &str), progress: &mut Progress, aim: &Aim, round: &mut Round, now: Timestamp) {
+    let (since, why) = host;
+    if progress.failures(aim.is_back).contains_key(slot) {
+        return;
+    }
+    let limit = after(since, aim.policy.host_timeout);
+    if progress.done.contains(slot) {
+        // It was proven, so nothing is waited for; but for a while nothing more is taken away, as it may be down.
+        if now < limit {
+            round.missing += 1;
+            progress.look_at(limit);
+        }
+        return;
+    }
+    if now >= limit || progress.left_behind.contains_key(&slot.host) {
+        progress.left_behind.entry(slot.host.clone()).or_insert_with(|| why.to_owned());
+        if progress.began.remove(slot).is_some() && !aim.is_back {
+            progress.failed.insert(slot.clone(), SlotVerdict::HostSilent { why: why.to_owned() });
+        }
+        return;
+    }
+    round.open += 1;
+    round.missing += 1;
+    if let Some(began) = progress.began.get_mut(slot) {
+        // Its time does not run while nobody can see what it does.
+        *began = now;
+        round.in_flight += 1;
+    }
+    progress.look_at(limit);
+    progress.waits(&mut round.more_lines, || {
+        format!("{slot}: host {} is silent for {} of {} ({why})", slot.host, span(since, now), format_duration(aim.policy.host_timeout))
+    });
+}
+
+/// Says of a slot on a host that answered what it needs.
+fn settle_or_wish<'a>(
+    wanted: &'a SlotWanted,
+    containers: &[&'a ContainerSeen],
+    desired: &'a Desired,
+    progress: &mut Progress,
+    aim: &Aim,
+    round: &mut Round<'a>,
+    now: Timestamp,
+) {
+    let slot = &wanted.slot;
+    let began = progress.began.get(slot).copied();
+    let (view, step) = match aim.goal {
+        None => (SlotView::default(), back::take_away(containers, desired)),
+        Some(_) if aim.is_back && began.is_none() && back::is_untouched(containers, desired) => (SlotView::default(), Step::Done),
+        Some(goal) => {
+            let view = view(containers, goal);
+            let step = next_step(&view, wanted.order, began, desired, aim.policy, now);
+            (view, relapsed(slot, &step, progress).unwrap_or(step))
+        }
+    };
+    match step {
+        Step::Done => return settle(slot, progress, began, now),
+        Step::Fail(verdict) => {
+            progress.done.remove(slot);
+            progress.began.remove(slot);
+            progress.last_done_at = Some(now);
+            progress.failures(aim.is_back).insert(slot.clone(), verdict);
+            return;
+        }
+        Step::Finish(what) => {
+            round.in_flight += usize::from(began.is_some());
+            round.free.push(Wish { slot, what, costs: false });
+        }
+        Step::Wait { until, healthy_since } => {
+            let began = *progress.began.entry(slot.clone()).or_insert(now);
+            round.in_flight += 1;
+            progress.look_at(until);
+            progress.waits(&mut round.more_lines, || waiting_line(slot, began, healthy_since, aim.policy, now));
+        }
+        Step::Act(what) => {
+            // Nothing is lost by taking away what nothing stood before.
+            let wish = Wish { slot, what, costs: aim.goal.is_some() && what.costs(&view) };
+            if began.is_some() || view.goal.is_some_and(is_up) {
+                round.in_flight += 1;
+                round.under_way.push(wish);
+            } else if view.healthy == 0 {
+                round.down.push(wish);
+            } else {
+                round.fresh.push(wish);
+            }
+        }
+    }
+    progress.done.remove(slot);
+    round.open += 1;
+    round.missing += usize::from(view.healthy == 0 && aim.goal.is_some());
+}
+
+/// A container that was proven and then ended by itself failed after all; starting it again and again would never come to an end.
+fn relapsed<'a>(slot: &SlotId, step: &Step, progress: &Progress) -> Option<Step<'a>> {
+    match step {
+        Step::Act(Move::StartAgain(ContainerSeen { state: ContainerState::Exited { code, .. }, .. })) if progress.done.contains(slot) => {
+            Some(Step::Fail(SlotVerdict::Exited { code: *code }))
+        }
+        _ => None,
+    }
+}
+
+fn settle(slot: &SlotId, progress: &mut Progress, began: Option<Timestamp>, now: Timestamp) {
+    if !progress.done.contains(slot) {
+        progress.done.insert(slot.clone());
+    }
+    // Slots that were there all along cost no time, and nobody need wait after them.
+    if began.is_some() {
+        progress.began.remove(slot);
+        progress.last_done_at = Some(now);
+    }
+}
+
+/// Chooses what may be done now, and notes which slots are begun with it.
+pub(super) fn go(desired: &Desired, progress: &mut Progress, aim: &Aim, mut round: Round, now: Timestamp) -> Vec<Action> {
+    let parallelism = match aim.policy.parallelism {
+        0 => desired.slots.len(),
+        some => some as usize,
+    };
+    let version = aim.goal.unwrap_or(&desired.to);
+    let mut held = 0;
+    let mut actions = Vec::new();
+    let mut may = |wish: &Wish| {
+        let is_held = wish.costs && round.missing >= parallelism;
+        held += usize::from(is_held);
+        if !is_held {
+            round.missing += usize::from(wish.costs);
+            actions.push(wish.what.action(wish.slot, version));
+        }
+        !is_held
+    };
+    for wish in round.free.iter().chain(&round.under_way) {
+        may(wish);
+    }
+    if !round.down.is_empty() || !round.fresh.is_empty() {
+        let mut room = if is_pausing_between(progress, aim, round.in_flight, now) { 0 } else { parallelism.saturating_sub(round.in_flight) };
+        // What is down anyway goes first: replacing it takes nothing from anybody.
+        for wish in round.down.iter().chain(&round.fresh) {
+            if room == 0 {
+                break;
+            }
+            if may(wish) {
+                progress.began.insert(wish.slot.clone(), now);
+                room -= 1;
+            }
+        }
+    }
+    if held > 0 {
+        let missing = round.missing;
+        progress.waits(&mut round.more_lines, || format!("{held} slots: {missing} do not serve, and parallelism allows no more than {parallelism}"));
+    }
+    if round.more_lines > 0 {
+        progress.waiting_for.push(format!("and {} more", round.more_lines));
+    }
+    actions
+}
+
+/// With a `delay`, slots go in batches: the next one begins when the last one is through and the delay is over.
+fn is_pausing_between(progress: &mut Progress, aim: &Aim, in_flight: usize, now: Timestamp) -> bool {
+    if aim.policy.delay.is_zero() {
+        return false;
+    }
+    if in_flight > 0 {
+        return true;
+    }
+    let Some(last) = progress.last_done_at else { return false };
+    let next = after(last, aim.policy.delay);
+    if now >= next {
+        return false;
+    }
+    progress.look_at(next);
+    let line = format!("the next slots: {} of {} delay are over", span(last, now), format_duration(aim.policy.delay));
+    progress.waits(&mut 0, || line);
+    true
+}
+
+fn waiting_line(slot: &SlotId, began: Timestamp, healthy_since: Option<Timestamp>, policy: &Policy, now: Timestamp) -> String {
+    match healthy_since {
+        Some(since) => format!("{slot}: healthy for {} of {}", span(since, now), format_duration(policy.monitor)),
+        None => format!("{slot}: to become healthy, {} of {}", span(began, now), format_duration(policy.healthy_deadline)),
+    }
+}
+
+fn span(from: Timestamp, to: Timestamp) -> String {
+    format_duration(between(from, to))
+}

@@ -1,0 +1,318 @@
+//! Each rule once: a scene, and what is done in it.
+
+use super::*;
+use Order::{StartFirst, StopFirst};
+
+/// Checks what a fresh look at a scene leads to; `progress` lets a test say what went before.
+fn check_with(desired: &Desired, progress: Progress, text: &str, expected: &str) -> Progress {
+    let (progress, actions) = decide(desired, &scene(text), progress, None, NOW);
+    assert_eq!(print(&actions), expected, "{text}\n{progress:#?}");
+    progress
+}
+
+fn check(order: Order, text: &str, expected: &str) -> Progress {
+    let hosts = text.split('|').count();
+    check_with(&desired(hosts, 1, order), Progress::begin(NOW), text, expected)
+}
+
+/// A rollout in which these hosts' slots were begun 5 s ago.
+fn begun(hosts: &[usize]) -> Progress {
+    Progress { began: hosts.iter().map(|number| (slot(*number, 0), ago(5))).collect(), ..Progress::begin(NOW) }
+}
+
+fn back() -> Progress {
+    Progress { phase: Phase::Back(Back { why: "test".to_owned() }), ..Progress::begin(NOW) }
+}
+
+#[test]
+fn a_start_first_slot_starts_the_new_one_proves_it_and_then_stops_the_old_one() {
+    //                  seen                done
+    check(StartFirst, "old+", "h0 start r2 over old0");
+    check(StartFirst, "old+ new?", "h0 again new1");
+    check(StartFirst, "old+ new~", "");
+    check(StartFirst, "old+ new*9", "");
+    check(StartFirst, "old+ new*10", "h0 stop old0");
+    check(StartFirst, "old! new*10", "h0 stop old0");
+    check(StartFirst, "old= new*10", "h0 stop old0");
+    check(StartFirst, "", "h0 start r2");
+    check(StartFirst, "old. odd+", "h0 start r2 over odd1");
+}
+
+#[test]
+fn a_stop_first_slot_never_has_two_side_by_side() {
+    check(StopFirst, "old+", "h0 stop old0");
+    check(StopFirst, "old@", "h0 stop old0");
+    check(StopFirst, "old.", "h0 start r2 over old0");
+    check(StopFirst, "old+ new~", "h0 stop old0");
+    check(StopFirst, "old+ new?", "h0 stop old0");
+    check(StopFirst, "old. new?", "h0 again new1");
+    check(StopFirst, "old. new~", "");
+    check(StopFirst, "old. odd+", "h0 stop odd1");
+}
+
+#[test]
+fn a_slot_that_has_what_it_shall_have_is_done_without_a_hand_on_it() {
+    for order in [StartFirst, StopFirst] {
+        let progress = check(order, "new+", "");
+        assert_eq!(progress.outcome(), Some(&Outcome::Done));
+        let progress = check(order, "new+ | silent 5", "");
+        assert!(progress.done.contains(&slot(0, 0)) && !progress.is_finished());
+    }
+}
+
+#[test]
+fn old_containers_are_removed_when_all_is_done_and_not_before() {
+    check(StartFirst, "old. new+ | old+", "h1 start r2 over old0");
+    let progress = check(StartFirst, "old. new+ | old. odd. new+", "h0 remove old0, h1 remove odd1");
+    assert_eq!(progress.phase, Phase::Sweeping(Outcome::Done));
+}
+
+#[test]
+fn of_two_new_containers_in_one_slot_one_stays() {
+    check(StartFirst, "new+ new+", "h0 stop new0");
+    check(StartFirst, "new+ new!", "h0 stop new1");
+    check(StartFirst, "new+ new.", "h0 remove new1");
+    check(StopFirst, "new~ new*3", "h0 stop new0");
+}
+
+#[test]
+fn parallelism_bounds_the_slots_in_flight_over_all_hosts() {
+    let three = "old+ | old+ | old+";
+    for (parallelism, expected) in [
+        (1, "h0 start r2 over old0"),
+        (2, "h0 start r2 over old0, h1 start r2 over old0"),
+        (0, "h0 start r2 over old0, h1 start r2 over old0, h2 start r2 over old0"),
+    ] {
+        let mut desired = desired(3, 1, StartFirst);
+        desired.update.parallelism = parallelism;
+        check_with(&desired, Progress::begin(NOW), three, expected);
+    }
+    check(StartFirst, "old+ new~ | old+", "");
+    check(StartFirst, "old+ new*10 | old+", "h0 stop old0, h1 start r2 over old0");
+    // A slot that was begun counts even while nothing can be seen of it.
+    check_with(&desired(2, 1, StartFirst), begun(&[1]), "old+ | old+", "h1 start r2 over old0");
+}
+
+#[test]
+fn what_is_down_anyway_is_replaced_first_and_holds_what_serves() {
+    check(StopFirst, "old+ | old!", "h1 stop old0");
+    check(StopFirst, "old+ | old.", "h1 start r2 over old0");
+    check(StopFirst, "old+ | old. new~", "");
+    check(StopFirst, "old+ | silent 5", "");
+    check(StartFirst, "old+ | silent 5", "h0 start r2 over old0");
+    check(StopFirst, "old+ | unasked", "");
+    let mut desired = desired(3, 1, StopFirst);
+    desired.update.parallelism = 2;
+    check_with(&desired, Progress::begin(NOW), "old+ | old+ | old!", "h2 stop old0, h0 stop old0");
+}
+
+#[test]
+fn a_delay_holds_the_next_slots_back() {
+    let mut desired = desired(2, 1, StartFirst);
+    desired.update.delay = s(30);
+    let after = |seconds| Progress { last_done_at: Some(ago(seconds)), ..Progress::begin(NOW) };
+    let progress = check_with(&desired, after(10), "new+ | old+", "");
+    assert_eq!(progress.look_again_at, NOW.checked_add(s(20)).ok());
+    assert_eq!(progress.waiting_for, ["the next slots: 10s of 30s delay are over"]);
+    check_with(&desired, after(30), "new+ | old+", "h1 start r2 over old0");
+}
+
+#[test]
+fn a_slot_fails_when_its_container_is_no_good() {
+    let check = |text: &str, expected: &str| {
+        let mut desired = desired(2, 1, StartFirst);
+        desired.update.failure_action = FailureAction::Continue;
+        let (progress, _) = decide(&desired, &scene(&format!("{text} | old+")), begun(&[0]), None, NOW);
+        let verdicts: Vec<_> = progress.failed.values().map(ToString::to_string).collect();
+        assert_eq!(verdicts.join(", "), expected, "{text}");
+    };
+    check("old+ newx", "its container exited with code 1");
+    check("old+ new!", "unhealthy: HTTP 500");
+    check("old+ new@", "its container exited with code 7");
+    check("old+ new%", "");
+    check("old+ new=", "");
+    check("old+ new~", "");
+    check("old+ new.", "");
+    check("old+ new*1", "");
+}
+
+#[test]
+fn a_slot_that_was_proven_and_then_ended_has_failed_but_one_that_was_removed_is_made_again() {
+    let proven = || Progress { done: [slot(0, 0)].into(), ..Progress::begin(NOW) };
+    let progress = check_with(&desired(1, 1, StartFirst), proven(), "old. new.", "h0 again old0");
+    assert!(matches!(progress.phase, Phase::Back(_)));
+    check_with(&desired(1, 1, StartFirst), proven(), "old.", "h0 start r2 over old0");
+}
+
+#[test]
+fn a_slot_that_is_not_healthy_in_time_fails_and_one_that_just_made_it_is_watched_on() {
+    let began = |seconds| Progress { began: [(slot(0, 0), ago(seconds))].into(), ..Progress::begin(NOW) };
+    let check = |progress, text: &str, is_failed: bool| {
+        let mut desired = desired(1, 1, StartFirst);
+        desired.update.failure_action = FailureAction::Pause;
+        assert_eq!(decide(&desired, &scene(text), progress, None, NOW).0.is_paused(), is_failed, "{text}");
+    };
+    check(began(60), "old+ new~", false);
+    check(began(61), "old+ new~", true);
+    check(began(61), "old+", true);
+    check(began(61), "old+ new%", true);
+    check(began(65), "old+ new*6", false);
+    check(began(65), "old+ new*4", true);
+    check(began(600), "old+ new+", false);
+}
+
+#[test]
+fn the_time_to_stop_the_old_one_is_not_taken_from_the_new_one() {
+    let mut desired = desired(1, 1, StopFirst);
+    desired.stop_grace_period = s(20);
+    let progress = Progress { began: [(slot(0, 0), ago(79))].into(), ..Progress::begin(NOW) };
+    check_with(&desired, progress, "old. new~", "");
+}
+
+#[test]
+fn failures_are_held_against_the_ratio() {
+    for (ratio, failures, slots, expected) in
+        [(0.0, 0, 10, false), (0.0, 1, 10, true), (0.1, 1, 10, false), (0.1, 2, 10, true), (0.29, 29, 100, false), (1.0, 10, 10, false)]
+    {
+        let policy = Policy { max_failure_ratio: ratio, ..policy(StartFirst) };
+        assert_eq!(super::super::verdict::too_many(failures, slots, &policy), expected, "{failures} of {slots} at {ratio}");
+    }
+}
+
+#[test]
+fn on_the_way_back_the_old_ones_return_without_a_pull() {
+    let check = |order, text: &str, expected: &str| check_with(&desired(text.split('|').count(), 1, order), back(), text, expected);
+    check(StartFirst, "old+ new!", "h0 stop new1");
+    check(StartFirst, "old. new+", "h0 again old0");
+    check(StartFirst, "old*3 new+", "");
+    check(StartFirst, "new+", "h0 start r1 over new0");
+    check(StopFirst, "old. new+", "h0 stop new1");
+    check(StopFirst, "old. newx", "h0 again old0");
+    check(StopFirst, "newx", "h0 start r1 over new0");
+    check(StopFirst, "old. new+ | old. new!", "h1 stop new1");
+    check(StartFirst, "old+ newx | old+", "h0 remove new1");
+    check(StopFirst, "old! | old. new+", "h1 stop new1");
+}
+
+#[test]
+fn a_slot_that_was_sick_all_along_does_not_make_the_way_back_fail() {
+    let progress = check_with(&desired(1, 1, StartFirst), back(), "old!", "");
+    assert_eq!(progress.outcome(), Some(&Outcome::RolledBack { why: "test".to_owned() }));
+}
+
+#[test]
+fn a_failure_on_the_way_back_waits_for_a_person() {
+    let progress = Progress { began: [(slot(0, 0), ago(5))].into(), ..back() };
+    let progress = check_with(&desired(1, 1, StopFirst), progress, "oldx newx", "");
+    assert!(matches!(&progress.phase, Phase::Paused { back: Some(_), .. }), "{progress:?}");
+    assert!(progress.waiting_for[0].contains("1 of 1 slots failed; web@h0/0: its container exited with code 1"), "{progress:?}");
+}
+
+#[test]
+fn a_failed_first_rollout_takes_away_what_it_made() {
+    let desired = Desired { back: None, ..desired(2, 1, StartFirst) };
+    check_with(&desired, back(), "new! | new+", "h0 stop new0");
+    check_with(&desired, back(), "newx | odd+", "h0 remove new0");
+    assert_eq!(check_with(&desired, back(), " | odd+", "").outcome(), Some(&Outcome::RolledBack { why: "test".to_owned() }));
+}
+
+#[test]
+fn there_is_no_way_back_to_what_failed() {
+    let desired = Desired { back: Some(version("new")), ..desired(1, 1, StartFirst) };
+    assert!(matches!(check_with(&desired, Progress::begin(NOW), "new!", "").outcome(), Some(Outcome::Stuck { .. })));
+}
+
+#[test]
+fn a_silent_host_is_waited_for_and_then_left_behind() {
+    let progress = check(StartFirst, "new+ | silent 59", "");
+    assert_eq!(progress.look_again_at, NOW.checked_add(s(1)).ok());
+    assert_eq!(progress.waiting_for, ["web@h1/0: host h1 is silent for 59s of 1m (no route)"]);
+    let progress = check(StartFirst, "new+ | silent 60", "");
+    assert_eq!((progress.outcome(), progress.left_behind.len()), (Some(&Outcome::DoneInPart), 1));
+}
+
+#[test]
+fn a_host_that_falls_silent_after_it_was_done_holds_the_others_for_a_while_only() {
+    let done = || Progress { done: [slot(1, 0)].into(), ..Progress::begin(NOW) };
+    let progress = check_with(&desired(2, 1, StopFirst), done(), "old+ | silent 59", "");
+    assert_eq!(progress.look_again_at, NOW.checked_add(s(1)).ok());
+    check_with(&desired(2, 1, StopFirst), done(), "old+ | silent 60", "h0 stop old0");
+}
+
+#[test]
+fn a_host_that_falls_silent_under_a_new_container_counts_as_its_failure() {
+    let progress = check_with(&desired(2, 1, StartFirst), begun(&[1]), "new+ old. | silent 60", "h0 again old1");
+    assert!(matches!(progress.failed[&slot(1, 0)], SlotVerdict::HostSilent { .. }));
+    assert!(matches!(progress.phase, Phase::Back(_)));
+}
+
+#[test]
+fn a_host_that_answers_again_takes_part_again() {
+    let progress = Progress { left_behind: [(host(1), "no route".to_owned())].into(), ..Progress::begin(NOW) };
+    let progress = check_with(&desired(2, 1, StartFirst), progress, "new+ | old+", "h1 start r2 over old0");
+    assert!(progress.left_behind.is_empty());
+}
+
+#[test]
+fn a_host_that_was_left_behind_is_not_swept() {
+    let progress =
+        Progress { phase: Phase::Sweeping(Outcome::DoneInPart), left_behind: [(host(1), "no route".to_owned())].into(), ..Progress::begin(NOW) };
+    check_with(&desired(2, 1, StartFirst), progress, "old. new+ | old. old+", "h0 remove old0");
+}
+
+#[test]
+fn a_person_is_heard_at_once() {
+    let desired = desired(2, 1, StopFirst);
+    let hear = |progress: &Progress, word, text: &str| decide(&desired, &scene(text), progress.clone(), Some(word), NOW);
+    let (paused, actions) = hear(&begun(&[0]), Person::Pause, "old. | old+");
+    assert_eq!((paused.is_paused(), actions.len()), (true, 0));
+    check_with(&desired, paused.clone(), "old. | old+", "");
+    assert_eq!(print(&hear(&paused, Person::Resume, "old. | old+").1), "h0 start r2 over old0");
+    assert_eq!(print(&hear(&paused, Person::Abort, "old. | old+").1), "h0 again old0");
+    assert_eq!(print(&hear(&begun(&[0]), Person::Abort, "new~ old. | old+").1), "h0 stop new0");
+    let over = Progress { phase: Phase::Finished(Outcome::Done), ..Progress::begin(NOW) };
+    assert_eq!(hear(&over, Person::Abort, "old. | old+").0.phase, over.phase);
+}
+
+#[test]
+fn a_refusal_is_a_failure_of_the_slot() {
+    let mut progress = begun(&[0]);
+    report_refusal(&mut progress, &slot(0, 0), "port is already allocated");
+    let progress = check_with(&desired(1, 1, StartFirst), progress, "old+ new?", "h0 remove new1");
+    let why = "1 of 1 slots failed; web@h0/0: the engine refused: port is already allocated".to_owned();
+    assert_eq!(progress.phase, Phase::Sweeping(Outcome::RolledBack { why }));
+}
+
+#[test]
+fn slots_that_no_longer_exist_are_cleared_when_the_rollout_is_done_but_not_when_it_went_back() {
+    let mut observed = scene("new+ old.");
+    let Some(HostSeen::Answered(seen)) = observed.hosts.get_mut(&host(0)) else { panic!() };
+    seen.push(container("old+", &slot(0, 1), 5));
+    let sweep = |outcome| {
+        let progress = Progress { phase: Phase::Sweeping(outcome), ..Progress::begin(NOW) };
+        print(&decide(&desired(1, 1, StartFirst), &observed, progress, None, NOW).1)
+    };
+    assert_eq!(sweep(Outcome::Done), "h0 remove old1, h0 stop old5");
+    assert_eq!(sweep(Outcome::RolledBack { why: String::new() }), "");
+}
+
+#[test]
+fn what_belongs_to_others_is_not_seen() {
+    let mut observed = scene("new+");
+    let Some(HostSeen::Answered(seen)) = observed.hosts.get_mut(&host(0)) else { panic!() };
+    // One engine that stands for two hosts lists the containers of both.
+    seen.push(container("old+", &slot(1, 0), 5));
+    seen.push(container("old+", &SlotId { service: "db".parse().unwrap(), ..slot(0, 0) }, 6));
+    let (progress, actions) = decide(&desired(1, 1, StartFirst), &observed, Progress::begin(NOW), None, NOW);
+    assert_eq!((print(&actions).as_str(), progress.outcome()), ("", Some(&Outcome::Done)));
+}
+
+#[test]
+fn everything_waited_for_has_a_line_up_to_a_bound() {
+    let text = vec!["old+ new*3"; 30].join(" | ");
+    let progress = check(StartFirst, &text, "");
+    assert_eq!(progress.waiting_for[0], "web@h0/0: healthy for 3s of 10s");
+    assert_eq!(progress.waiting_for.last().map(String::as_str), Some("and 10 more"));
+    assert_eq!(progress.look_again_at, NOW.checked_add(s(7)).ok());
+    assert_eq!(check(StartFirst, "old+ new~", "").waiting_for, ["web@h0/0: to become healthy, 0ms of 1m"]);
+}

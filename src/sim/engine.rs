@@ -1,0 +1,325 @@
+//! A [`Machine`] and some images behind the [`Engine`] trait, with the faults of a network in between.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures_util::{StreamExt, stream};
+use jiff::Timestamp;
+
+use super::fate::fate_of;
+use super::image::{build, chains, load, save};
+use super::machine::{Machine, New, Refusal};
+use super::{Fate, FateRule, Faults, SimClock};
+use crate::edge::{
+    BuildError, BuildProgress, BuildRequest, ByteStream, Clock, ContainerFound, Engine, EngineError, EngineInfo, ImageSeen, NewContainer,
+    ProbeAnswer, TestEnd, TestRun,
+};
+use crate::model::{Digest, EstateName, ImageRef, ProbeSpec, ServiceName};
+use crate::rollout::{ContainerState, Health};
+
+/// One simulated engine. Clones are the same engine.
+#[derive(Clone)]
+pub struct SimEngine {
+    endpoint: String,
+    clock: SimClock,
+    state: Arc<Mutex<SimState>>,
+}
+
+/// What a simulated engine has, for tests to set up and to look into.
+#[derive(Default)]
+pub struct SimState {
+    /// Its containers.
+    pub machine: Machine,
+    /// Its images by id.
+    pub images: BTreeMap<Digest, ImageSeen>,
+    /// Names of images, in their normal form.
+    pub names: BTreeMap<String, Digest>,
+    /// What its registry has, by normal name.
+    pub registry: BTreeMap<String, ImageSeen>,
+    /// What becomes of containers that are made from now on.
+    pub fates: Vec<FateRule>,
+    /// What goes wrong.
+    pub faults: Faults,
+    /// Which estate each container belongs to.
+    estates: BTreeMap<String, EstateName>,
+}
+
+impl SimState {
+    /// Gives the engine an image under a name.
+    pub fn has_image(&mut self, reference: &ImageRef, image: ImageSeen) {
+        self.names.insert(reference.to_string(), image.id);
+        self.images.insert(image.id, image);
+    }
+
+    fn find(&self, reference: &str) -> Option<ImageSeen> {
+        let by_id = reference.parse::<Digest>().ok();
+        let by_name = || reference.parse::<ImageRef>().ok().and_then(|name| self.names.get(&name.to_string()).copied());
+        by_id.or_else(by_name).and_then(|id| self.images.get(&id)).cloned()
+    }
+
+    fn chains(&self) -> BTreeSet<Digest> {
+        self.images.values().flat_map(chains).collect()
+    }
+}
+
+impl SimEngine {
+    /// An engine without images and containers.
+    pub fn new(endpoint: &str, clock: SimClock) -> Self {
+        Self { endpoint: endpoint.to_owned(), clock, state: Arc::default() }
+    }
+
+    /// What the engine has. Never hold it over an `await`.
+    pub fn state(&self) -> MutexGuard<'_, SimState> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// One call: there, the effect, and back; each way may fail, and then nobody here knows whether there was an effect.
+    async fn call<T>(&self, effect: impl FnOnce(&mut SimState, Timestamp) -> Result<T, EngineError>) -> Result<T, EngineError> {
+        let (latency, call_timeout) = {
+            let state = self.state();
+            (state.faults.latency.max(Duration::from_millis(1)), state.faults.call_timeout)
+        };
+        self.clock.sleep(latency).await;
+        let reply = {
+            let now = self.clock.now();
+            let mut state = self.state();
+            let calls_lost = state.faults.calls_lost_percent;
+            let replies_lost = state.faults.replies_lost_percent;
+            let is_lost = state.faults.is_silent(now) || state.faults.chance(calls_lost);
+            let reply = (!is_lost).then(|| effect(&mut state, now));
+            reply.filter(|_| !state.faults.chance(replies_lost))
+        };
+        match reply {
+            Some(reply) => reply,
+            None => {
+                self.clock.sleep(call_timeout).await;
+                Err(EngineError::Silent { endpoint: self.endpoint.clone(), why: "simulated: timed out".to_owned() })
+            }
+        }
+    }
+
+    fn refused(&self, what: &str, why: impl ToString) -> EngineError {
+        EngineError::Refused { endpoint: self.endpoint.clone(), what: what.to_owned(), why: why.to_string() }
+    }
+
+    fn missing(&self, what: impl ToString) -> EngineError {
+        EngineError::Missing { endpoint: self.endpoint.clone(), what: what.to_string() }
+    }
+
+    fn said_no(&self, what: &str, refusal: Refusal) -> EngineError {
+        match refusal {
+            Refusal::Missing(id) => self.missing(format!("container {id}")),
+            Refusal::Runs(_) => self.refused(what, refusal),
+        }
+    }
+
+    fn check_disk(&self, state: &SimState, what: &str) -> Result<(), EngineError> {
+        if state.faults.disk_full { Err(EngineError::DiskFull { endpoint: self.endpoint.clone(), what: what.to_owned() }) } else { Ok(()) }
+    }
+
+    fn check_starts(&self, state: &SimState, what: &str) -> Result<(), EngineError> {
+        state.faults.starts_refused.as_ref().map_or(Ok(()), |why| Err(self.refused(what, why)))
+    }
+
+    /// The container's own word about itself, as far as it can be asked.
+    fn health(&self, state: &SimState, container: &str, now: Timestamp) -> Result<Health, EngineError> {
+        let found = state.machine.containers().find(|one| one.id == container);
+        match found.map(|one| one.at(now)) {
+            None => Err(self.missing(format!("container {container}"))),
+            Some((ContainerState::Running { .. }, health)) => Ok(health),
+            Some(_) => Ok(Health::Unhealthy { why: "connection refused".to_owned() }),
+        }
+    }
+}
+
+#[async_trait]
+impl Engine for SimEngine {
+    async fn info(&self) -> Result<EngineInfo, EngineError> {
+        let text = str::to_owned;
+        self.call(|_, _| {
+            Ok(EngineInfo { version: text("simulated"), api: text("1.41"), platform: text("linux/amd64"), storage: text("memory"), cpus: 2 })
+        })
+        .await
+    }
+
+    async fn image(&self, reference: &str) -> Result<Option<ImageSeen>, EngineError> {
+        self.call(|state, _| Ok(state.find(reference))).await
+    }
+
+    async fn pull(&self, reference: &ImageRef) -> Result<ImageSeen, EngineError> {
+        self.call(|state, _| {
+            self.check_disk(state, "pull")?;
+            let image = state.registry.get(&reference.to_string()).cloned().ok_or_else(|| self.missing(format!("image {reference}")))?;
+            state.has_image(reference, image.clone());
+            Ok(image)
+        })
+        .await
+    }
+
+    async fn tag(&self, id: Digest, reference: &ImageRef) -> Result<(), EngineError> {
+        self.call(|state, _| {
+            let image = state.images.get(&id).cloned().ok_or_else(|| self.missing(format!("image {id}")))?;
+            state.has_image(reference, image);
+            Ok(())
+        })
+        .await
+    }
+
+    async fn untag(&self, reference: &ImageRef) -> Result<(), EngineError> {
+        self.call(|state, _| {
+            let Some(id) = state.names.remove(&reference.to_string()) else { return Ok(()) };
+            let is_used = state.names.values().any(|other| *other == id) || state.machine.containers().any(|one| one.image == id);
+            if !is_used {
+                state.images.remove(&id);
+            }
+            Ok(())
+        })
+        .await
+    }
+
+    async fn build(&self, request: BuildRequest, progress: &dyn BuildProgress) -> Result<Digest, BuildError> {
+        progress.output(b"simulated build\n");
+        let built = self.call(|state, _| {
+            self.check_disk(state, "build")?;
+            let built = build(&request, |reference| state.find(reference));
+            if let Ok(image) = &built {
+                state.has_image(&request.tag, image.clone());
+            }
+            Ok(built.map(|image| image.id))
+        });
+        built.await?
+    }
+
+    async fn run_test(&self, test: &TestRun) -> Result<TestEnd, EngineError> {
+        self.call(|state, _| {
+            state.images.get(&test.image).ok_or_else(|| self.missing(format!("image {}", test.image)))?;
+            let is_false = test.command.first().is_some_and(|word| word == "false");
+            Ok(TestEnd { code: Some(i64::from(is_false)), last_lines: Vec::new() })
+        })
+        .await
+    }
+
+    async fn layer_chains(&self) -> Result<Vec<Digest>, EngineError> {
+        self.call(|state, _| Ok(state.chains().into_iter().collect())).await
+    }
+
+    async fn export(&self, id: Digest) -> Result<ByteStream, EngineError> {
+        let bytes = self.call(|state, _| {
+            let image = state.images.get(&id).ok_or_else(|| self.missing(format!("image {id}")))?;
+            save(image).map_err(|error| self.refused("export", error))
+        });
+        let chunks: Vec<_> = bytes.await?.chunks(700).map(|chunk| Ok(Bytes::copy_from_slice(chunk))).collect();
+        Ok(Box::pin(stream::iter(chunks)))
+    }
+
+    async fn load(&self, mut image: ByteStream) -> Result<(), EngineError> {
+        let mut bytes = Vec::new();
+        while let Some(chunk) = image.next().await {
+            bytes.extend(chunk.map_err(|error| self.refused("load", error))?);
+        }
+        self.call(|state, _| {
+            self.check_disk(state, "load")?;
+            let image = load(&bytes, &state.chains()).map_err(|why| self.refused("load", why))?;
+            state.images.insert(image.id, image);
+            Ok(())
+        })
+        .await
+    }
+
+    async fn containers(&self, estate: &EstateName, service: Option<&ServiceName>) -> Result<Vec<ContainerFound>, EngineError> {
+        self.call(|state, now| {
+            let is_meant =
+                |one: &&super::SimContainer| state.estates.get(&one.id) == Some(estate) && service.is_none_or(|service| one.slot.service == *service);
+            Ok(state.machine.containers().filter(is_meant).map(|one| found(one, now)).collect())
+        })
+        .await
+    }
+
+    async fn start_new(&self, new: &NewContainer) -> Result<String, EngineError> {
+        self.call(|state, now| {
+            self.check_disk(state, "create a container")?;
+            state.images.get(&new.image).ok_or_else(|| self.missing(format!("image {}", new.image)))?;
+            let fate = fate_of(&state.fates, &new.slot, new.version.release).unwrap_or(Fate::Healthy(Duration::ZERO));
+            let id = state.machine.create_once(as_new(new, fate), now);
+            state.estates.insert(id.clone(), new.estate.clone());
+            // As with a real engine, the container is made by the time that its start is refused.
+            self.check_starts(state, "start a container")?;
+            state.machine.start(&id, now).map_err(|no| self.said_no("start a container", no))?;
+            Ok(id)
+        })
+        .await
+    }
+
+    async fn start(&self, container: &str) -> Result<(), EngineError> {
+        self.call(|state, now| {
+            self.check_starts(state, "start a container")?;
+            state.machine.start(container, now).map_err(|no| self.said_no("start a container", no))
+        })
+        .await
+    }
+
+    async fn stop(&self, container: &str, _grace: Duration) -> Result<(), EngineError> {
+        self.call(|state, now| match state.machine.stop(container, now) {
+            // What is not there does not run.
+            Ok(()) | Err(Refusal::Missing(_)) => Ok(()),
+            Err(no) => Err(self.said_no("stop a container", no)),
+        })
+        .await
+    }
+
+    async fn remove(&self, container: &str) -> Result<(), EngineError> {
+        self.call(|state, now| state.machine.remove(container, now).map_err(|no| self.said_no("remove a container", no))).await
+    }
+
+    async fn probe(&self, container: &str, _probe: &ProbeSpec) -> Result<ProbeAnswer, EngineError> {
+        self.call(|state, now| {
+            Ok(match self.health(state, container, now)? {
+                Health::Healthy { .. } => ProbeAnswer::Well,
+                Health::Starting => ProbeAnswer::Unwell("simulated: not ready".to_owned()),
+                Health::Unhealthy { why } => ProbeAnswer::Unwell(why),
+            })
+        })
+        .await
+    }
+
+    async fn last_lines(&self, container: &str, _lines: u32) -> Result<Vec<String>, EngineError> {
+        self.call(|state, now| Ok(vec![format!("simulated: {:?}", self.health(state, container, now)?)])).await
+    }
+
+    async fn wait_for_event(&self, _estate: &EstateName, at_most: Duration) -> Result<(), EngineError> {
+        // Events are a convenience that may be late: whoever relies on them alone is found out here.
+        self.clock.sleep(at_most).await;
+        self.call(|_, _| Ok(())).await
+    }
+}
+
+fn as_new(new: &NewContainer, fate: Fate) -> New {
+    New {
+        name: new.name(),
+        slot: new.slot.clone(),
+        version: new.version.clone(),
+        run: new.run,
+        image: new.image,
+        takes_over: new.takes_over.clone(),
+        fate,
+    }
+}
+
+fn found(one: &super::SimContainer, now: Timestamp) -> ContainerFound {
+    let (state, health) = one.at(now);
+    ContainerFound {
+        id: one.id.clone(),
+        name: one.name.clone(),
+        slot: one.slot.clone(),
+        version: one.version.clone(),
+        run: one.run,
+        image: one.image,
+        state,
+        health,
+        created_at: one.created_at,
+        published: BTreeMap::new(),
+    }
+}

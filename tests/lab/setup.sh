@@ -1,0 +1,40 @@
+#!/bin/sh
+# Installs what the tests on real engines and the demo need, on Debian and Ubuntu. Does nothing, quickly, when all of it is there.
+set -eu
+
+missing=
+need() { # COMMAND PACKAGE
+    command -v "$1" >/dev/null 2>&1 || [ -x "/usr/sbin/$1" ] || [ -x "/sbin/$1" ] || case " $missing " in
+        *" $2 "*) ;;
+        *) missing="$missing $2" ;;
+    esac
+}
+need ip iproute2
+need iptables iptables
+need nsenter util-linux
+need curl curl
+need pgrep procps
+need dockerd docker.io
+# Newer Debian has the client in a package of its own.
+if ! command -v docker >/dev/null 2>&1 && apt-cache show docker-cli >/dev/null 2>&1; then missing="$missing docker-cli"; fi
+# The static one only: it is put into images that hold nothing else.
+[ -x /bin/busybox ] && ! ldd /bin/busybox >/dev/null 2>&1 || missing="$missing busybox-static"
+[ -z "$missing" ] && exit 0
+
+if [ "${1:-}" = --check ]; then
+    echo "missing packages:$missing (install them with: sudo apt-get install$missing)" >&2
+    exit 1
+fi
+if ! command -v apt-get >/dev/null 2>&1; then
+    echo "please install, with this system's package manager, what Debian calls:$missing" >&2
+    exit 1
+fi
+sudo=
+[ "$(id -u)" = 0 ] || sudo=sudo
+echo "installing:$missing" >&2
+export DEBIAN_FRONTEND=noninteractive
+# shellcheck disable=SC2086 # a list of words
+$sudo apt-get install -y --no-install-recommends $missing >/dev/null 2>&1 || {
+    $sudo apt-get update >&2
+    $sudo apt-get install -y --no-install-recommends $missing >&2
+}
