@@ -17,6 +17,8 @@ use crate::model::{Digest, ImageRef};
 
 /// A registry or a disk that says nothing for this long is taken for dead; whole pulls and loads may take much longer.
 const STALL_MAX: Duration = Duration::from_secs(180);
+/// An engine unpacks what it was sent in silence: minutes for an image of many gigabytes on a slow disk.
+const UNPACK_MAX: Duration = Duration::from_secs(1800);
 /// Nothing that an engine takes or gives is larger than what fits into this.
 const TRANSFER_MAX: Duration = Duration::from_secs(4 * 3600);
 /// Inspections under way at once.
@@ -228,18 +230,19 @@ pub(super) async fn load(connection: &Connection, image: ByteStream) -> Result<(
         Ok(())
     };
     tokio::pin!(loading);
-    let stalled = async {
-        // Once the whole image is sent the channel closes; then the engine unpacks, and the last wait begins.
-        while let Ok(Ok(())) = tokio::time::timeout(STALL_MAX, still.changed()).await {}
+    let stalled = |limit: Duration| silent(connection.name(), &format!("no progress within {} s to {what}", limit.as_secs()));
+    let done = loop {
+        tokio::select! {
+            done = &mut loading => break done,
+            piece = tokio::time::timeout(STALL_MAX, still.changed()) => match piece {
+                Ok(Ok(())) => {}
+                Err(_) => return Err(stalled(STALL_MAX)),
+                // The whole image is sent and its stream dropped; what is left is the engine's own work.
+                Ok(Err(_)) => break tokio::time::timeout(UNPACK_MAX, &mut loading).await.map_err(|_| stalled(UNPACK_MAX))?,
+            },
+        }
     };
-    tokio::select! {
-        done = &mut loading => return done.map_err(|error| understand(connection.name(), what, error)),
-        () = stalled => {}
-    }
-    match tokio::time::timeout(STALL_MAX, &mut loading).await {
-        Ok(done) => done.map_err(|error| understand(connection.name(), what, error)),
-        Err(_) => Err(silent(connection.name(), &format!("no progress within {} s to {what}", STALL_MAX.as_secs()))),
-    }
+    done.map_err(|error| understand(connection.name(), what, error))
 }
 
 #[cfg(test)]
