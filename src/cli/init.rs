@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use super::scan::{called, scan_folder, usage};
 use super::{Exit, Face};
 use crate::dockerfile::ReadOptions;
+use crate::report;
 use crate::scan;
 
 /// Write a first pipeline file from a scan.
@@ -76,11 +77,13 @@ fn run_in(home: &Path, args: &InitArgs, face: &mut Face) -> Result<Exit, miette:
     if let Err(error) = write_new(&file, &text) {
         return Ok(usage(face, error.into()));
     }
-    let images = scan.dockerfiles.iter().filter(|file| file.error.is_none()).count();
+    let images = text.lines().filter(|line| line.starts_with("    build: ")).count();
+    let left_out = scan.dockerfiles.len() - images;
     if face.json {
-        face.printer.json(&serde_json::json!({ "file": file.to_string_lossy(), "images": images }));
+        face.printer.json(&serde_json::json!({ "file": file.to_string_lossy(), "images": images, "left_out": left_out }));
     } else {
-        face.printer.out(&format!("wrote {} with {images} image{}", file.display(), if images == 1 { "" } else { "s" }));
+        let note = if left_out == 0 { String::new() } else { format!("; {left_out} left out, see the comments there") };
+        face.printer.out(&format!("wrote {} with {}{note}", file.display(), report::count(images, "image")));
         face.printer.err("next: `refit check` and `refit graph`; then fill in hosts and services there, and see `refit plan`");
     }
     Ok(Exit::Done)

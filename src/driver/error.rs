@@ -115,6 +115,14 @@ fn told(findings: &[Finding]) -> String {
 impl DriverError {
     /// Whether the world is the reason (an engine, a disk), and not what somebody wrote or asked for.
     pub fn is_world(&self) -> bool {
-        !matches!(self, Self::UnknownRelease(_) | Self::UnknownRun(_) | Self::NotInRelease { .. } | Self::Wrong { .. } | Self::UnknownHost { .. })
+        !matches!(
+            self,
+            Self::Journal(JournalError::NoSuchRun { .. })
+                | Self::UnknownRelease(_)
+                | Self::UnknownRun(_)
+                | Self::NotInRelease { .. }
+                | Self::Wrong { .. }
+                | Self::UnknownHost { .. }
+        )
     }
 }

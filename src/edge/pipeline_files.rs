@@ -18,7 +18,7 @@ const PIPELINE_BYTES_MAX: u64 = 64 * 1024 * 1024;
 #[derive(Debug, thiserror::Error, miette::Diagnostic)]
 pub enum PipelineFilesError {
     /// The folder is not there.
-    #[error("there is no folder {} with pipeline files here", folder.display())]
+    #[error("there is no folder {} with pipeline files", folder.display())]
     #[diagnostic(help("go to the folder that holds `pipelines/`, name it by `--pipelines DIR`, or write a first one by `refit init`"))]
     Missing {
         /// Which folder.

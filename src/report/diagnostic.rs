@@ -115,10 +115,11 @@ impl std::fmt::Display for Shown<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(&self.finding.message)?;
         // Without an excerpt the place must be said in words.
-        if !self.shows_text() {
+        let place = format!("{}:{}", self.finding.file, self.finding.line);
+        if !self.shows_text() && !self.finding.message.contains(&place) {
             match self.source {
                 Some(_) => write!(f, " ({}:{}:{})", self.finding.file, self.finding.line, self.finding.column)?,
-                None if self.finding.line > 0 => write!(f, " ({}:{})", self.finding.file, self.finding.line)?,
+                None if self.finding.line > 0 => write!(f, " ({place})")?,
                 None => write!(f, " ({})", self.finding.file)?,
             }
         }

@@ -24,8 +24,9 @@ pub fn first_pipeline(scan: &Scan, root: &str, folder: &str) -> String {
     }
     for (name, index) in &open {
         let file = &scan.dockerfiles[**index];
-        let _ = writeln!(out, "  # {}", plain(&unresolved[file.path.as_str()]));
-        let text = image(name, file, folder, ", args: { NAME: value }");
+        let (why, argument) = &unresolved[file.path.as_str()];
+        let _ = writeln!(out, "  # Left out until its argument is set: {}", plain(why));
+        let text = image(name, file, folder, &format!(", args: {{ {argument}: VALUE }}"));
         text.lines().for_each(|line| {
             let _ = writeln!(out, "  # {}", line.strip_prefix("  ").unwrap_or(line));
         });
@@ -58,15 +59,22 @@ const REST: &str = r#"
 #       update_config: { parallelism: 1, order: start-first, monitor: 10s, failure_action: rollback }
 "#;
 
-/// What of a Dockerfile cannot be told, by its path.
-fn unresolved(scan: &Scan) -> BTreeMap<String, String> {
+/// What of a Dockerfile cannot be told, by its path, and the argument that would tell it.
+fn unresolved(scan: &Scan) -> BTreeMap<String, (String, String)> {
     let mut found = BTreeMap::new();
     for oddity in scan.oddities() {
-        if let OddityKind::Unresolved { .. } = oddity.kind {
-            found.entry(oddity.path.clone()).or_insert_with(|| oddity.to_string());
+        if let OddityKind::Unresolved { raw, .. } = &oddity.kind {
+            found.entry(oddity.path.clone()).or_insert_with(|| (oddity.to_string(), first_variable(raw).to_owned()));
         }
     }
     found
+}
+
+/// The first variable of a reference: `V` of `debian:${V:-x}`.
+fn first_variable(raw: &str) -> &str {
+    let behind = raw.split_once('$').map_or("", |(_, behind)| behind.trim_start_matches('{'));
+    let end = behind.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(behind.len());
+    if end == 0 { "NAME" } else { &behind[..end] }
 }
 
 /// The lines of one image; `more` goes behind its context.
