@@ -109,6 +109,8 @@ pub(super) async fn carry_on(workshop: &Workshop, recorder: &Arc<Recorder>, face
             }
             exit
         }
+        // The run is over, and its error says what to do.
+        Some(Err(error @ DriverError::Preflight { .. })) => return Err(error.into()),
         Some(Err(error)) => {
             face.printer.err(&format!("{run} could not go on; `refit resume {run}` takes it up again"));
             return Err(error.into());
@@ -126,7 +128,7 @@ pub(super) async fn carry_on(workshop: &Workshop, recorder: &Arc<Recorder>, face
 fn exit_of(outcome: &RunOutcome) -> Exit {
     match outcome {
         RunOutcome::Done | RunOutcome::NothingToDo => Exit::Done,
-        RunOutcome::BuildsFailed { .. } | RunOutcome::RolledBack { .. } | RunOutcome::Refused { .. } | RunOutcome::Aborted => Exit::Failed,
+        RunOutcome::BuildsFailed { .. } | RunOutcome::RolledBack { .. } | RunOutcome::Refused { .. } | RunOutcome::Aborted { .. } => Exit::Failed,
         RunOutcome::InPart { .. } | RunOutcome::Stuck { .. } => Exit::Between,
     }
 }
@@ -176,6 +178,7 @@ fn narrow(plan: &mut Plan, args: &RolloutArgs, workshop: &Workshop) -> miette::R
     }
     if !args.services.is_empty() {
         plan.rolls.retain(|roll| args.services.contains(&roll.service));
+        plan.held.retain(|held| args.services.contains(&held.service));
     }
     if let Some(selector) = &args.hosts {
         let parsed = Selector::parse(selector).map_err(|why| miette::miette!("`--hosts {selector}` cannot be read: {why}"))?;

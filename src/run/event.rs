@@ -209,11 +209,17 @@ pub enum RunOutcome {
     BuildsFailed {
         /// Which.
         images: Vec<ImageName>,
+        /// Services that were planned and not rolled, and why.
+        #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+        not_rolled: BTreeMap<ServiceName, String>,
     },
     /// At least one service went back to its release before.
     RolledBack {
         /// Which, and why.
         services: BTreeMap<ServiceName, String>,
+        /// Services that were planned and not rolled, and why.
+        #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+        not_rolled: BTreeMap<ServiceName, String>,
     },
     /// Done but for hosts left behind or slots that failed.
     InPart {
@@ -229,7 +235,14 @@ pub enum RunOutcome {
     Stuck {
         /// Why.
         why: String,
+        /// Services that were planned and not rolled, and why.
+        #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+        not_rolled: BTreeMap<ServiceName, String>,
     },
     /// A person ended it.
-    Aborted,
+    Aborted {
+        /// Services that were planned and not rolled, and why.
+        #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+        not_rolled: BTreeMap<ServiceName, String>,
+    },
 }
