@@ -10,11 +10,11 @@ use crate::journal::{Journal, LockError, SqliteJournal};
 use crate::model::RunId;
 use crate::rollout::Person;
 
-/// Goes on with a run that was paused or interrupted, from where it was.
+/// Go on with a run that was paused or interrupted, from where it was.
 ///
-/// Example: refit resume 7
+/// Builds that ended are not done again. If another process still carries the run out, that one is told to go on.
 #[derive(Debug, clap::Args)]
-#[command(verbatim_doc_comment)]
+#[command(after_help = "Example:\n  refit resume 7")]
 pub struct ResumeArgs {
     /// Which run [default: the one that has not ended].
     run: Option<RunId>,

@@ -25,7 +25,7 @@ use jiff::Timestamp;
 
 pub use engines::Engines;
 pub use error::DriverError;
-pub use look::{Looked, inheritance};
+pub use look::{Looked, examine, inheritance};
 pub use recorder::{Recorder, Watch};
 pub use status::{Expected, Seen};
 pub use story::CameTo;

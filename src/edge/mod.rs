@@ -11,10 +11,12 @@ pub mod docker;
 pub mod dockerfiles;
 pub mod git;
 pub mod pipeline_files;
+mod shown;
 pub mod sources;
 
 pub use chain::chain_ids;
 pub use clock::SystemClock;
+pub use shown::shown;
 pub use sources::{SourceError, SourceFound, Sources};
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -118,6 +118,7 @@ impl std::fmt::Display for Shown<'_> {
         if !self.shows_text() {
             match self.source {
                 Some(_) => write!(f, " ({}:{}:{})", self.finding.file, self.finding.line, self.finding.column)?,
+                None if self.finding.line > 0 => write!(f, " ({}:{})", self.finding.file, self.finding.line)?,
                 None => write!(f, " ({})", self.finding.file)?,
             }
         }

@@ -76,7 +76,7 @@ fn details(step: &BuildStep) -> String {
         if step.context.dirty {
             words.push("with files that are in no commit".to_owned());
         }
-        words.push(step.took.map_or("never measured".to_owned(), |took| format!("took {} last time", format_duration(took))));
+        words.extend(step.took.map(|took| format!("took {} last time", format_duration(took))));
     }
     if words.is_empty() { String::new() } else { format!("  ({})", words.join(", ")) }
 }
@@ -157,7 +157,9 @@ fn summary(plan: &Plan, parallel: usize) -> String {
         0 => "nothing to roll".to_owned(),
         services => format!("{} to roll on {}", counted(services, "service"), counted(hosts.len(), "host")),
     });
-    let time = if build == 0 { String::new() } else { format!("; builds take about {}", format_duration(expected(plan, parallel))) };
+    // A guess is worth its line only if most of it was measured.
+    let measured = plan.steps.iter().filter(|step| step.kind == StepKind::Build && step.took.is_some()).count();
+    let time = if measured * 2 <= build { String::new() } else { format!("; builds take about {}", format_duration(expected(plan, parallel))) };
     format!("Plan: {}{time}", parts.join(", "))
 }
 

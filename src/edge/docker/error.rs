@@ -85,7 +85,18 @@ pub(super) fn chain(error: &dyn std::error::Error) -> String {
         }
         source = cause.source();
     }
-    text
+    without_layers(&text)
+}
+
+/// The HTTP client's own layers say nothing to a person; what is behind them does.
+const LAYERS: [&str; 4] = ["Error in the hyper legacy client: ", "client error (Connect): ", "client error (SendRequest): ", "tcp connect error: "];
+
+fn without_layers(text: &str) -> String {
+    let mut rest = text;
+    while let Some(inner) = LAYERS.iter().find_map(|layer| rest.strip_prefix(layer)) {
+        rest = inner;
+    }
+    rest.to_owned()
 }
 
 #[cfg(test)]
@@ -106,6 +117,13 @@ mod tests {
         check(409, "Conflict. The name is in use", "engine unix:///s refused to create container web: Conflict. The name is in use");
         check(500, "write /x: no space left on device", "engine unix:///s has no space left on its disk to create container web");
         check(502, "", "engine unix:///s refused to create container web: status 502");
+    }
+
+    #[test]
+    fn the_clients_layers_are_left_out() {
+        let text = "Error in the hyper legacy client: client error (Connect): Connection refused (os error 111)";
+        assert_eq!(without_layers(text), "Connection refused (os error 111)");
+        assert_eq!(without_layers("broken: tcp connect error: x"), "broken: tcp connect error: x");
     }
 
     #[test]
