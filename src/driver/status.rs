@@ -67,7 +67,8 @@ impl Driver {
             }
         }
         for (host, containers) in &seen.hosts {
-            for container in containers.iter().flatten().filter(|container| !self.has_slot(host, container)) {
+            let own = containers.iter().flatten().filter(|container| is_seen_by_its_host(seen, host, container));
+            for container in own.filter(|container| !self.has_slot(host, container)) {
                 statuses.push(surplus(host, container));
             }
         }
@@ -117,9 +118,20 @@ impl Driver {
     fn has_slot(&self, host: &HostName, container: &ContainerFound) -> bool {
         let running = matches!(container.state, ContainerState::Running { .. } | ContainerState::Restarting { .. });
         let wanted = self.estate.services.get(&container.slot.service);
+        let is_wanted = |service: &Service| container.slot.host == *host && service.hosts.contains(host) && container.slot.index < service.replicas;
         // A stopped one beside a running one is the way back of a rollout that has not ended: not surplus.
-        !running || wanted.is_some_and(|service| service.hosts.contains(host) && container.slot.index < service.replicas)
+        !running || wanted.is_some_and(is_wanted)
     }
+}
+
+/// Whether `host` is the one to speak of a container. An engine that stands for several hosts lists the containers of all of them: each is then its
+/// own host's, and one whose host is not among them (renamed, or moved to another engine) is the first's.
+/// One whose host did not answer is left to that host.
+fn is_seen_by_its_host(seen: &Seen, host: &HostName, container: &ContainerFound) -> bool {
+    let lists_it = |found: &Result<Vec<ContainerFound>, String>| found.iter().flatten().any(|other| other.id == container.id);
+    let own = seen.hosts.get(&container.slot.host).is_some_and(|found| found.is_err() || lists_it(found)).then_some(&container.slot.host);
+    let first = || seen.hosts.iter().find(|(_, found)| lists_it(found)).map(|(name, _)| name);
+    own.or_else(first) == Some(host)
 }
 
 fn slot_status(slot: &SlotId, seen: Option<&Result<Vec<ContainerFound>, String>>, expected: Option<&Expected>) -> SlotStatus {
@@ -138,8 +150,7 @@ fn slot_status(slot: &SlotId, seen: Option<&Result<Vec<ContainerFound>, String>>
         Some(Err(why)) => return empty("unknown", Some(why.clone())),
         None => return empty("unknown", Some("the host was not asked".into())),
     };
-    let mut mine: Vec<&ContainerFound> =
-        containers.iter().filter(|found| found.slot.service == slot.service && found.slot.index == slot.index).collect();
+    let mut mine: Vec<&ContainerFound> = containers.iter().filter(|found| found.slot == *slot).collect();
     mine.sort_by_key(|found| (!is_up(found), std::cmp::Reverse(found.created_at)));
     let Some(first) = mine.first() else {
         let drift = expected.map(|expected| format!("no container; {} is released", expected.release));
@@ -199,5 +210,51 @@ fn since(found: &ContainerFound) -> Option<Timestamp> {
         ContainerState::Running { since, .. } => Some(*since),
         ContainerState::Exited { at, .. } => Some(*at),
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use crate::model::RunId;
+    use crate::rollout::Version;
+
+    fn container(host: &str, id: &str) -> ContainerFound {
+        let since = Timestamp::UNIX_EPOCH;
+        ContainerFound {
+            id: id.to_owned(),
+            name: id.to_owned(),
+            slot: SlotId { service: "web".parse().unwrap(), host: host.parse().unwrap(), index: 0 },
+            version: Version { release: ReleaseNumber(1), spec: Digest::of(b"spec") },
+            run: RunId(1),
+            image: Digest::of(b"image"),
+            state: ContainerState::Running { since, restarts: 0 },
+            health: Health::Healthy { since },
+            created_at: since,
+            published: BTreeMap::new(),
+        }
+    }
+
+    #[test]
+    fn hosts_that_share_an_engine_speak_each_of_their_own_containers() {
+        let shared = vec![container("a", "1"), container("b", "2"), container("renamed", "3"), container("down", "4")];
+        let name = |text: &str| text.parse::<HostName>().unwrap();
+        let hosts = [("a", Ok(shared.clone())), ("b", Ok(shared.clone())), ("c", Ok(vec![container("a", "5")])), ("down", Err("no".to_owned()))];
+        let seen = Seen { hosts: hosts.into_iter().map(|(host, found)| (name(host), found)).collect() };
+        let speaks = |host: &str| {
+            let listed = seen.hosts[&name(host)].iter().flatten();
+            listed.filter(|one| is_seen_by_its_host(&seen, &name(host), one)).map(|one| one.id.as_str()).collect::<Vec<_>>().join(" ")
+        };
+        assert_eq!(speaks("a"), "1 3", "its own, and the one whose host is no more");
+        assert_eq!(speaks("b"), "2");
+        assert_eq!(speaks("c"), "5", "labelled for a, but running where a does not see it");
+        let status = slot_status(&shared[1].slot, seen.hosts.get(&name("b")), None);
+        assert_eq!(
+            (status.drift.as_deref(), status.health),
+            (Some("runs, though no rollout of it has ended well"), "healthy"),
+            "one container, not four"
+        );
     }
 }
