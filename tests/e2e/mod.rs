@@ -181,7 +181,7 @@ impl Estate {
             "rollback" if !args.contains(&"--list") => all.push("--yes"),
             _ => {}
         }
-        let stamp = format!("{}-{:x}", args[0], Instant::now().elapsed().as_nanos() as u64 ^ u64::from(rand_u32()));
+        let stamp = format!("{}-{:08x}", args[0], rand_u32());
         let (out, err) = (self.path(&format!("home/{stamp}.out")), self.path(&format!("home/{stamp}.err")));
         let mut command = Command::new(env!("CARGO_BIN_EXE_refit"));
         command.args(&all).current_dir(self.folder.path()).env("HOME", self.path("home")).env("NO_COLOR", "1").env_remove("REFIT_STATE");
@@ -299,7 +299,12 @@ impl Running {
     }
 
     /// Waits for its end.
-    pub fn end(mut self) -> Ended {
+    pub fn end(self) -> Ended {
+        // What this worker has begun beside it, such as a load, is handed to another one.
+        tokio::task::block_in_place(|| self.wait())
+    }
+
+    fn wait(mut self) -> Ended {
         let began = Instant::now();
         loop {
             if let Some(status) = self.child.try_wait().expect("a child") {
@@ -344,7 +349,8 @@ impl Ended {
 
 /// The containers of an estate on one host.
 pub fn containers_on(host: &LabHost, index: usize, estate: &str) -> Vec<Container> {
-    let ids = host.docker(&["ps", "-aq", "--no-trunc", "--filter", &format!("label=io.refit.estate={estate}")]).expect("the host lists its containers");
+    let ids =
+        host.docker(&["ps", "-aq", "--no-trunc", "--filter", &format!("label=io.refit.estate={estate}")]).expect("the host lists its containers");
     if ids.is_empty() {
         return Vec::new();
     }
