@@ -48,7 +48,7 @@ impl Rollout<'_> {
     /// Rolls until the rollout is finished or paused. `progress` is fresh, or what the journal kept of one that was interrupted; `word` is what a
     /// person said and it has not heard yet.
     pub(super) async fn carry_out(&self, progress: Progress, mut word: Option<Person>) -> Result<Progress, DriverError> {
-        let mut hand = Hand { rollout: self, observers: self.observe(), busy: BTreeMap::new(), acting: JoinSet::new(), progress };
+        let mut hand = Hand { rollout: self, observers: self.observe(), busy: BTreeMap::new(), acting: JoinSet::new(), looked_for: None, progress };
         loop {
             hand.wait().await?;
             // Until every host was asked once nothing is decided, and nothing that was said may get lost meanwhile.
@@ -151,6 +151,8 @@ struct Hand<'a> {
     /// Slots in which an action is under way (none) or ended at that moment; a look from before it says nothing about the slot.
     busy: BTreeMap<SlotId, Option<u64>>,
     acting: JoinSet<Ended>,
+    /// The moment for which hosts were last told to look again, so that they are told once.
+    looked_for: Option<Timestamp>,
     progress: Progress,
 }
 
@@ -158,7 +160,7 @@ impl Hand<'_> {
     /// Waits for the next reason to decide: an action ended, a look brought something, time passed that matters, or a person may have spoken.
     async fn wait(&mut self) -> Result<(), DriverError> {
         let now = self.rollout.clock.now();
-        let due = self.progress.look_again_at.map_or(LISTEN_EVERY, |at| until(now, at));
+        let due = self.progress.look_again_at.filter(|at| self.looked_for != Some(*at)).map_or(LISTEN_EVERY, |at| until(now, at));
         tokio::select! {
             Some(ended) = self.acting.join_next() => {
                 let (action, result) = ended.map_err(|died| DriverError::Bug { what: format!("an action's task ended by itself: {died}") })?;
@@ -168,6 +170,7 @@ impl Hand<'_> {
             () = self.rollout.clock.sleep(due.min(LISTEN_EVERY)) => {
                 if due < LISTEN_EVERY {
                     self.look_again();
+                    self.looked_for = self.progress.look_again_at;
                 }
             }
         }
@@ -182,13 +185,12 @@ impl Hand<'_> {
     }
 
     async fn act(&mut self, actions: Vec<Action>) -> Result<(), DriverError> {
-        for action in actions {
-            if self.is_busy(action.slot()) {
-                continue;
-            }
+        let free: Vec<Action> = actions.into_iter().filter(|action| !self.is_busy(action.slot())).collect();
+        // What is decided together is made durable together: one wait for the disk.
+        self.rollout.recorder.record_all(free.iter().map(|action| Event::ActionIntended { action: action.clone() }).collect()).await?;
+        for action in free {
             let work = self.rollout.work(&action)?;
             self.busy.insert(action.slot().clone(), None);
-            self.rollout.recorder.record(Event::ActionIntended { action: action.clone() }).await?;
             let clock = self.rollout.clock.clone();
             self.acting.spawn(async move {
                 let result = work.await;
@@ -228,8 +230,9 @@ impl Hand<'_> {
         }
     }
 
+    /// Has every host looked at: a decision holds for the oldest look, so one host that is done would hold up the others.
     fn look_again(&self) {
-        let hosts: std::collections::BTreeSet<&HostName> = self.progress.began.keys().map(|slot| &slot.host).collect();
+        let hosts: std::collections::BTreeSet<&HostName> = self.rollout.desired.slots.iter().map(|wanted| &wanted.slot.host).collect();
         hosts.into_iter().for_each(|host| self.observers.poke(host));
     }
 
