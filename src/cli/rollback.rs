@@ -128,9 +128,10 @@ fn plan_back(workshop: &Workshop, ways: &[WayBack], args: &RollbackArgs) -> miet
             image: released.image.clone(),
             hosts: service.hosts.iter().map(slots).collect(),
             from: Some(way.now),
+            repair: None,
             certain: true,
             notes: vec![format!("back from {} to {target}", way.now)],
         });
     }
-    Ok(Plan { change: Change::Release(target), bases: Default::default(), steps: Vec::new(), rolls })
+    Ok(Plan { change: Change::Release(target), bases: Default::default(), steps: Vec::new(), rolls, held: Vec::new() })
 }

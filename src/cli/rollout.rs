@@ -115,6 +115,8 @@ pub(super) async fn carry_on(workshop: &Workshop, recorder: &Arc<Recorder>, face
             }
             exit
         }
+        // The run is over, and its error says what to do.
+        Some(Err(error @ DriverError::Preflight { .. })) => return Err(error.into()),
         Some(Err(error)) => {
             face.printer.err(&format!("{run} could not go on; `refit resume {run}` takes it up again"));
             return Err(error.into());
@@ -132,7 +134,7 @@ pub(super) async fn carry_on(workshop: &Workshop, recorder: &Arc<Recorder>, face
 fn exit_of(outcome: &RunOutcome) -> Exit {
     match outcome {
         RunOutcome::Done | RunOutcome::NothingToDo => Exit::Done,
-        RunOutcome::BuildsFailed { .. } | RunOutcome::RolledBack { .. } | RunOutcome::Refused { .. } | RunOutcome::Aborted => Exit::Failed,
+        RunOutcome::BuildsFailed { .. } | RunOutcome::RolledBack { .. } | RunOutcome::Refused { .. } | RunOutcome::Aborted { .. } => Exit::Failed,
         RunOutcome::InPart { .. } | RunOutcome::Stuck { .. } => Exit::Between,
     }
 }
@@ -186,6 +188,7 @@ fn selected(selector: Option<&str>, estate: &Estate) -> miette::Result<Option<BT
 fn narrow(plan: &mut Plan, services: &[ServiceName], hosts: Option<&BTreeSet<HostName>>) {
     if !services.is_empty() {
         plan.rolls.retain(|roll| services.contains(&roll.service));
+        plan.held.retain(|held| services.contains(&held.service));
     }
     if let Some(hosts) = hosts {
         plan.rolls.iter_mut().for_each(|roll| roll.hosts.retain(|count| hosts.contains(&count.host)));

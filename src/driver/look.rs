@@ -13,7 +13,7 @@ use crate::graph::{Graph, GraphFinding, ImageReaches};
 use crate::journal::BuildKept;
 use crate::model::{Digest, ImageName, ImageRef, ReleaseNumber, ServiceName};
 use crate::pipeline::{Estate, Finding, Image, ServiceImage, Severity, Sources};
-use crate::plan::{self, Change, ImageFacts, LastBuild, PlanRequest, ServiceFacts, SourceFacts};
+use crate::plan::{self, Change, ImageFacts, LastBuild, PlanRequest, RefusedRelease, ServiceFacts, SourceFacts};
 use crate::release::Release;
 
 /// So many contexts and bases are looked at side by side.
@@ -213,8 +213,12 @@ impl Driver {
         for (name, state) in self.journal.service_states()? {
             let Some(running) = state.current else { continue };
             let Some(as_released) = self.release(running)?.services.get(&name).cloned() else { continue };
-            let refused = match state.quarantined.keys().next_back() {
-                Some(number) => self.release(*number)?.services.get(&name).map(|service| service.spec_hash()),
+            let refused = match state.quarantined.last_key_value() {
+                Some((release, quarantine)) => self.release(*release)?.services.get(&name).map(|service| RefusedRelease {
+                    release: *release,
+                    spec: service.spec_hash(),
+                    why: quarantine.why.clone(),
+                }),
                 None => None,
             };
             facts.insert(name, ServiceFacts { running, as_released, refused });

@@ -11,6 +11,7 @@ mod engines;
 mod error;
 mod look;
 mod observer;
+mod outcome;
 mod recorder;
 mod roll;
 mod status;

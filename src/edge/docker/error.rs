@@ -44,16 +44,19 @@ pub(super) fn silent(endpoint: &str, why: &str) -> EngineError {
 /// A broken connection is silence; a certificate, a permission or a login that is refused will be so the next time too.
 fn unreachable(endpoint: &str, what: &str, error: &BollardError) -> EngineError {
     let why = chain(error);
+    let mut for_good = matches!(error, BollardError::IOError { err } if is_barred(err));
     let mut source = error.source();
-    let mut for_good = false;
     while let Some(cause) = source {
-        // A failed disk of the *sender* comes through here as well: a load reads from another engine's export.
-        if let Some(io) = cause.downcast_ref::<io::Error>() {
-            for_good |= matches!(io.kind(), io::ErrorKind::PermissionDenied | io::ErrorKind::InvalidData);
-        }
+        for_good |= cause.downcast_ref::<io::Error>().is_some_and(is_barred);
         source = cause.source();
     }
     if for_good { refused(endpoint, what, &why) } else { silent(endpoint, &why) }
+}
+
+/// Looks into an error and into those that it wraps: `source()` leaves out the one that is wrapped right beneath.
+fn is_barred(error: &io::Error) -> bool {
+    let wrapped = error.get_ref().and_then(|inner| inner.downcast_ref::<io::Error>());
+    matches!(error.kind(), io::ErrorKind::PermissionDenied | io::ErrorKind::InvalidData) || wrapped.is_some_and(is_barred)
 }
 
 /// `No such image: web:1` and `network shop_front not found` as the thing that is missing.
