@@ -261,6 +261,12 @@ fn mistakes_in_pipelines_are_told_by_place() {
 }
 
 #[test]
+fn warnings_are_told_in_full_once_and_recalled_in_a_line() {
+    let home = Home::with("images: { web: { build: web } }\ntriggers: { tuesday: { cron: \"0 3 * * TUE\" } }\n");
+    insta::assert_snapshot!(home.session(&[&["check"], &["graph"]]));
+}
+
+#[test]
 fn two_pipelines_with_one_image() {
     let home = Home::with("images: { web: { build: web } }\n");
     home.write("pipelines/more.yaml", "images: { web: { build: web } }\n");

@@ -62,9 +62,16 @@ pub(super) fn load(args: &EstateArgs, face: &mut Face) -> Result<Estate, Exit> {
             face.printer.json(&serde_json::json!({ "findings": read.reading.findings }));
             Err(Exit::Usage)
         }
-        estate => {
+        None => {
             diagnostic::print(&read.reading.findings, &read.files, &mut face.printer);
-            estate.ok_or(Exit::Usage)
+            Err(Exit::Usage)
+        }
+        // Warnings were told in full by `refit check`; a line each is enough to be reminded.
+        Some(estate) => {
+            for warning in &read.reading.findings {
+                face.printer.err(&format!("warning: {}:{}: {}", warning.file, warning.line, warning.message));
+            }
+            Ok(estate)
         }
     }
 }

@@ -22,7 +22,7 @@ pub fn print(findings: &[Finding], files: &[PipelineText], printer: &mut Printer
 /// Findings as [`print`] writes them.
 pub fn render(findings: &[Finding], files: &[PipelineText], colour: bool) -> String {
     let theme = if colour { GraphicalTheme::unicode() } else { GraphicalTheme::unicode_nocolor() };
-    let handler = GraphicalReportHandler::new_themed(theme).with_context_lines(0).with_width(110).with_links(false);
+    let handler = GraphicalReportHandler::new_themed(theme).with_context_lines(0).with_wrap_lines(false).with_links(false);
     let sources: BTreeMap<&str, Lines<'_>> = files.iter().map(|file| (file.file.as_str(), Lines::of(file))).collect();
     let mut text = String::new();
     for finding in findings {
