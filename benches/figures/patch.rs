@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use refit::edge::carry::carry;
 use refit::edge::docker::DockerEngine;
 use refit::model::Digest;
+use refit::pipeline::Endpoint;
 
 use crate::lab::{Kind, Lab, LabHost};
 use crate::measure::{median, ratio, show};
@@ -62,7 +63,7 @@ pub async fn run() {
 }
 
 fn engine(host: &LabHost) -> DockerEngine {
-    DockerEngine::new(host.endpoint.parse().expect("an endpoint")).expect("an engine")
+    DockerEngine::new(Endpoint::Tcp { host: host.address.clone(), port: 2375, tls: None }).expect("an engine")
 }
 
 fn build(builder: &LabHost, context: &std::path::Path, patch: u64) -> Digest {
