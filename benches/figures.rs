@@ -13,6 +13,8 @@
 
 #[path = "support/dockerfiles.rs"]
 mod dockerfiles;
+#[path = "figures/fresh.rs"]
+mod fresh;
 #[path = "support/graphs.rs"]
 mod graphs;
 #[path = "../tests/lab/mod.rs"]
@@ -100,6 +102,7 @@ async fn measure_one(section: &str) {
         "rebuild-installed" => rebuild::run(false).await,
         "patch" => patch::run().await,
         "service" => service::run().await,
-        other => eprintln!("section {other} is not measured by this program yet"),
+        "fresh" => fresh::run(),
+        other => panic!("no section {other}"),
     }
 }
