@@ -52,6 +52,8 @@ impl Driver {
         }
         let Known { latest, released, by_inputs, mut tags } = self.known_builds().await?;
         self.name_bases(plan).await?;
+        // A refit that was killed in the middle of an image's test could not throw its container away.
+        self.engines.builder().remove_tests(&self.estate.name).await?;
         let steps: BTreeMap<&ImageName, &BuildStep> = plan.steps.iter().map(|step| (&step.image, step)).collect();
         let mut schedule = Schedule::new(plan, self.settings.parallel, &released, &by_inputs);
         for (image, outcome) in self.ended(recorder, plan).await {
