@@ -1,5 +1,6 @@
 //! What the tests of this room share: scenes written as one line of text, and worlds in which a rollout is driven to its end.
 
+mod broken;
 mod properties;
 mod stories;
 mod tables;

@@ -1,0 +1,116 @@
+//! The checker itself is checked: for each invariant somebody who decides a little wrong, whom the property must find out.
+//!
+//! Each of them asks the real [`decide`] and changes one thing about what goes in or what comes out, so that it stays broken however `decide` grows.
+
+use proptest::test_runner::{Config, TestError, TestRunner};
+
+use super::properties::{Decider, any_story, tell};
+use super::*;
+
+/// Tells stories to a broken decider until one finds it out, and says by which words.
+fn check(decide: Decider, expected: &str) {
+    let config = Config { cases: 3000, max_shrink_iters: 0, failure_persistence: None, ..Config::default() };
+    match TestRunner::new_with_rng(config, deterministic()).run(&any_story(), |story| tell(&story, decide)) {
+        Err(TestError::Fail(why, _)) => assert!(why.message().contains(expected), "found out by other words: {why}"),
+        found => panic!("nobody noticed: {found:?}"),
+    }
+}
+
+/// The same stories each time: whether one of them finds it out is no matter of luck.
+fn deterministic() -> proptest::test_runner::TestRng {
+    proptest::test_runner::TestRng::deterministic_rng(proptest::test_runner::RngAlgorithm::ChaCha)
+}
+
+fn changed(desired: &Desired, change: impl Fn(&mut Desired)) -> Desired {
+    let mut desired = desired.clone();
+    change(&mut desired);
+    desired
+}
+
+fn with_order(desired: &Desired, order: Order) -> Desired {
+    changed(desired, |desired| desired.slots.iter_mut().for_each(|one| one.order = order))
+}
+
+#[test]
+fn who_moves_all_slots_at_once_is_found_out() {
+    let hasty: Decider = |desired, observed, progress, person, now| {
+        let all = changed(desired, |desired| {
+            desired.update.parallelism = 0;
+            desired.rollback.parallelism = 0;
+        });
+        decide(&all, observed, progress, person, now)
+    };
+    check(hasty, "parallelism");
+}
+
+#[test]
+fn who_stops_first_where_starting_first_was_promised_is_found_out() {
+    check(|desired, observed, progress, person, now| decide(&with_order(desired, Order::StopFirst), observed, progress, person, now), "start-first");
+}
+
+#[test]
+fn who_starts_a_second_writer_is_found_out() {
+    check(
+        |desired, observed, progress, person, now| decide(&with_order(desired, Order::StartFirst), observed, progress, person, now),
+        "two side by side",
+    );
+}
+
+#[test]
+fn who_does_not_watch_a_new_container_is_found_out() {
+    let trusting: Decider = |desired, observed, progress, person, now| {
+        decide(&changed(desired, |desired| desired.update.monitor = s(0)), observed, progress, person, now)
+    };
+    check(trusting, "is not proven");
+}
+
+#[test]
+fn who_takes_a_neighbours_container_for_its_own_is_found_out() {
+    let blind: Decider = |desired, observed, progress, person, now| {
+        let mut observed = observed.clone();
+        for (host, seen) in &mut observed.hosts {
+            let HostSeen::Answered(seen) = seen else { continue };
+            for one in seen {
+                one.slot.service = desired.service.clone();
+                one.slot.host = host.clone();
+            }
+        }
+        decide(desired, &observed, progress, person, now)
+    };
+    check(blind, "is about another's container");
+}
+
+#[test]
+fn who_says_too_early_that_all_is_done_is_found_out() {
+    let early: Decider = |desired, observed, progress, person, now| {
+        let (mut progress, actions) = decide(desired, observed, progress, person, now);
+        if matches!(progress.phase, Phase::Forward) && !progress.done.is_empty() {
+            progress.phase = Phase::Finished(Outcome::Done);
+            return (progress, Vec::new());
+        }
+        (progress, actions)
+    };
+    // Which slot is named, and whether as forgotten or as what it is instead, is the story's choice.
+    check(early, "web@h");
+}
+
+#[test]
+fn who_never_comes_to_an_end_is_found_out() {
+    check(|_, _, progress, _, _| (Progress { look_again_at: None, waiting_for: Vec::new(), ..progress }, Vec::new()), "stands still");
+}
+
+#[test]
+fn who_sweeps_what_serves_is_found_out() {
+    let sloppy: Decider = |desired, observed, progress, person, now| {
+        let (progress, mut actions) = decide(desired, observed, progress, person, now);
+        for action in actions.iter_mut().filter(|_| matches!(progress.phase, Phase::Sweeping(_))) {
+            let Some(HostSeen::Answered(seen)) = observed.hosts.get(&action.slot().host) else { continue };
+            let serves = |one: &&ContainerSeen| one.slot == *action.slot() && matches!(one.health, Health::Healthy { .. });
+            if let Some(one) = seen.iter().find(serves) {
+                *action = Action::Stop { slot: one.slot.clone(), container: one.id.clone() };
+            }
+        }
+        (progress, actions)
+    };
+    check(sloppy, "the sweep took something away");
+}
