@@ -62,8 +62,16 @@ pub type Running = BTreeMap<String, (Vec<Digest>, String)>;
 struct Silent;
 
 impl Watch for Silent {
-    fn event(&self, _: Timestamp, _: &Event) {}
-    fn waiting(&self, _: &[String]) {}
+    fn event(&self, at: Timestamp, event: &Event) {
+        if std::env::var("SHOW").is_ok() {
+            eprintln!("{at} {:?}", refit::report::lines(event, refit::report::Detail::All));
+        }
+    }
+    fn waiting(&self, w: &[String]) {
+        if std::env::var("SHOW").is_ok() && !w.is_empty() {
+            eprintln!("  {w:?}");
+        }
+    }
     fn build_step(&self, _: &ImageName, _: &str) {}
 }
 
