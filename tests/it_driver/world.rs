@@ -1,6 +1,6 @@
 //! A shop of four images and two services on three simulated hosts, and a way to look at what became of it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -62,16 +62,8 @@ pub type Running = BTreeMap<String, (Vec<Digest>, String)>;
 struct Silent;
 
 impl Watch for Silent {
-    fn event(&self, at: Timestamp, event: &Event) {
-        if std::env::var("SHOW").is_ok() {
-            eprintln!("{at} {:?}", refit::report::lines(event, refit::report::Detail::All));
-        }
-    }
-    fn waiting(&self, w: &[String]) {
-        if std::env::var("SHOW").is_ok() && !w.is_empty() {
-            eprintln!("  {w:?}");
-        }
-    }
+    fn event(&self, _: Timestamp, _: &Event) {}
+    fn waiting(&self, _: &[String]) {}
     fn build_step(&self, _: &ImageName, _: &str) {}
 }
 
@@ -249,17 +241,8 @@ impl World {
         self.running().into_iter().map(|(slot, (layers, _))| (slot, layers)).collect()
     }
 
-    pub fn containers(&self, host: &str) -> Vec<String> {
-        let now = self.clock.now();
-        let state = self.host(host).state();
-        let word = |up: bool| if up { "up" } else { "down" };
-        state
-            .machine
-            .containers()
-            .map(|one| format!("{} {} {}", one.slot, one.version.release, word(one.is_up(now))))
-            .collect::<BTreeSet<_>>()
-            .into_iter()
-            .collect()
+    pub fn now(&self) -> Timestamp {
+        self.clock.now()
     }
 
     /// Healthy containers of a service, wherever they are.
