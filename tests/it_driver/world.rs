@@ -279,7 +279,7 @@ impl World {
             tokio::select! {
                 biased;
                 done = &mut work => return done,
-                () = tokio::time::sleep(Duration::from_millis(10)) => {
+                () = tokio::time::sleep(Duration::from_millis(25)) => {
                     assert!(self.healthy("api") >= 2, "api has {} of 2 at {}", self.healthy("api"), self.clock.now());
                     assert!(self.healthy("web") >= 2, "web has {} of 4 at {}", self.healthy("web"), self.clock.now());
                 }
