@@ -8,7 +8,7 @@ use super::workshop::{self, Access, BuildArgs, Workshop};
 use super::{Exit, Face};
 use crate::model::{ReleaseNumber, ServiceName};
 use crate::plan::{Change, Plan, RollStep, SlotCount};
-use crate::rollout::Outcome;
+use crate::rollout::{Outcome, Person};
 
 /// Go back to an earlier release; without `--to`, to the one before.
 ///
@@ -40,6 +40,11 @@ pub(super) async fn run(args: &RollbackArgs, state: Option<PathBuf>, face: &mut 
         Err(exit) => return Ok(exit),
     };
     known(args.service.as_slice(), &workshop.driver.estate)?;
+    if !args.list
+        && let Some(exit) = take_back_what_has_not_ended(&workshop, args, face).await?
+    {
+        return Ok(exit);
+    }
     let ways = ways_back(&workshop, args.service.as_ref())?;
     if args.list {
         if face.json {
@@ -51,6 +56,21 @@ pub(super) async fn run(args: &RollbackArgs, state: Option<PathBuf>, face: &mut 
     }
     let plan = plan_back(&workshop, &ways, args)?;
     super::rollout::begin(&workshop, plan, args.yes, face).await
+}
+
+/// A run that has not ended holds services in between: taking it back is the way back from it, and must come before any other.
+async fn take_back_what_has_not_ended(workshop: &Workshop, args: &RollbackArgs, face: &mut Face) -> miette::Result<Option<Exit>> {
+    let driver = &workshop.driver;
+    let Some(run) = driver.journal.unfinished()?.first().copied() else { return Ok(None) };
+    face.printer.err(&format!("{run} has not ended; what it rolled is taken back first"));
+    driver.journal.say(run, driver.clock.now(), Person::Abort, &workshop::whoami())?;
+    let recorder = driver.take_up(run, &workshop::whoami()).await?;
+    match super::rollout::carry_on(workshop, &recorder, face).await? {
+        Exit::Failed if args.to.is_some() => Ok(None),
+        // It was taken back, as was asked for.
+        Exit::Failed => Ok(Some(Exit::Done)),
+        exit => Ok(Some(exit)),
+    }
 }
 
 /// Where one service can go back to.

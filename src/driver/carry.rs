@@ -34,15 +34,15 @@ impl Driver {
         self.engines.hosts.get(host).ok_or_else(|| DriverError::UnknownHost { host: host.clone() })
     }
 
-    /// Brings the images one after another, since they share layers; returns what went wrong.
+    /// Brings the images one after another, since they share layers, until one cannot be brought; returns what went wrong.
     async fn bring_to(
         &self,
         recorder: &Arc<Recorder>,
         host: &HostName,
         images: &BTreeMap<Digest, Option<ImageRef>>,
-    ) -> Result<Vec<String>, DriverError> {
+    ) -> Result<Option<String>, DriverError> {
         let engine = self.host(host)?;
-        let mut problems = Vec::new();
+        let mut problem = None;
         for (image, name) in images {
             let began = self.clock.now();
             let outcome = match self.bring_one(engine, *image, name.as_ref()).await {
@@ -56,11 +56,14 @@ impl Driver {
                 Err(why) => CarryOutcome::Failed { why },
             };
             if let CarryOutcome::Failed { why } = &outcome {
-                problems.push(format!("image {} cannot be brought there: {why}", image.short()));
+                problem = Some(format!("image {} cannot be brought there: {why}", image.short()));
             }
             recorder.record(Event::Carried { image: *image, host: host.clone(), outcome }).await?;
+            if problem.is_some() {
+                break;
+            }
         }
-        Ok(problems)
+        Ok(problem)
     }
 
     /// From the builder, or from a host that has the image when the builder has it no more.

@@ -20,6 +20,8 @@ use crate::run::Event;
 const LAST_LINES: u32 = 20;
 /// A person's word takes effect within this long.
 const LISTEN_EVERY: Duration = Duration::from_millis(200);
+/// A moment that has passed is waited for no shorter than this: until a look from after it is in, deciding again changes nothing.
+const WAIT_AT_LEAST: Duration = Duration::from_millis(20);
 /// An action that failed is not asked of its host again before this.
 const AFTER_A_FAILURE: Duration = Duration::from_secs(1);
 
@@ -160,7 +162,8 @@ impl Hand<'_> {
     /// Waits for the next reason to decide: an action ended, a look brought something, time passed that matters, or a person may have spoken.
     async fn wait(&mut self) -> Result<(), DriverError> {
         let now = self.rollout.clock.now();
-        let due = self.progress.look_again_at.filter(|at| self.looked_for != Some(*at)).map_or(LISTEN_EVERY, |at| until(now, at));
+        let due = self.progress.look_again_at.filter(|at| self.looked_for != Some(*at));
+        let due = due.map_or(LISTEN_EVERY, |at| until(now, at).max(WAIT_AT_LEAST));
         tokio::select! {
             Some(ended) = self.acting.join_next() => {
                 let (action, result) = ended.map_err(|died| DriverError::Bug { what: format!("an action's task ended by itself: {died}") })?;

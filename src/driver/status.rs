@@ -84,10 +84,14 @@ impl Driver {
         let statuses = self.status(&seen, &expected);
         for service in self.estate.services.values() {
             let Some(now) = expected.get(&service.name) else { continue };
-            let drifted = statuses.iter().filter(|status| status.service == service.name && status.health != "unknown" && status.drift.is_some());
+            let drifted = statuses.iter().filter(|status| {
+                status.service == service.name && service.hosts.contains(&status.host) && status.health != "unknown" && status.drift.is_some()
+            });
             let notes: Vec<String> =
                 drifted.map(|status| format!("{}/{}: {}", status.host, status.index, status.drift.as_deref().unwrap_or_default())).collect();
-            if notes.is_empty() {
+            // A container where the service has no host any more is for `refit status` to show; no rollout goes there.
+            let is_reachable = service.hosts.iter().any(|host| matches!(seen.hosts.get(host), Some(Ok(_))));
+            if notes.is_empty() || !is_reachable {
                 continue;
             }
             match plan.rolls.iter_mut().find(|roll| roll.service == service.name) {

@@ -180,7 +180,8 @@ fn services_roll_when_their_image_or_their_settings_move() {
     assert_eq!(rolls(&sample, Change::Everything), "api! web");
     let service = "api".parse().unwrap();
     let wanted = crate::model::spec_hash(digest("api-id"), &sample.estate.services[&service].container, None);
-    sample.services.get_mut(&service).unwrap().refused = Some(RefusedRelease { release: ReleaseNumber(2), spec: wanted, why: "it died".into() });
+    sample.services.get_mut(&service).unwrap().refused =
+        Some(RefusedRelease { release: crate::model::ReleaseNumber(2), spec: wanted, why: "it died".into() });
     assert_eq!(rolls(&sample, Change::Everything), "web", "what was rolled back is not rolled again by itself");
     let held = sample.plan(Change::Everything).unwrap().held;
     assert_eq!(

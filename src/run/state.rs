@@ -231,6 +231,8 @@ impl RunState {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn began() -> Event {
@@ -254,6 +256,75 @@ mod tests {
         assert_eq!(refused.to_string(), "event slot_done cannot follow: web is not being rolled");
     }
 
+    fn desired(service: &ServiceName) -> Desired {
+        let version = |release| crate::rollout::Version { release: crate::model::ReleaseNumber(release), spec: Digest::of(&[release as u8]) };
+        let policy = crate::pipeline::UpdateConfig {
+            parallelism: 1,
+            delay: Default::default(),
+            monitor: Default::default(),
+            healthy_deadline: Default::default(),
+            order: crate::pipeline::Order::StopFirst,
+            failure_action: crate::pipeline::FailureAction::Rollback,
+            max_failure_ratio: 0.0,
+            host_timeout: Default::default(),
+        };
+        Desired {
+            service: service.clone(),
+            to: version(2),
+            back: Some(version(1)),
+            slots: Vec::new(),
+            update: policy.clone(),
+            rollback: policy,
+            stop_grace_period: Default::default(),
+        }
+    }
+
+    /// Events of one small run, some of which cannot follow the others.
+    fn any_event() -> impl Strategy<Value = Event> {
+        let image: ImageName = "web".parse().unwrap();
+        let service: ServiceName = "web".parse().unwrap();
+        let slot = SlotId { service: service.clone(), host: "a".parse().unwrap(), index: 0 };
+        let verdict = SlotVerdict::Exited { code: 1 };
+        let back = Phase::Back(crate::rollout::Back { why: "it died".into() });
+        let phase = |phase| Event::PhaseChanged { service: service.clone(), phase };
+        prop::sample::select(vec![
+            Event::BuildBegan { image: image.clone(), inputs: Digest::of(b"x"), dockerfile: String::new(), bases: BTreeMap::new() },
+            Event::BuildEnded { image: image.clone(), outcome: BuildOutcome::Skipped { because: image }, elapsed_ms: 0 },
+            Event::RolloutBegan { desired: Box::new(desired(&service)) },
+            Event::SlotDone { slot: slot.clone() },
+            Event::SlotFailed { slot, verdict, last_lines: Vec::new() },
+            Event::HostLeftBehind { service: service.clone(), host: "a".parse().unwrap(), why: "silent".into() },
+            phase(Phase::Forward),
+            phase(back),
+            Event::PersonSaid { word: Person::Abort, by: "ann".into() },
+            Event::Resumed { by: "bob".into() },
+            Event::RolloutEnded { service: service.clone(), release: crate::model::ReleaseNumber(1), outcome: Outcome::Done },
+        ])
+    }
+
+    proptest! {
+        /// Life and recovery are one fold: whoever goes on from any moment comes to the same state, and refuses the same events.
+        #[test]
+        fn a_prefix_and_the_rest_make_the_whole(events in prop::collection::vec(any_event(), 0..40), cut in 0..40_usize) {
+            let at = Timestamp::UNIX_EPOCH;
+            let mut state = RunState::begin(at, &began()).unwrap();
+            let mut taken = vec![began()];
+            for event in &events {
+                let before = state.clone();
+                match state.apply(at, event) {
+                    Ok(()) => taken.push(event.clone()),
+                    Err(_) => prop_assert_eq!(&before, &state, "a refused event changes nothing"),
+                }
+            }
+            let cut = cut.min(taken.len() - 1) + 1;
+            let mut resumed = RunState::of(taken[..cut].iter().map(|event| (at, event))).unwrap();
+            taken[cut..].iter().for_each(|event| resumed.apply(at, event).unwrap());
+            prop_assert_eq!(&resumed, &state);
+            let json = serde_json::to_string(&taken).unwrap();
+            prop_assert_eq!(serde_json::from_str::<Vec<Event>>(&json).unwrap(), taken);
+        }
+    }
+
     #[test]
     fn a_build_ends_once() {
         let mut state = RunState::begin(Timestamp::UNIX_EPOCH, &began()).unwrap();
@@ -261,6 +332,8 @@ mod tests {
         let ended = Event::BuildEnded { image: image.clone(), outcome: BuildOutcome::Skipped { because: image.clone() }, elapsed_ms: 0 };
         state.apply(Timestamp::UNIX_EPOCH, &ended).unwrap();
         assert!(state.apply(Timestamp::UNIX_EPOCH, &ended).is_err());
+        let again = Event::BuildBegan { image: image.clone(), inputs: Digest::of(b"x"), dockerfile: String::new(), bases: BTreeMap::new() };
+        assert!(state.apply(Timestamp::UNIX_EPOCH, &again).is_err());
         assert!(matches!(state.build_outcome(&image), Some(BuildOutcome::Skipped { .. })));
     }
 }

@@ -1,6 +1,6 @@
 //! The real driver, planner and journal over simulated engines: whole runs in virtual time, with everything that can go wrong on the way.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
+#![allow(clippy::unwrap_used, clippy::expect_used, unreachable_pub, reason = "tests")]
 
 mod deaths;
 mod dying;

@@ -1,1 +1,65 @@
-//! To come.
+//! People who pause, resume and abort, whether refit is alive or not.
+
+use std::time::Duration;
+
+use refit::driver::CameTo;
+use refit::journal::Journal;
+use refit::model::RunId;
+use refit::plan::Change;
+use refit::rollout::Person;
+use refit::run::{Event, RunOutcome};
+
+use crate::world::World;
+
+const RUN: RunId = RunId(2);
+
+/// Begins the second run and lets refit die after `ms`, unless the run has ended or paused by then.
+async fn begin_and_die(world: &World, ms: u64) -> Option<CameTo> {
+    world.patch("patched");
+    let driver = world.driver();
+    let recorder = world.begin(&driver, Change::Everything).await.unwrap();
+    let work = tokio::time::timeout(Duration::from_millis(ms), driver.carry_on(&recorder));
+    world.watched(work).await.ok().map(Result::unwrap)
+}
+
+async fn say_after(world: &World, ms: u64, word: Person) {
+    tokio::time::sleep(Duration::from_millis(ms)).await;
+    world.say(RUN, word);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_pause_during_builds_or_rollouts_lasts_until_a_resume() {
+    for ms in [500, 2_500, 6_200, 7_000, 9_000] {
+        let world = World::rolled().await;
+        let (came, ()) = tokio::join!(begin_and_die(&world, 600_000), say_after(&world, ms, Person::Pause));
+        assert!(matches!(came, Some(CameTo::Pause { .. })), "{ms}: {came:?}");
+        // Taking it up without a word changes nothing.
+        assert!(matches!(world.take_up(RUN).await.unwrap(), CameTo::Pause { .. }), "{ms}");
+        assert_eq!(world.watched(world.resume(RUN)).await.unwrap(), CameTo::End(RunOutcome::Done), "{ms}");
+        assert_eq!((world.running().len(), world.on("web")), (6, Some(2)));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_abort_that_nobody_carried_out_is_carried_out_by_whoever_takes_the_run_up() {
+    for ms in [500, 2_500, 6_300, 7_000] {
+        let world = World::rolled().await;
+        let before = world.running();
+        assert_eq!(begin_and_die(&world, ms).await, None);
+        world.say(RUN, Person::Abort);
+        let came = world.watched(world.take_up(RUN)).await.unwrap();
+        let CameTo::End(RunOutcome::Aborted { not_rolled } | RunOutcome::RolledBack { not_rolled, .. }) = &came else { panic!("{ms}: {came:?}") };
+        assert!(not_rolled.keys().any(|service| service.as_str() == "web"), "{ms}: {came:?}");
+        assert_eq!(world.running(), before, "{ms}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_abort_that_was_journalled_and_not_acted_upon_still_stands() {
+    let world = World::rolled().await;
+    let before = world.running();
+    assert_eq!(begin_and_die(&world, 7_000).await, None);
+    world.journal.append(RUN, world.now(), &Event::PersonSaid { word: Person::Abort, by: "ann@desk".into() }).await.unwrap();
+    assert!(matches!(world.take_up(RUN).await.unwrap(), CameTo::End(RunOutcome::RolledBack { .. })));
+    assert_eq!(world.running(), before);
+}

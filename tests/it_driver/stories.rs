@@ -1,6 +1,6 @@
 //! Whole stories from the first rollout to a bad patch.
 
-use refit::journal::{Journal, Lock, SqliteJournal, Verified};
+use refit::journal::{Journal, Lock, SqliteJournal};
 use refit::model::RunId;
 use refit::plan::Change;
 use refit::run::{Event, RunOutcome};
@@ -132,7 +132,7 @@ async fn a_host_that_does_not_answer_beforehand_ends_the_run_before_anything_cha
     let recorder = world.begin(&driver, Change::Everything).await.unwrap();
     world.host("h2").state().faults.silent.push(for_ever);
     let error = driver.carry_on(&recorder).await.unwrap_err();
-    assert_eq!(error.to_string(), "2 of 2 hosts cannot be rolled to; nothing was changed on any host".replace("2 of", "1 of"));
+    assert_eq!(error.to_string(), "1 of 2 hosts cannot be rolled to; nothing was changed on any host");
     assert!(matches!(world.events(2).last(), Some(Event::RunEnded { outcome: RunOutcome::Refused { .. } })));
     world.host("h2").state().faults.silent.clear();
     assert_eq!(world.running(), before);
@@ -143,6 +143,9 @@ async fn a_host_that_does_not_answer_beforehand_ends_the_run_before_anything_cha
 #[tokio::test(start_paused = true)]
 async fn the_journal_on_disk_serves_as_well() {
     let world = World::new();
+    // Virtual time runs on while a real disk writes.
+    let patient = world.yaml.lock().unwrap().replace("healthy_deadline: 10s", "healthy_deadline: 10h");
+    *world.yaml.lock().unwrap() = patient;
     let state = world.folder.path().join("state");
     std::fs::create_dir(&state).unwrap();
     let open = || {
@@ -154,13 +157,17 @@ async fn the_journal_on_disk_serves_as_well() {
     let recorder = world.begin(&driver, Change::Everything).await.unwrap();
     // It is killed a little later than the first build takes.
     let _ = tokio::time::timeout(Duration::from_millis(2_500), driver.carry_on(&recorder)).await;
-    drop((driver, recorder, journal));
-    tokio::task::yield_now().await;
+    drop((driver, recorder));
+    // A write that was under way ends first, as it would on its way to the disk.
+    while Arc::strong_count(&journal) > 1 {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    drop(journal);
     let journal = open();
     let driver = world.driver_with(journal.clone());
     let recorder = driver.take_up(RunId(1), "bob@desk").await.unwrap();
     driver.carry_on(&recorder).await.unwrap();
     assert_eq!(journal.run(RunId(1)).unwrap().unwrap().outcome, Some(RunOutcome::Done));
-    assert!(matches!(journal.verify().unwrap(), Verified::Whole { .. }), "{:?}", journal.verify());
+    assert_eq!(journal.verify().unwrap().broken, None);
     assert_eq!(world.running().len(), 6);
 }

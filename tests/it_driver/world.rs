@@ -1,6 +1,6 @@
 //! A shop of four images and two services on three simulated hosts, and a way to look at what became of it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -241,17 +241,8 @@ impl World {
         self.running().into_iter().map(|(slot, (layers, _))| (slot, layers)).collect()
     }
 
-    pub fn containers(&self, host: &str) -> Vec<String> {
-        let now = self.clock.now();
-        let state = self.host(host).state();
-        let word = |up: bool| if up { "up" } else { "down" };
-        state
-            .machine
-            .containers()
-            .map(|one| format!("{} {} {}", one.slot, one.version.release, word(one.is_up(now))))
-            .collect::<BTreeSet<_>>()
-            .into_iter()
-            .collect()
+    pub fn now(&self) -> Timestamp {
+        self.clock.now()
     }
 
     /// Healthy containers of a service, wherever they are.
@@ -288,7 +279,7 @@ impl World {
             tokio::select! {
                 biased;
                 done = &mut work => return done,
-                () = tokio::time::sleep(Duration::from_millis(10)) => {
+                () = tokio::time::sleep(Duration::from_millis(25)) => {
                     assert!(self.healthy("api") >= 2, "api has {} of 2 at {}", self.healthy("api"), self.clock.now());
                     assert!(self.healthy("web") >= 2, "web has {} of 4 at {}", self.healthy("web"), self.clock.now());
                 }
