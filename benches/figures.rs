@@ -11,14 +11,26 @@
     reason = "a benchmark prints its figures, and one that cannot run should stop"
 )]
 
+#[path = "support/dockerfiles.rs"]
+mod dockerfiles;
+#[path = "figures/fresh.rs"]
+mod fresh;
+#[path = "support/graphs.rs"]
+mod graphs;
 #[path = "../tests/lab/mod.rs"]
 mod lab;
 #[path = "figures/measure.rs"]
 mod measure;
 #[path = "figures/patch.rs"]
 mod patch;
+#[path = "figures/plan.rs"]
+mod plan;
 #[path = "figures/rebuild.rs"]
 mod rebuild;
+#[path = "figures/replan.rs"]
+mod replan;
+#[path = "figures/scan.rs"]
+mod scan;
 #[path = "figures/service.rs"]
 mod service;
 #[path = "figures/sheet.rs"]
@@ -83,10 +95,14 @@ fn new_engine() -> Option<PathBuf> {
 
 async fn measure_one(section: &str) {
     match section {
+        "scan" => scan::run(),
+        "plan" => plan::run(),
+        "replan" => replan::run().await,
         "rebuild" => rebuild::run(true).await,
         "rebuild-installed" => rebuild::run(false).await,
         "patch" => patch::run().await,
         "service" => service::run().await,
-        other => eprintln!("section {other} is not measured by this program yet"),
+        "fresh" => fresh::run(),
+        other => panic!("no section {other}"),
     }
 }

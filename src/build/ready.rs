@@ -260,6 +260,13 @@ impl<'a> Schedule<'a> {
         self.tell_children(at, culprit);
     }
 
+    /// Gives the place of a build to another one: the engine is done with it, and what follows (tests, tags) needs no place. It has not ended.
+    pub fn freed(&mut self, image: &ImageName) {
+        if let Some(at) = self.index.get(image) {
+            self.running.remove(at);
+        }
+    }
+
     fn tell_children(&mut self, at: usize, culprit: Option<usize>) {
         for child in std::mem::take(&mut self.children[at]) {
             self.waits_for[child] -= 1;
