@@ -164,7 +164,11 @@ fn summary(plan: &Plan, parallel: usize) -> String {
     });
     // A guess is worth its line only if most of it was measured.
     let measured = plan.steps.iter().filter(|step| step.kind == StepKind::Build && step.took.is_some()).count();
-    let time = if parallel == 0 || measured * 2 <= build { String::new() } else { format!("; builds take about {}", format_duration(expected(plan, parallel))) };
+    let time = if parallel == 0 || measured * 2 <= build {
+        String::new()
+    } else {
+        format!("; builds take about {}", format_duration(expected(plan, parallel)))
+    };
     format!("Plan: {}{time}", parts.join(", "))
 }
 
