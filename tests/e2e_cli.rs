@@ -102,7 +102,7 @@ async fn what_is_seen_from_the_first_plan_to_the_way_back() {
         session(&estate, &[&["rollback", "--list"], &["rollback", "web", "--to", "r1", "--yes"], &["rollback", "--to", "r9", "--yes"]])
     );
     insta::assert_snapshot!("a_run_afterwards", without_moments(&session(&estate, &[&["show", "1"], &["logs", "1"], &["pause", "1"]])));
-    for args in [&["status"][..], &["plan", "--offline"], &["history"], &["show"], &["logs"], &["hosts"], &["rollback", "--list"]] {
+    for args in [&["status"][..], &["plan"], &["history"], &["show"], &["logs"], &["hosts"], &["rollback", "--list"]] {
         let ended = estate.refit(&[args, &["--json"]].concat());
         assert!(serde_json::from_str::<serde_json::Value>(&ended.out).is_ok(), "{args:?}: {}", ended.out);
     }
