@@ -2,6 +2,8 @@
 //!
 //! Snapshots hold the exit code, stdout and stderr. Commands that need an engine to answer are in `e2e_cli.rs`.
 
+#![allow(clippy::unwrap_used, reason = "a test")]
+
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::net::TcpListener;
@@ -407,7 +409,7 @@ fn what_may_not_be_read_is_named() {
     let secret = home.shop().join("web/secret");
     fs::write(&secret, "x").unwrap();
     use std::os::unix::fs::PermissionsExt;
-    fs::set_permissions(&secret, fs::Permissions::from_mode(0)).unwrap();
+    fs::set_permissions(&secret, fs::Permissions::from_mode(0o000)).unwrap();
     if fs::read(&secret).is_ok() {
         // root may read everything; a link that leads to itself can be read by nobody.
         fs::remove_file(&secret).unwrap();

@@ -147,6 +147,6 @@ cat <<END
   export PATH=$programs:\$PATH; cd $shop
   refit history                 # what happened, and why
   refit plan --offline          # why the bad patch is not rolled again by itself
-  refit rollback web            # where web can go back to
+  refit rollback --list         # where each service can go back to
 And when you are done:  make clean-demo
 END

@@ -83,8 +83,7 @@ pub(super) async fn begin(workshop: &Workshop, plan: Plan, yes: bool, face: &mut
     if !yes && !agreed(&plan, &hosts, face)? {
         return Ok(Exit::Failed);
     }
-    let words: Vec<String> = std::env::args().collect();
-    let recorder = workshop.driver.begin(plan, &workshop::whoami(), &words.join(" ")).await?;
+    let recorder = workshop.driver.begin(plan, &workshop::whoami(), &workshop::command_line()).await?;
     carry_on(workshop, &recorder, face).await
 }
 

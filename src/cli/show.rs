@@ -42,7 +42,7 @@ pub(super) fn run(args: &ShowArgs, state: Option<PathBuf>, face: &mut Face) -> m
             face.printer.out(&format!("{moment}  {line}"));
         }
         if let crate::run::Event::Planned { plan } = &recorded.event {
-            report::plan(plan, 1).lines().for_each(|line| face.printer.out(&format!("{:19}  {line}", "")));
+            report::plan(plan, 0).lines().for_each(|line| face.printer.out(&format!("{:19}  {line}", "")));
         }
     }
     Ok(Exit::Done)

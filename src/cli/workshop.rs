@@ -143,8 +143,12 @@ pub(super) fn logs(folder: &PipelineFolder, state: Option<PathBuf>) -> Logs {
 }
 
 fn take_lock(state: &Path) -> Result<Lock, LockError> {
-    let words: Vec<String> = std::env::args().collect();
-    Lock::take(state, SystemClock.now(), &words.join(" "))
+    Lock::take(state, SystemClock.now(), &command_line())
+}
+
+/// What was asked for, as a person would type it: where the program lies is of no interest afterwards.
+pub(super) fn command_line() -> String {
+    std::iter::once("refit".to_owned()).chain(std::env::args().skip(1)).collect::<Vec<_>>().join(" ")
 }
 
 /// A connection to each engine of an estate; opening none of them.

@@ -21,9 +21,9 @@ pub struct Finding {
     pub severity: Severity,
     /// The file, as the user would name it.
     pub file: String,
-    /// The line, counted from 1.
+    /// The line, counted from 1; 0 if it is about a folder.
     pub line: u32,
-    /// The column in characters, counted from 1.
+    /// The column in characters, counted from 1; 0 if it is about a folder.
     pub column: u32,
     /// The path of keys to it: `services.web.ports[0]`; empty for the file as a whole.
     pub key: String,

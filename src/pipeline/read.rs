@@ -94,7 +94,8 @@ pub fn draft(files: &[PipelineText], given: &Given) -> Draft {
     let written: Vec<(At<'_>, &raw::Pipeline)> = trees.iter().map(Tree::at).zip(&raws).collect();
     if files.is_empty() {
         let folder = given.folder.display().to_string();
-        findings.add(whole_file(&folder, "there is no pipeline file (`*.yaml`, `*.yml`)", "write one, or let `refit init` write it"));
+        let none = whole_file(&folder, "there is no pipeline file (`*.yaml`, `*.yml`)", "write one, or let `refit init` write it");
+        findings.add(Finding { line: 0, column: 0, ..none });
     }
     let name = estate_name(&written, given, &mut findings);
     let estate = name.map(|name| lowered(name, &written, given, &mut findings, &mut wants));

@@ -24,7 +24,7 @@ pub fn plan_json(plan: &Plan, parallel: usize) -> PlanJson<'_> {
     PlanJson { hash: plan.hash(), expected_ms: expected(plan, parallel).as_millis() as u64, plan }
 }
 
-/// A plan for people. `parallel` builds run at once.
+/// A plan for people. `parallel` builds run at once; with 0 nothing is said of how long they take.
 pub fn plan(plan: &Plan, parallel: usize) -> String {
     if plan.steps.is_empty() && plan.rolls.is_empty() {
         return match plan.held.is_empty() {
@@ -95,7 +95,12 @@ fn why(reason: &Reason, steps: &Steps<'_>) -> String {
         links += 1;
         let ends = !matches!(next, Reason::ParentBuilt { .. });
         if links < LINKS_MAX || ends {
-            let _ = write!(text, " ← {parent}: {}", one_reason(next));
+            let _ = match next {
+                // A link says its parent and the line; a base says for itself what it is.
+                Reason::ParentBuilt { parent, at } => write!(text, " ← {parent} ({at})"),
+                Reason::BaseMoved { .. } => write!(text, " ← {}", one_reason(next)),
+                other => write!(text, " ← {parent}: {}", one_reason(other)),
+            };
         } else if links == LINKS_MAX {
             text.push_str(" ← …");
         }
@@ -159,7 +164,11 @@ fn summary(plan: &Plan, parallel: usize) -> String {
     });
     // A guess is worth its line only if most of it was measured.
     let measured = plan.steps.iter().filter(|step| step.kind == StepKind::Build && step.took.is_some()).count();
-    let time = if measured * 2 <= build { String::new() } else { format!("; builds take about {}", format_duration(expected(plan, parallel))) };
+    let time = if parallel == 0 || measured * 2 <= build {
+        String::new()
+    } else {
+        format!("; builds take about {}", format_duration(expected(plan, parallel)))
+    };
     format!("Plan: {}{time}", parts.join(", "))
 }
 
