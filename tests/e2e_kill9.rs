@@ -12,7 +12,7 @@ use e2e::{Dice, Ended, Estate};
 
 const KILLS: u32 = 20;
 /// So many kills at most in one run; then it may end.
-const KILLS_IN_A_RUN: u32 = 5;
+const KILLS_IN_A_RUN: u32 = 7;
 
 const PIPELINE: &str = r#"
 images:

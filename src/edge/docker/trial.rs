@@ -4,7 +4,9 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use bollard::models::{ContainerCreateBody, HostConfig};
-use bollard::query_parameters::{CreateContainerOptions, ListContainersOptions, LogsOptions, RemoveContainerOptions, StartContainerOptions, WaitContainerOptions};
+use bollard::query_parameters::{
+    CreateContainerOptions, ListContainersOptions, LogsOptions, RemoveContainerOptions, StartContainerOptions, WaitContainerOptions,
+};
 use futures_util::StreamExt;
 
 use super::connect::Connection;
@@ -36,7 +38,8 @@ pub(super) async fn run(connection: &Connection, test: &TestRun) -> Result<TestE
 /// Removes the test containers of an estate that nobody waits for any more.
 pub(super) async fn remove_left_behind(connection: &Connection, estate: &EstateName) -> Result<(), EngineError> {
     let labels = vec![format!("{}={estate}", labels::ESTATE), format!("{}={ROLE}", labels::ROLE)];
-    let options = ListContainersOptions { all: true, filters: Some(HashMap::from([("label".to_owned(), labels)])), ..ListContainersOptions::default() };
+    let options =
+        ListContainersOptions { all: true, filters: Some(HashMap::from([("label".to_owned(), labels)])), ..ListContainersOptions::default() };
     let docker = connection.docker(STEP_MAX).await?;
     let listed = connection.within(STEP_MAX, "list test containers", docker.list_containers(Some(options))).await?;
     for container in listed.into_iter().filter_map(|summary| summary.id) {
