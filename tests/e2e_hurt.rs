@@ -115,6 +115,7 @@ async fn a_host_has_no_room_for_the_image() {
     rewrite(&estate, "web", &image("v2").replace("CMD", "RUN dd if=/dev/urandom of=/big bs=1M count=4 2>&1\nCMD"));
     let ended = estate.refit(&["rollout"]).expect_code(1).expect_said("nothing was changed on any host");
     assert!(ended.err.contains("a: ") && ended.err.to_lowercase().contains("no space left"), "{}", ended.err);
+    assert!(ended.err.contains("free some") && ended.err.contains("system df"), "it says what to do: {}", ended.err);
     assert_eq!(estate.containers(), before);
     assert_eq!(get(&estate.addresses(8301)[0], "/version").await.as_deref(), Some("v1"));
 

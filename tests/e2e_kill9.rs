@@ -12,7 +12,7 @@ use e2e::{Dice, Ended, Estate};
 
 const KILLS: u32 = 20;
 /// So many kills at most in one run; then it may end.
-const KILLS_IN_A_RUN: u32 = 5;
+const KILLS_IN_A_RUN: u32 = 7;
 
 const PIPELINE: &str = r#"
 images:
@@ -89,8 +89,8 @@ async fn one_run(estate: &Estate, dice: &mut Dice, whole: Duration, kills_max: u
             ended_well(running.end());
             return killed;
         }
-        // Somewhere in the first half of what a whole run took, so that several lives fit into one run, wherever it is by then.
-        let life = Duration::from_micros(dice.below(whole.as_micros() as u64 / 2));
+        // Somewhere in the first quarter of what a whole run took, so that several lives fit into one run, wherever it is by then.
+        let life = Duration::from_micros(dice.below(whole.as_micros() as u64 / 4));
         tokio::time::sleep(life).await;
         if running.has_ended() {
             ended_well(running.end());

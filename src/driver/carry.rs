@@ -6,7 +6,7 @@ use std::sync::Arc;
 use futures_util::future::join_all;
 
 use super::{Driver, DriverError, Recorder};
-use crate::edge::{Engine, carry};
+use crate::edge::{Engine, EngineError, carry};
 use crate::model::{Digest, HostName, ImageRef};
 use crate::run::{CarryOutcome, Event};
 
@@ -71,7 +71,7 @@ impl Driver {
         let id = image.to_string();
         let mut why = match carry::carry(self.engines.builder().as_ref(), to.as_ref(), image, name).await {
             Ok(carried) => return Ok(carried),
-            Err(error) => error.to_string(),
+            Err(error) => words_of(&error),
         };
         if matches!(self.engines.builder().image(&id).await, Ok(Some(_))) {
             return Err(why);
@@ -80,10 +80,18 @@ impl Driver {
             if matches!(other.image(&id).await, Ok(Some(_))) {
                 match carry::carry(other.as_ref(), to.as_ref(), image, name).await {
                     Ok(carried) => return Ok(carried),
-                    Err(error) => why = error.to_string(),
+                    Err(error) => why = words_of(&error),
                 }
             }
         }
         Err(why)
+    }
+}
+
+/// What went wrong and, where the engine's own words do not say it, what to do: the line is one of several under one help.
+fn words_of(error: &EngineError) -> String {
+    match error {
+        EngineError::DiskFull { endpoint, .. } => format!("{error}; free some (`docker -H {endpoint} system df`) and roll again"),
+        other => other.to_string(),
     }
 }

@@ -56,6 +56,7 @@ impl Rollout<'_> {
             // Until every host was asked once nothing is decided, and nothing that was said may get lost meanwhile.
             word = self.recorder.listen().await?.or(word);
             if let Some((observed, at)) = hand.seen() {
+                hand.progress.under_way = hand.busy.keys().filter(|slot| hand.is_busy(slot)).cloned().collect();
                 let (next, actions) = rollout::decide(&self.desired, &observed, hand.progress.clone(), word.take(), at);
                 self.remember(&hand.progress, &next, &observed).await?;
                 self.recorder.waiting(&next.waiting_for);

@@ -81,6 +81,15 @@ pub(super) fn look<'a>(desired: &'a Desired, observed: &'a Observed, progress: &
                     progress.began.remove(slot);
                     continue;
                 }
+                if progress.under_way.contains(slot) {
+                    // An old container that is being stopped still looks as if it were through on the way back, and then as if it had died.
+                    progress.done.remove(slot);
+                    round.open += 1;
+                    round.in_flight += 1;
+                    round.missing += 1;
+                    progress.waits(&mut round.more_lines, || format!("{slot}: an action to end"));
+                    continue;
+                }
                 settle_or_wish(wanted, lookup.slot(slot), desired, progress, aim, &mut round, now);
             }
             HostView::Silent { since, why } => silent(slot, (since, why), progress, aim, &mut round, now),

@@ -26,6 +26,7 @@ impl Progress {
             failed,
             failed_back: BTreeMap::new(),
             left_lying: BTreeMap::new(),
+            under_way: BTreeSet::new(),
             done,
             began: BTreeMap::new(),
             last_done_at: None,

@@ -153,6 +153,9 @@ pub struct Progress {
     /// Slots in which something could not be cleared away at the end, and why.
     #[serde(default)]
     pub left_lying: BTreeMap<SlotId, String>,
+    /// Slots in which an action is under way, or ended after the last look: what was seen of them says nothing yet. The driver fills this in.
+    #[serde(default)]
+    pub under_way: BTreeSet<SlotId>,
     /// Slots that are through: proven on the target.
     pub done: BTreeSet<SlotId>,
     /// When each slot that is in flight was first worked on.

@@ -145,6 +145,17 @@ fn a_slot_that_was_proven_and_then_ended_has_failed_but_one_that_was_removed_is_
 }
 
 #[test]
+fn nothing_is_concluded_of_a_slot_in_which_an_action_is_under_way() {
+    // Taken back while its old container is being stopped: it is neither back already nor has it failed when it ends.
+    let stopping = Progress { under_way: [slot(0, 0)].into(), ..back() };
+    let mut progress = check_with(&desired(1, 1, StopFirst), stopping, "old+", "");
+    assert!(!progress.is_finished() && progress.done.is_empty(), "{progress:#?}");
+    progress.under_way.clear();
+    let progress = check_with(&desired(1, 1, StopFirst), progress, "oldx", "h0 again old0");
+    assert!(progress.failed_back.is_empty(), "{progress:#?}");
+}
+
+#[test]
 fn a_slot_that_is_not_healthy_in_time_fails_and_one_that_just_made_it_is_watched_on() {
     let began = |seconds| Progress { began: [(slot(0, 0), ago(seconds))].into(), ..Progress::begin(NOW) };
     let check = |progress, text: &str, is_failed: bool| {
