@@ -61,7 +61,7 @@ async fn a_container_that_ends_says_how() {
     let image = host.import_base(BASE);
     let engine = engine(host);
     let mut ends = new(&image, "ends");
-    ends.spec.command = Some(["sh", "-c", "echo first; echo last words >&2; exit 3"].map(str::to_owned).to_vec());
+    ends.spec.command = Some(["sh", "-c", "echo first; echo last words; exit 3"].map(str::to_owned).to_vec());
     ends.spec.restart = Some("no".to_owned());
     let id = engine.start_new(&ends).await.unwrap();
     for _ in 0..40 {
@@ -90,7 +90,7 @@ async fn probes_ask_by_http_by_tcp_and_by_command() {
     let engine = engine(host);
     let mut web = new(&image, "web");
     // A web server, a port that accepts and never answers, and one on which nobody listens.
-    let script = "echo v1 > /www/version; nc -lk -p 82 -e sleep 1000 & exec httpd -f -p 80 -h /www";
+    let script = "echo v1 > /www/version; nc -ll -p 82 -e sleep 1000 & exec httpd -f -p 80 -h /www";
     web.spec.command = Some(["sh", "-c", script].map(str::to_owned).to_vec());
     let ports = [80, 82, 83].map(|port| PortSpec { host_ip: None, published: Some((port, port)), target: port, protocol: "tcp".to_owned() });
     web.spec.ports = ports.to_vec();

@@ -72,6 +72,7 @@ async fn a_half_made_container_is_finished_and_a_strangers_is_left_alone() {
 
     // One that cannot start leaves nothing behind under its name, so that it can be tried again.
     let mut wrong = new(&image, "wrong");
+    wrong.spec.init = None;
     wrong.spec.command = Some(vec!["no-such-command".into()]);
     let refused = engine.start_new(&wrong).await.unwrap_err();
     assert!(refused.to_string().contains("no-such-command"), "{refused}");

@@ -95,7 +95,7 @@ async fn an_engine_behind_tls_is_used_with_ones_own_certificate() {
     fs::copy(other.path().join("client.pem"), mine.join("cert.pem")).unwrap();
     fs::copy(other.path().join("client-key.pem"), mine.join("key.pem")).unwrap();
     let unknown = through().unwrap().info().await.unwrap_err();
-    assert!(unknown.to_string().contains("certificate") || unknown.to_string().contains("UnknownCA"), "{unknown}");
+    assert!(unknown.to_string().contains("ertificate") || unknown.to_string().contains("UnknownCA"), "{unknown}");
 }
 
 /// The folder of a child's keys, and what it shall do there. A child, because ssh finds its configuration only by its environment.

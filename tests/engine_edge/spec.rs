@@ -55,7 +55,8 @@ fn everything() -> ContainerSpec {
         dns_search: list(&["shop.example"]),
         devices: list(&["/dev/null:/dev/nothing:r"]),
         group_add: list(&["20"]),
-        pid: Some("host".to_owned()),
+        // Below, by itself: with it the engine adds to `security_opt`.
+        pid: None,
         ipc: Some("private".to_owned()),
         ulimits: BTreeMap::from([("nofile".to_owned(), Ulimit { soft: 512, hard: 1024 })]),
         logging: Some(Logging { driver: "json-file".to_owned(), options: map("max-size", "1m") }),
@@ -121,7 +122,6 @@ async fn every_key_reaches_the_engine() {
         ("/HostConfig/DnsSearch", json!(["shop.example"])),
         ("/HostConfig/Devices", json!([{ "PathOnHost": "/dev/null", "PathInContainer": "/dev/nothing", "CgroupPermissions": "r" }])),
         ("/HostConfig/GroupAdd", json!(["20"])),
-        ("/HostConfig/PidMode", json!("host")),
         ("/HostConfig/IpcMode", json!("private")),
         ("/HostConfig/Ulimits", json!([{ "Name": "nofile", "Soft": 512, "Hard": 1024 }])),
         ("/HostConfig/LogConfig", json!({ "Type": "json-file", "Config": { "max-size": "1m" } })),
@@ -149,9 +149,12 @@ async fn every_key_reaches_the_engine() {
 
     let mut privileged = new(&image, "privileged");
     privileged.spec.privileged = true;
+    privileged.spec.pid = Some("host".to_owned());
     privileged.spec.network = NetworkSpec::Mode("none".to_owned());
     let id = engine.start_new(&privileged).await.unwrap();
     let seen = inspect_all(host, &id);
-    assert_eq!((&seen["HostConfig"]["Privileged"], &seen["HostConfig"]["NetworkMode"]), (&json!(true), &json!("none")));
+    for (key, value) in [("Privileged", json!(true)), ("PidMode", json!("host")), ("NetworkMode", json!("none"))] {
+        assert_eq!(seen["HostConfig"][key], value, "{key}");
+    }
     assert_eq!(seen["HostConfig"]["RestartPolicy"]["Name"], "unless-stopped", "Compose's `no` is not refit's default");
 }

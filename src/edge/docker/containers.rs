@@ -16,6 +16,8 @@ use crate::model::{Attachment, NetworkSpec};
 pub(super) const LOOK_MAX: Duration = Duration::from_secs(15);
 /// Creating and starting: mounts, networks, and an engine that starts many others at once.
 const START_MAX: Duration = Duration::from_secs(120);
+/// Between two looks for a container that is just being made under the name.
+const NAME_RESERVED_FOR: Duration = Duration::from_millis(100);
 /// What a stop may take beyond its grace period, until the engine has killed and unmounted.
 const STOP_SLACK: Duration = Duration::from_secs(30);
 /// The first API version that takes a hardware address per interface.
@@ -47,14 +49,30 @@ pub(super) async fn start_new(connection: &Connection, new: &NewContainer) -> Re
     networks::ensure(connection, &new.estate, &new.spec.network).await?;
     volumes::ensure(connection, &new.estate, &new.spec.mounts).await?;
     let inherited = inherited(connection, new.takes_over.as_deref()).await?;
-    let id = match create(connection, new, &name, &inherited).await {
-        Ok(id) => id,
-        // Somebody, perhaps an earlier self whose answer was lost, was faster.
-        Err(error @ EngineError::Refused { .. }) => return use_existing(connection, new, &name).await?.ok_or(error),
-        Err(error) => return Err(error),
+    let deadline = tokio::time::Instant::now() + START_MAX;
+    let id = loop {
+        match create(connection, new, &name, &inherited).await {
+            Ok(id) => break id,
+            // Somebody, perhaps an earlier self whose answer was lost, was faster.
+            Err(error @ EngineError::Refused { .. }) => {
+                if let Some(id) = use_existing(connection, new, &name).await? {
+                    return Ok(id);
+                }
+                if !is_name_taken(&error) || tokio::time::Instant::now() > deadline {
+                    return Err(error);
+                }
+            }
+            Err(error) => return Err(error),
+        }
+        // The engine reserves a name before it shows the container.
+        tokio::time::sleep(NAME_RESERVED_FOR).await;
     };
     finish(connection, new, &id).await?;
     Ok(id)
+}
+
+fn is_name_taken(error: &EngineError) -> bool {
+    matches!(error, EngineError::Refused { why, .. } if why.contains("is already in use by container"))
 }
 
 /// Finds the container under its deterministic name and brings it up; refuses if the name belongs to something else.
