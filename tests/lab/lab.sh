@@ -29,6 +29,8 @@ lab_up() {
     shift 3
     mkdir -p "$dir"
     if [ ! -e "/run/netns/$ns" ]; then
+        # A namespace goes some time after it was deleted, and its link with it: the last lab of this number may still have one.
+        ip link del "$veth" 2>/dev/null
         ip netns add "$ns"
         ip link add "$veth" type veth peer name eth0 netns "$ns"
         ip link set "$veth" master "rlbr$n" up

@@ -22,8 +22,8 @@ const NAME_RESERVED_FOR: Duration = Duration::from_millis(100);
 const STOP_SLACK: Duration = Duration::from_secs(30);
 /// The first API version that takes a hardware address per interface.
 const MAC_PER_INTERFACE: u32 = 44;
-/// The first API version in which an interface can be told to have the way out.
-const GATEWAY_PRIORITY: u32 = 48;
+/// The first API version in which an interface's name and the way out can be chosen.
+const PLACED_INTERFACES: u32 = 48;
 
 /// A container as the engine inspects it; `None` if it is not there.
 pub(super) async fn inspect(connection: &Connection, container: &str) -> Result<Option<ContainerInspectResponse>, EngineError> {
@@ -123,7 +123,12 @@ fn is_anonymous(volume: &str) -> bool {
 
 async fn create(connection: &Connection, new: &NewContainer, name: &str, inherited: &Inherited) -> Result<String, EngineError> {
     let what = format!("create container {name}");
-    let mut body = serde_json::to_value(words::create_body(new, inherited)).map_err(|error| refused(connection.name(), &what, &error.to_string()))?;
+    let mut body = words::create_body(new, inherited);
+    if attachments(new).len() > 1 && connection.speaks(PLACED_INTERFACES).await? {
+        let first = body.networking_config.iter_mut().flat_map(|config| &mut config.endpoints_config).flat_map(|networks| networks.values_mut());
+        first.for_each(|endpoint| *endpoint = words::placed(0, std::mem::take(endpoint)));
+    }
+    let mut body = serde_json::to_value(body).map_err(|error| refused(connection.name(), &what, &error.to_string()))?;
     if !connection.speaks(MAC_PER_INTERFACE).await? {
         put_mac_where_old_engines_look(connection, &what, new, &mut body)?;
     }
@@ -181,15 +186,15 @@ async fn connect_missing(connection: &Connection, new: &NewContainer, id: &str) 
     }
     let found = inspect(connection, id).await?.and_then(|found| found.network_settings).and_then(|settings| settings.networks);
     let has = |network: &str| found.as_ref().is_some_and(|networks| networks.contains_key(network));
-    let prioritised = connection.speaks(GATEWAY_PRIORITY).await?;
+    let can_place = connection.speaks(PLACED_INTERFACES).await?;
     for (place, attachment) in attachments.iter().enumerate().skip(1) {
         if has(&attachment.network) {
             continue;
         }
-        // Below the first one's 0, falling, so that the written order is also the order of ways out.
-        let priority = prioritised.then(|| -i64::try_from(place).unwrap_or_default());
+        let endpoint = words::endpoint(attachment);
+        let endpoint = if can_place { words::placed(place, endpoint) } else { endpoint };
         let docker = connection.docker(START_MAX).await?;
-        let request = NetworkConnectRequest { container: id.to_owned(), endpoint_config: Some(words::endpoint(attachment, priority)) };
+        let request = NetworkConnectRequest { container: id.to_owned(), endpoint_config: Some(endpoint) };
         let what = format!("connect {} to network {}", new.name(), attachment.network);
         connection.within(START_MAX, &what, docker.connect_network(&attachment.network, request)).await?;
     }
