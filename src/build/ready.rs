@@ -4,9 +4,9 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Duration;
 
+use crate::build::BuildOutcome;
 use crate::model::{Digest, ImageName};
 use crate::plan::{BuildStep, Pin, Plan, Reason, StepKind, inputs, resolve_pins};
-use crate::run::BuildOutcome;
 
 /// A build that was never measured is taken for one of a second.
 const UNMEASURED: Duration = Duration::from_secs(1);
@@ -258,6 +258,13 @@ impl<'a> Schedule<'a> {
             self.state[at] = StepState::Lost;
         }
         self.tell_children(at, culprit);
+    }
+
+    /// Gives the place of a build to another one: the engine is done with it, and what follows (tests, tags) needs no place. It has not ended.
+    pub fn freed(&mut self, image: &ImageName) {
+        if let Some(at) = self.index.get(image) {
+            self.running.remove(at);
+        }
     }
 
     fn tell_children(&mut self, at: usize, culprit: Option<usize>) {

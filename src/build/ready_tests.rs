@@ -154,3 +154,21 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_freed_place_is_taken_before_the_build_has_ended() {
+    let sample = Sample::fresh("a: debian, b: debian, c: a");
+    let plan = sample.plan(Change::Everything).unwrap();
+    let (released, known) = (BTreeMap::new(), BTreeMap::new());
+    let mut schedule = Schedule::new(&plan, 1, &released, &known);
+    let names = |starts: Vec<Start>| starts.iter().map(|start| start.image().to_string()).collect::<Vec<_>>().join(" ");
+    assert_eq!((names(schedule.start()), names(schedule.start())), ("a".to_owned(), String::new()));
+    schedule.freed(&name("a"));
+    // Its dependents still wait for its end.
+    assert_eq!((names(schedule.start()), names(schedule.start())), ("b".to_owned(), String::new()));
+    schedule.freed(&name("b"));
+    assert_eq!(names(schedule.start()), "");
+    schedule.ended(&name("a"), &built(&name("a"), digest("inputs"), "a"));
+    assert_eq!(names(schedule.start()), "c");
+    assert!(!schedule.is_over());
+}

@@ -7,11 +7,11 @@ use super::build_log::BuildLog;
 use super::{Driver, DriverError, Recorder};
 use crate::build::{self, Content, ImageLabels};
 use crate::dockerfile::{self, ReadOptions, RefTarget};
-use crate::edge::{BuildError, BuildRequest, ImageSeen, SourceFound, TestRun};
+use crate::edge::{BuildError, BuildRequest, ImageSeen, SourceFound, TestRun, labels};
 use crate::model::{Digest, ImageRef, Secret};
 use crate::pipeline::{Context, Image, ImageTest, SecretSource};
 use crate::plan::{BuildStep, Pin};
-use crate::release::{self, TagParts};
+use crate::release::{self, ReleasedImage, TagParts};
 use crate::run::{BuildOutcome, Event};
 
 /// So many last lines of a failed build's log are kept with its failure.
@@ -44,9 +44,18 @@ impl Broken {
 
 impl Driver {
     /// Builds one image of a plan. What fails in it is an outcome; only the journal can make it an error. Returns how long it took, too.
-    pub(super) async fn build_one(&self, recorder: &Arc<Recorder>, step: &BuildStep, pinned: &Pinned) -> Result<(BuildOutcome, u64), DriverError> {
+    ///
+    /// `before` is what is released of it; `free` is called when the engine is done and only tests and tags are left.
+    pub(super) async fn build_one(
+        &self,
+        recorder: &Arc<Recorder>,
+        step: &BuildStep,
+        pinned: &Pinned,
+        before: Option<&ReleasedImage>,
+        free: &(dyn Fn() + Sync),
+    ) -> Result<(BuildOutcome, u64), DriverError> {
         let began = self.clock.now();
-        let outcome = match self.build_anew(recorder, step, pinned, pinned.inputs).await? {
+        let outcome = match self.build_anew(recorder, step, pinned, before, free).await? {
             Ok(outcome) => outcome,
             Err(broken) => BuildOutcome::Failed { why: broken.why, last_lines: broken.last_lines },
         };
@@ -59,9 +68,10 @@ impl Driver {
         recorder: &Arc<Recorder>,
         step: &BuildStep,
         pinned: &Pinned,
-        inputs: Digest,
+        before: Option<&ReleasedImage>,
+        free: &(dyn Fn() + Sync),
     ) -> Result<Result<BuildOutcome, Broken>, DriverError> {
-        let image = &self.estate.images[&step.image];
+        let (image, inputs) = (&self.estate.images[&step.image], pinned.inputs);
         let prepared = match self.prepare(recorder, image, step, pinned, inputs).await {
             Ok(prepared) => prepared,
             Err(broken) => return Ok(Err(broken)),
@@ -72,7 +82,19 @@ impl Driver {
         });
         let dockerfile = String::from_utf8_lossy(&prepared.dockerfile).into_owned();
         recorder.record(Event::BuildBegan { image: step.image.clone(), inputs, dockerfile, bases: bases.collect() }).await?;
-        Ok(self.build_test_and_tag(recorder, image, step, prepared, inputs).await)
+        let (staging, log) = (prepared.tag.clone(), BuildLog::new(recorder.clone(), &self.logs, image.name.clone()));
+        let built = self.engines.builder().build(prepared, &log).await;
+        free();
+        let last_lines = log.close(LAST_LINES);
+        let id = match built {
+            Ok(id) => id,
+            Err(BuildError::Failed { why }) => return Ok(Err(Broken { why, last_lines })),
+            Err(other) => return Ok(Err(Broken::new(other))),
+        };
+        let kept = self.test_and_tag(recorder, image, step, id, before, inputs).await;
+        // The staging name goes whatever came of it; the image stays under its own tag, or as a leftover that the engine's own prune takes.
+        let _ = self.engines.builder().untag(&staging).await;
+        Ok(kept)
     }
 
     async fn prepare(&self, recorder: &Recorder, image: &Image, step: &BuildStep, pinned: &Pinned, inputs: Digest) -> Result<BuildRequest, Broken> {
@@ -121,30 +143,19 @@ impl Driver {
         Ok(secrets)
     }
 
-    async fn build_test_and_tag(
+    async fn test_and_tag(
         &self,
-        recorder: &Arc<Recorder>,
+        recorder: &Recorder,
         image: &Image,
         step: &BuildStep,
-        request: BuildRequest,
+        id: Digest,
+        before: Option<&ReleasedImage>,
         inputs: Digest,
     ) -> Result<BuildOutcome, Broken> {
-        let builder = self.engines.builder();
-        let staging = request.tag.clone();
-        let log = BuildLog::new(recorder.clone(), &self.logs, image.name.clone());
-        let built = builder.build(request, &log).await;
-        let last_lines = log.close(LAST_LINES);
-        let id = built.map_err(|error| match error {
-            BuildError::Failed { why } => Broken { why, last_lines },
-            other => Broken::new(other),
-        })?;
         for test in &image.tests {
             self.test(image, id, test).await?;
         }
-        let outcome = self.keep(recorder, image, step, id, inputs).await;
-        // The staging name goes whatever came of it; the image stays under its own tag, or as a leftover that the engine's own prune takes.
-        let _ = builder.untag(&staging).await;
-        outcome
+        self.keep(recorder, image, step, id, before, inputs).await
     }
 
     async fn test(&self, image: &Image, id: Digest, test: &ImageTest) -> Result<(), Broken> {
@@ -160,16 +171,23 @@ impl Driver {
     }
 
     /// Gives the image its immutable tag, unless it came out with the content of the one that is released: then that one stays.
-    async fn keep(&self, recorder: &Recorder, image: &Image, step: &BuildStep, id: Digest, inputs: Digest) -> Result<BuildOutcome, Broken> {
+    async fn keep(
+        &self,
+        recorder: &Recorder,
+        image: &Image,
+        step: &BuildStep,
+        id: Digest,
+        before: Option<&ReleasedImage>,
+        inputs: Digest,
+    ) -> Result<BuildOutcome, Broken> {
         let builder = self.engines.builder();
-        let released = self.journal.latest_release().map_err(Broken::new)?.and_then(|release| release.images.get(&image.name).cloned());
-        if let Some(released) = released {
-            let new = builder.image(&id.to_string()).await.map_err(Broken::new)?;
-            let old = builder.image(&released.id.to_string()).await.map_err(Broken::new)?;
+        if let Some(released) = before {
+            let (new, old) = (id.to_string(), released.id.to_string());
+            let (new, old) = tokio::try_join!(builder.image(&new), builder.image(&old)).map_err(Broken::new)?;
             if let (Some(old), Some(new)) = (old, new)
                 && build::same_content(content(&old), content(&new))
             {
-                return Ok(BuildOutcome::Unchanged { id: released.id, tag: released.tag, inputs });
+                return Ok(BuildOutcome::Unchanged { id: released.id, tag: released.tag.clone(), inputs });
             }
         }
         let tag = self.free_tag(recorder, image, step, id, inputs).await?;
@@ -177,11 +195,13 @@ impl Driver {
         Ok(BuildOutcome::Built { id, tag, inputs })
     }
 
-    /// The image's immutable tag. One that was given to another image is never moved: the run's number is added.
+    /// The image's immutable tag. One that was given to another image is never moved: the run's number is added. An attempt of this run that was
+    /// interrupted before it was recorded gave nothing to anybody.
     async fn free_tag(&self, recorder: &Recorder, image: &Image, step: &BuildStep, id: Digest, inputs: Digest) -> Result<ImageRef, Broken> {
         let tag = self.tag_of(recorder, image, step, inputs)?;
+        let run = recorder.run().0.to_string();
         match self.engines.builder().image(&tag.to_string()).await.map_err(Broken::new)? {
-            Some(other) if other.id != id => {
+            Some(other) if other.id != id && other.labels.get(labels::RUN) != Some(&run) => {
                 let text = format!("{}-{}", tag.tag().unwrap_or_default(), recorder.run());
                 tag.with_tag(&text).map_err(Broken::new)
             }

@@ -7,14 +7,16 @@ use std::time::Duration;
 use futures_util::StreamExt;
 use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
+use tokio::sync::mpsc;
 
 use super::build_one::{Pinned, base_name};
 use super::{Driver, DriverError, Recorder};
 use crate::build::{Released, Schedule, Start};
 use crate::model::{Digest, ImageName, ImageRef};
-use crate::plan::{BuildStep, Pin, Plan};
+use crate::plan::{BuildStep, Pin, Plan, StepKind};
+use crate::release::Release;
 use crate::rollout::Person;
-use crate::run::{BuildOutcome, Event};
+use crate::run::{BuildOutcome, Event, RunState};
 
 /// A person's word takes effect within this long.
 const LISTEN_EVERY: Duration = Duration::from_millis(200);
@@ -34,6 +36,7 @@ type Running<'a> = FuturesUnordered<BoxFuture<'a, (ImageName, Result<(BuildOutco
 
 /// What is known before the first build starts, and grows with each that ends.
 struct Known {
+    latest: Option<Release>,
     released: BTreeMap<ImageName, Released>,
     by_inputs: BTreeMap<Digest, Digest>,
     /// The name by which the builder knows each image of the estate.
@@ -43,20 +46,28 @@ struct Known {
 impl Driver {
     /// Builds what the plan says; goes on from what the state knows to have ended.
     pub(super) async fn build_all(&self, recorder: &Arc<Recorder>, plan: &Plan) -> Result<Builds, DriverError> {
-        if plan.steps.is_empty() {
+        // Once they have ended the builder is not needed any more, so a run can be taken up, and back, without it.
+        if recorder.state(|state| have_ended(state, plan)).await {
             return Ok(Builds::Over);
         }
-        let Known { released, by_inputs, mut tags } = self.known_builds().await?;
+        let Known { latest, released, by_inputs, mut tags } = self.known_builds().await?;
         self.name_bases(plan).await?;
+        // A refit that was killed in the middle of an image's test could not throw its container away.
+        self.engines.builder().remove_tests(&self.estate.name).await?;
         let steps: BTreeMap<&ImageName, &BuildStep> = plan.steps.iter().map(|step| (&step.image, step)).collect();
         let mut schedule = Schedule::new(plan, self.settings.parallel, &released, &by_inputs);
         for (image, outcome) in self.ended(recorder, plan).await {
             note_tag(&mut tags, &outcome);
             schedule.ended(&image, &outcome);
         }
+        let released_image = |image: &ImageName| latest.as_ref().and_then(|release| release.images.get(image));
+        let (on_built, mut built) = mpsc::unbounded_channel();
         let mut running: Running<'_> = FuturesUnordered::new();
         let mut paused = recorder.state(|state| state.person == Some(Person::Pause)).await;
         loop {
+            if schedule.is_over() {
+                return Ok(Builds::Over);
+            }
             let starts = if paused { Vec::new() } else { schedule.start() };
             let none = starts.is_empty();
             for start in starts {
@@ -64,7 +75,12 @@ impl Driver {
                     Start::Build { image, inputs, .. } => {
                         let step = steps[&image];
                         let pinned = Pinned { inputs, names: names_of(step, &schedule, &released, &tags)? };
-                        running.push(Box::pin(async move { (image, self.build_one(recorder, step, &pinned).await) }));
+                        let (before, free) = (released_image(&image), on_built.clone());
+                        running.push(Box::pin(async move {
+                            // Nobody listens any more only when the builds are given up.
+                            let free = || drop(free.send(step.image.clone()));
+                            (image, self.build_one(recorder, step, &pinned, before, &free).await)
+                        }));
                     }
                     other => {
                         let (image, outcome) = without_a_build(other, &tags)?;
@@ -83,6 +99,7 @@ impl Driver {
                     note_tag(&mut tags, &outcome);
                     schedule.ended(&image, &outcome);
                 }
+                Some(image) = built.recv() => schedule.freed(&image),
                 () = self.clock.sleep(LISTEN_EVERY) => match recorder.listen().await? {
                     Some(Person::Abort) => return Ok(Builds::Aborted),
                     Some(Person::Pause) => paused = true,
@@ -94,7 +111,7 @@ impl Driver {
     }
 
     async fn ended(&self, recorder: &Recorder, plan: &Plan) -> Vec<(ImageName, BuildOutcome)> {
-        let ended = |state: &crate::run::RunState| {
+        let ended = |state: &RunState| {
             let outcomes = plan.steps.iter().filter_map(|step| Some((step.image.clone(), state.build_outcome(&step.image)?.clone())));
             outcomes.collect()
         };
@@ -111,7 +128,7 @@ impl Driver {
         let kept = self.journal.builds()?;
         let by_inputs = kept.iter().filter(|build| on_builder.contains(&build.id)).map(|build| (build.inputs, build.id)).collect();
         let tags = kept.into_iter().map(|build| (build.id, build.tag)).chain(images().map(|(_, image)| (image.id, image.tag.clone()))).collect();
-        Ok(Known { released, by_inputs, tags })
+        Ok(Known { latest, released, by_inputs, tags })
     }
 
     /// Gives each base of the plan a name on the builder that says which content it is; Dockerfiles are pinned to it.
@@ -121,6 +138,11 @@ impl Driver {
         }
         Ok(())
     }
+}
+
+/// Whether there is nothing left to build. What waits by its policy is no work.
+fn have_ended(state: &RunState, plan: &Plan) -> bool {
+    plan.steps.iter().all(|step| step.kind == StepKind::Deferred || state.build_outcome(&step.image).is_some())
 }
 
 fn pinned_bases(plan: &Plan) -> BTreeMap<&ImageRef, Digest> {

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use futures_util::future::try_join_all;
 use jiff::Timestamp;
 use tokio::sync::Mutex;
 
@@ -52,8 +53,13 @@ impl Recorder {
 
     /// Makes an event durable and takes it into the state.
     pub async fn record(&self, event: Event) -> Result<(), DriverError> {
+        self.record_all(vec![event]).await
+    }
+
+    /// The same for several events, which share one wait for the disk.
+    pub async fn record_all(&self, events: Vec<Event>) -> Result<(), DriverError> {
         let inner = self.inner.clone();
-        in_a_task(async move { inner.record(event).await }).await
+        in_a_task(async move { inner.record(&events).await }).await
     }
 
     /// Takes the words that people said about the run since the last time, and returns the newest.
@@ -80,14 +86,16 @@ impl Recorder {
 
 impl Inner {
     /// The lock is held across the write, so that journal and state agree on the order.
-    async fn record(&self, event: Event) -> Result<(), DriverError> {
+    async fn record(&self, events: &[Event]) -> Result<(), DriverError> {
         let mut state = self.state.lock().await;
         let at = self.clock.now();
         // An event that cannot follow must not reach the journal. Should the write fail, the run ends here and the next one folds anew.
-        state.apply(at, &event)?;
-        self.journal.append(self.run, at, &event).await?;
+        for event in events {
+            state.apply(at, event)?;
+        }
+        try_join_all(events.iter().map(|event| self.journal.append(self.run, at, event))).await?;
         drop(state);
-        self.watch.event(at, &event);
+        events.iter().for_each(|event| self.watch.event(at, event));
         Ok(())
     }
 

@@ -13,7 +13,7 @@ use super::{DriverError, Engines, Recorder, until};
 use crate::edge::{Clock, EngineError, NewContainer};
 use crate::model::{Digest, EstateName, HostName, ServiceName, SlotId};
 use crate::release::{Release, ServiceRelease};
-use crate::rollout::{self, Action, Desired, HostSeen, Observed, Phase, Progress, SlotVerdict, Version};
+use crate::rollout::{self, Action, Desired, HostSeen, Observed, Person, Phase, Progress, SlotVerdict, Version};
 use crate::run::Event;
 
 /// So many lines of a failed container's output are kept with the failure.
@@ -45,21 +45,23 @@ pub(super) fn versions_of<'r>(service: &ServiceName, releases: impl IntoIterator
 }
 
 impl Rollout<'_> {
-    /// Rolls until the rollout is finished or paused. `progress` is fresh, or what the journal kept of one that was interrupted.
-    pub(super) async fn carry_out(&self, progress: Progress) -> Result<Progress, DriverError> {
-        let mut hand = Hand { rollout: self, observers: self.observe(), busy: BTreeMap::new(), acting: JoinSet::new(), progress };
+    /// Rolls until the rollout is finished or paused. `progress` is fresh, or what the journal kept of one that was interrupted; `word` is what a
+    /// person said and it has not heard yet.
+    pub(super) async fn carry_out(&self, progress: Progress, mut word: Option<Person>) -> Result<Progress, DriverError> {
+        let mut hand = Hand { rollout: self, observers: self.observe(), busy: BTreeMap::new(), acting: JoinSet::new(), looked_for: None, progress };
         loop {
             hand.wait().await?;
-            let person = self.recorder.listen().await?;
+            // Until every host was asked once nothing is decided, and nothing that was said may get lost meanwhile.
+            word = self.recorder.listen().await?.or(word);
             if let Some((observed, at)) = hand.seen() {
-                let (next, actions) = rollout::decide(&self.desired, &observed, hand.progress.clone(), person, at);
+                let (next, actions) = rollout::decide(&self.desired, &observed, hand.progress.clone(), word.take(), at);
                 self.remember(&hand.progress, &next, &observed).await?;
                 self.recorder.waiting(&next.waiting_for);
                 hand.progress = next;
                 hand.act(actions).await?;
-            }
-            if hand.is_at_rest() {
-                return Ok(hand.progress);
+                if hand.is_at_rest() {
+                    return Ok(hand.progress);
+                }
             }
         }
     }
@@ -67,8 +69,8 @@ impl Rollout<'_> {
     fn observe(&self) -> Observers {
         let hosts = self.desired.slots.iter().map(|wanted| &wanted.slot.host);
         let hosts = hosts.filter_map(|host| Some((host.clone(), self.engines.hosts.get(host)?.clone()))).collect();
-        let probe = self.versions.get(&self.desired.to.spec).and_then(|service| service.probe.clone());
-        let watched = Watched { estate: self.estate.clone(), service: self.desired.service.clone(), probe };
+        let probes = self.versions.iter().filter_map(|(spec, service)| Some((*spec, service.probe.clone()?))).collect();
+        let watched = Watched { estate: self.estate.clone(), service: self.desired.service.clone(), probes };
         Observers::start(hosts, &watched, &self.clock)
     }
 
@@ -149,6 +151,8 @@ struct Hand<'a> {
     /// Slots in which an action is under way (none) or ended at that moment; a look from before it says nothing about the slot.
     busy: BTreeMap<SlotId, Option<u64>>,
     acting: JoinSet<Ended>,
+    /// The moment for which hosts were last told to look again, so that they are told once.
+    looked_for: Option<Timestamp>,
     progress: Progress,
 }
 
@@ -156,7 +160,7 @@ impl Hand<'_> {
     /// Waits for the next reason to decide: an action ended, a look brought something, time passed that matters, or a person may have spoken.
     async fn wait(&mut self) -> Result<(), DriverError> {
         let now = self.rollout.clock.now();
-        let due = self.progress.look_again_at.map_or(LISTEN_EVERY, |at| until(now, at));
+        let due = self.progress.look_again_at.filter(|at| self.looked_for != Some(*at)).map_or(LISTEN_EVERY, |at| until(now, at));
         tokio::select! {
             Some(ended) = self.acting.join_next() => {
                 let (action, result) = ended.map_err(|died| DriverError::Bug { what: format!("an action's task ended by itself: {died}") })?;
@@ -166,6 +170,7 @@ impl Hand<'_> {
             () = self.rollout.clock.sleep(due.min(LISTEN_EVERY)) => {
                 if due < LISTEN_EVERY {
                     self.look_again();
+                    self.looked_for = self.progress.look_again_at;
                 }
             }
         }
@@ -180,13 +185,12 @@ impl Hand<'_> {
     }
 
     async fn act(&mut self, actions: Vec<Action>) -> Result<(), DriverError> {
-        for action in actions {
-            if self.is_busy(action.slot()) {
-                continue;
-            }
+        let free: Vec<Action> = actions.into_iter().filter(|action| !self.is_busy(action.slot())).collect();
+        // What is decided together is made durable together: one wait for the disk.
+        self.rollout.recorder.record_all(free.iter().map(|action| Event::ActionIntended { action: action.clone() }).collect()).await?;
+        for action in free {
             let work = self.rollout.work(&action)?;
             self.busy.insert(action.slot().clone(), None);
-            self.rollout.recorder.record(Event::ActionIntended { action: action.clone() }).await?;
             let clock = self.rollout.clock.clone();
             self.acting.spawn(async move {
                 let result = work.await;
@@ -204,13 +208,18 @@ impl Hand<'_> {
         self.busy.insert(slot.clone(), Some(self.observers.now()));
         self.observers.poke(&slot.host);
         let error = result.as_ref().err().map(ToString::to_string);
+        let is_new = matches!(action, Action::StartNew { .. });
         self.rollout.recorder.record(Event::ActionEnded { action, error }).await?;
         match result {
-            Err(error) if !error.is_silence() => rollout::report_refusal(&mut self.progress, &slot, &error.to_string()),
-            // A host that fell silent shows itself as such in the next look.
-            Err(_) | Ok(()) => {}
+            // A host that fell silent, or a container that somebody took away, shows itself as such in the next look.
+            Ok(()) | Err(EngineError::Silent { .. }) => Ok(()),
+            Err(EngineError::Missing { .. }) if !is_new => Ok(()),
+            Err(error) => {
+                let before = self.progress.clone();
+                rollout::report_refusal(&mut self.progress, &slot, &error.to_string());
+                self.rollout.remember(&before, &self.progress, &Observed::default()).await
+            }
         }
-        Ok(())
     }
 
     fn is_busy(&self, slot: &SlotId) -> bool {
@@ -221,8 +230,9 @@ impl Hand<'_> {
         }
     }
 
+    /// Has every host looked at: a decision holds for the oldest look, so one host that is done would hold up the others.
     fn look_again(&self) {
-        let hosts: std::collections::BTreeSet<&HostName> = self.progress.began.keys().map(|slot| &slot.host).collect();
+        let hosts: std::collections::BTreeSet<&HostName> = self.rollout.desired.slots.iter().map(|wanted| &wanted.slot.host).collect();
         hosts.into_iter().for_each(|host| self.observers.poke(host));
     }
 

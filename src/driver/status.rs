@@ -32,9 +32,15 @@ impl Driver {
     pub async fn see_hosts(&self) -> Seen {
         let asked = self.engines.hosts.iter().map(|(host, engine)| async move {
             let found = engine.containers(&self.estate.name, None).await.map_err(|error| error.to_string());
-            (host.clone(), found)
+            (host.clone(), found.map(|found| self.of_host(host, found)))
         });
         Seen { hosts: join_all(asked).await.into_iter().collect() }
+    }
+
+    /// One engine may stand for several hosts, and lists the containers of all of them. Those of a host that the estate no longer has stay.
+    fn of_host(&self, host: &HostName, mut found: Vec<ContainerFound>) -> Vec<ContainerFound> {
+        found.retain(|one| one.slot.host == *host || !self.engines.hosts.contains_key(&one.slot.host));
+        found
     }
 
     /// What each service shall be on, by the journal.
@@ -74,19 +80,39 @@ impl Driver {
     /// a host that was left behind, a number of replicas that grew. Hosts that do not answer are left out.
     pub async fn add_drift(&self, plan: &mut Plan) -> Result<(), DriverError> {
         let expected = self.expected()?;
-        let statuses = self.status(&self.see_hosts().await, &expected);
+        let seen = self.see_hosts().await;
+        let statuses = self.status(&seen, &expected);
         for service in self.estate.services.values() {
-            let Some(now) = expected.get(&service.name).filter(|_| plan.rolls.iter().all(|roll| roll.service != service.name)) else { continue };
+            let Some(now) = expected.get(&service.name) else { continue };
             let drifted = statuses.iter().filter(|status| status.service == service.name && status.health != "unknown" && status.drift.is_some());
             let notes: Vec<String> =
                 drifted.map(|status| format!("{}/{}: {}", status.host, status.index, status.drift.as_deref().unwrap_or_default())).collect();
-            if !notes.is_empty() {
-                let hosts = service.hosts.iter().map(|host| SlotCount { host: host.clone(), slots: service.replicas }).collect();
-                let image = plan::image_as_written(&service.image);
-                plan.rolls.push(RollStep { service: service.name.clone(), image, hosts, from: Some(now.release), certain: true, notes });
+            if notes.is_empty() {
+                continue;
+            }
+            match plan.rolls.iter_mut().find(|roll| roll.service == service.name) {
+                Some(roll) => {
+                    // Whatever becomes of its image, its slots are to be put right.
+                    roll.certain = true;
+                    roll.notes.extend(notes);
+                }
+                None => plan.rolls.push(self.repair(service, now.release, &seen, notes)),
             }
         }
         Ok(())
+    }
+
+    fn repair(&self, service: &Service, release: ReleaseNumber, seen: &Seen, notes: Vec<String>) -> RollStep {
+        let answered = service.hosts.iter().filter(|host| matches!(seen.hosts.get(*host), Some(Ok(_))));
+        RollStep {
+            service: service.name.clone(),
+            image: plan::image_as_written(&service.image),
+            hosts: answered.map(|host| SlotCount { host: host.clone(), slots: service.replicas }).collect(),
+            from: Some(release),
+            repair: Some(release),
+            certain: true,
+            notes,
+        }
     }
 
     fn has_slot(&self, host: &HostName, container: &ContainerFound) -> bool {

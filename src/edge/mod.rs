@@ -11,10 +11,12 @@ pub mod docker;
 pub mod dockerfiles;
 pub mod git;
 pub mod pipeline_files;
+mod shown;
 pub mod sources;
 
 pub use chain::chain_ids;
 pub use clock::SystemClock;
+pub use shown::shown;
 pub use sources::{SourceError, SourceFound, Sources};
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -62,6 +64,11 @@ pub trait Engine: Send + Sync {
 
     /// Runs a command to its end in a throw-away container without network ports, and removes it.
     async fn run_test(&self, test: &TestRun) -> Result<TestEnd, EngineError>;
+
+    /// Removes the throw-away containers of tests that a refit which died left behind. Only for who holds the estate: nobody else's are running.
+    async fn remove_tests(&self, _estate: &EstateName) -> Result<(), EngineError> {
+        Ok(())
+    }
 
     /// The chain ids of all layers that the engine's images have: what need not be sent to it.
     async fn layer_chains(&self) -> Result<Vec<Digest>, EngineError>;

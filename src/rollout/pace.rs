@@ -40,8 +40,10 @@ pub(super) struct Round<'a> {
     down: Vec<Wish<'a>>,
     /// The first moves of the other slots that were not begun.
     fresh: Vec<Wish<'a>>,
-    /// Slots in flight.
+    /// Slots in flight, less those that only wait for their old container to stop.
     in_flight: usize,
+    /// Slots whose new container is proven and whose old one is to stop.
+    finishing: usize,
     /// Slots that do not serve, or of which nobody knows.
     missing: usize,
     /// Slots that are not settled yet.
@@ -166,7 +168,7 @@ fn settle_or_wish<'a>(
             return;
         }
         Step::Finish(what) => {
-            round.in_flight += usize::from(began.is_some());
+            round.finishing += usize::from(began.is_some());
             round.free.push(Wish { slot, what, costs: false });
         }
         Step::Wait { until, healthy_since } => {
@@ -236,7 +238,11 @@ pub(super) fn go(desired: &Desired, progress: &mut Progress, aim: &Aim, mut roun
         may(wish);
     }
     if !round.down.is_empty() || !round.fresh.is_empty() {
-        let mut room = if is_pausing_between(progress, aim, round.in_flight, now) { 0 } else { parallelism.saturating_sub(round.in_flight) };
+        // A slot whose newcomer is proven holds no other one up while its old container stops. But old ones that take their time must not pile up
+        // beside new ones: no more of them than `parallelism` go uncounted.
+        let in_flight = round.in_flight + round.finishing.saturating_sub(parallelism);
+        let is_pausing = is_pausing_between(progress, aim, round.in_flight + round.finishing, now);
+        let mut room = if is_pausing { 0 } else { parallelism.saturating_sub(in_flight) };
         // What is down anyway goes first: replacing it takes nothing from anybody.
         for wish in round.down.iter().chain(&round.fresh) {
             if room == 0 {
