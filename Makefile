@@ -12,7 +12,7 @@ ifeq ($(REFIT_NO_ENGINE),1)
 NO_ENGINE := 1
 SETUP := @echo "REFIT_NO_ENGINE=1: tests on real engines are left out, and listed at the end"
 else
-SETUP := @tests/lab/setup.sh
+SETUP := @tests/lab/setup.sh --tests
 endif
 
 .DEFAULT_GOAL := help

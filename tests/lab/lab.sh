@@ -29,6 +29,8 @@ lab_up() {
     shift 3
     mkdir -p "$dir"
     if [ ! -e "/run/netns/$ns" ]; then
+        # A namespace goes some time after it was deleted, and its link with it: the last lab of this number may still have one.
+        ip link del "$veth" 2>/dev/null
         ip netns add "$ns"
         ip link add "$veth" type veth peer name eth0 netns "$ns"
         ip link set "$veth" master "rlbr$n" up
@@ -55,6 +57,22 @@ lab_disk() {
     dir=$(lab_dir "$1" "$2")
     mkdir -p "$dir/data"
     mount -t tmpfs -o "size=${3}m" "refit-lab-$1" "$dir/data"
+}
+
+# Starts an ssh server on a host, for root, with `host_key` and `authorized_keys` of a folder; it ends with the host. N NAME I FOLDER
+lab_sshd() {
+    local try
+    command -v /usr/sbin/sshd >/dev/null || { echo "no sshd: run tests/lab/setup.sh --tests" >&2; return 1; }
+    mkdir -p /run/sshd
+    nsenter --net="/run/netns/rl$1-$2" unshare --uts sh -c 'hostname "$0"; exec "$@"' "$2" setsid -f /usr/sbin/sshd -D -f /dev/null -E "$4/log" \
+        -h "$4/host_key" -o "ListenAddress=10.77.$1.$((10 + $3))" -o "AuthorizedKeysFile=$4/authorized_keys" -o StrictModes=no -o UsePAM=no \
+        -o PidFile=none -o PermitRootLogin=prohibit-password </dev/null >/dev/null 2>&1 9>&-
+    for ((try = 0; try < 100; try++)); do
+        (: <"/dev/tcp/10.77.$1.$((10 + $3))/22") 2>/dev/null && return
+        sleep 0.05
+    done
+    echo "sshd does not come up: $(cat "$4/log")" >&2
+    return 1
 }
 
 # Waits until the engine answers, or says why it does not. N NAME
@@ -181,7 +199,7 @@ if [ "${BASH_SOURCE[0]}" = "$0" ]; then
     command=$1
     shift
     case $command in
-        net | up | disk | wait | stop | down | clear | sweep | cut | heal | drop | pass | freeze | thaw | able | pid | import_base) "lab_$command" "$@" ;;
+        net | up | disk | wait | stop | down | clear | sweep | cut | heal | drop | pass | freeze | thaw | sshd | able | pid | import_base) "lab_$command" "$@" ;;
         *) echo "lab.sh: unknown command $command" >&2; exit 2 ;;
     esac
 fi

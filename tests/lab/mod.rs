@@ -169,6 +169,11 @@ impl Drop for Lab {
 }
 
 impl LabHost {
+    /// How it is made.
+    pub fn kind(&self) -> Kind {
+        self.kind
+    }
+
     fn control(&self, command: &str, arguments: &[&str]) -> String {
         assert_eq!(self.kind, Kind::Separate, "`{command}` needs separate engines; see Lab::kind");
         let lab = self.lab.to_string();
@@ -179,6 +184,17 @@ impl LabHost {
     /// Starts its engine (again) and waits until it answers.
     pub fn up(&self) {
         self.control("up", &[&self.name, &self.index.to_string()]);
+    }
+
+    /// The same with further arguments for dockerd; its socket answers as ever.
+    pub fn up_with(&self, arguments: &[&str]) {
+        let index = self.index.to_string();
+        self.control("up", &[&[self.name.as_str(), index.as_str()], arguments].concat());
+    }
+
+    /// Starts an ssh server on the host, for root. The folder holds `host_key` and `authorized_keys`.
+    pub fn sshd(&self, folder: &Path) {
+        self.control("sshd", &[&self.name, &self.index.to_string(), folder.to_str().expect("a plain path")]);
     }
 
     /// Stops its engine in good order, and with it its containers.

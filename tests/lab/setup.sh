@@ -1,5 +1,6 @@
 #!/bin/sh
 # Installs what the tests on real engines and the demo need, on Debian and Ubuntu. Does nothing, quickly, when all of it is there.
+# `--check` only looks. `--tests` adds what tests alone need: an ssh server and openssl.
 set -eu
 
 missing=
@@ -19,6 +20,13 @@ need dockerd docker.io
 if ! command -v docker >/dev/null 2>&1 && apt-cache show docker-cli >/dev/null 2>&1; then missing="$missing docker-cli"; fi
 # The static one only: it is put into images that hold nothing else.
 [ -x /bin/busybox ] && ! ldd /bin/busybox >/dev/null 2>&1 || missing="$missing busybox-static"
+new_sshd=
+if [ "${1:-}" = --tests ]; then
+    need openssl openssl
+    need ssh openssh-client
+    need sshd openssh-server
+    case " $missing " in *" openssh-server "*) new_sshd=yes ;; esac
+fi
 [ -z "$missing" ] && exit 0
 
 if [ "${1:-}" = --check ]; then
@@ -38,3 +46,7 @@ $sudo apt-get install -y --no-install-recommends $missing >/dev/null 2>&1 || {
     $sudo apt-get update >&2
     $sudo apt-get install -y --no-install-recommends $missing >&2
 }
+# The tests start an ssh server of their own; this machine's stays as it was: off.
+if [ -n "$new_sshd" ] && [ -d /run/systemd/system ]; then
+    $sudo systemctl disable --now ssh.service ssh.socket >/dev/null 2>&1 || true
+fi

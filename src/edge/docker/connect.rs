@@ -5,7 +5,7 @@
 use std::io;
 use std::pin::Pin;
 use std::sync::{Arc, OnceLock};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bollard::errors::Error as BollardError;
 use bollard::{BollardRequest, Docker};
@@ -49,7 +49,8 @@ struct Inner {
     docker: Docker,
     /// The path prefix of every call, once it is known what the engine speaks: `/v1.41`.
     prefix: Arc<OnceLock<String>>,
-    hello: Mutex<()>,
+    /// When a hello failed last, and why.
+    hello: Mutex<Option<(Instant, EngineError)>>,
 }
 
 impl Connection {
@@ -65,7 +66,7 @@ impl Connection {
             .build(Connector(Arc::clone(&road)));
         let prefix = Arc::new(OnceLock::new());
         let docker = docker(client.clone(), Arc::clone(&prefix)).map_err(|error| understand(&name, "open a connection", error))?;
-        Ok(Self { inner: Arc::new(Inner { endpoint, name, road, client, docker, prefix, hello: Mutex::new(()) }) })
+        Ok(Self { inner: Arc::new(Inner { endpoint, name, road, client, docker, prefix, hello: Mutex::new(None) }) })
     }
 
     /// The endpoint as errors name it.
@@ -93,18 +94,26 @@ impl Connection {
         if let Some(prefix) = self.inner.prefix.get() {
             return Ok(prefix.trim_start_matches("/v").to_owned());
         }
-        // One caller says hello; the others wait for what it learns.
-        let _turn = self.inner.hello.lock().await;
-        if self.inner.prefix.get().is_none() {
-            let hello = self.inner.docker.clone().with_timeout(HELLO_MAX);
-            let version = self.within(HELLO_MAX, "say its version", hello.version()).await?;
-            let theirs = version.api_version.unwrap_or_default();
-            let spoken = smaller(&theirs, &bollard::API_DEFAULT_VERSION.to_string());
-            let spoken = spoken.ok_or_else(|| refused(&self.inner.name, "say its version", &format!("{theirs:?} is no API version")))?;
-            let _ = self.inner.prefix.set(format!("/v{spoken}"));
+        // One caller says hello; the others wait for what it learns, that nobody answers included: each in turn would wait as long again.
+        let came = Instant::now();
+        let mut hello = self.inner.hello.lock().await;
+        if let Some(prefix) = self.inner.prefix.get() {
+            return Ok(prefix.trim_start_matches("/v").to_owned());
         }
-        let prefix = self.inner.prefix.get().map(String::as_str).unwrap_or_default();
-        Ok(prefix.trim_start_matches("/v").to_owned())
+        if let Some((_, error)) = hello.as_ref().filter(|(failed, _)| *failed > came) {
+            return Err(error.clone());
+        }
+        let spoken = self.say_hello().await.inspect_err(|error| *hello = Some((Instant::now(), error.clone())))?;
+        let _ = self.inner.prefix.set(format!("/v{spoken}"));
+        Ok(spoken)
+    }
+
+    async fn say_hello(&self) -> Result<String, EngineError> {
+        let hello = self.inner.docker.clone().with_timeout(HELLO_MAX);
+        let version = self.within(HELLO_MAX, "say its version", hello.version()).await?;
+        let theirs = version.api_version.unwrap_or_default();
+        let spoken = smaller(&theirs, &bollard::API_DEFAULT_VERSION.to_string());
+        spoken.ok_or_else(|| refused(&self.inner.name, "say its version", &format!("{theirs:?} is no API version")))
     }
 
     /// Whether the engine speaks at least this version of the 1.x API.

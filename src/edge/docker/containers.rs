@@ -16,12 +16,14 @@ use crate::model::{Attachment, NetworkSpec};
 pub(super) const LOOK_MAX: Duration = Duration::from_secs(15);
 /// Creating and starting: mounts, networks, and an engine that starts many others at once.
 const START_MAX: Duration = Duration::from_secs(120);
+/// Between two looks for a container that is just being made under the name.
+const NAME_RESERVED_FOR: Duration = Duration::from_millis(100);
 /// What a stop may take beyond its grace period, until the engine has killed and unmounted.
 const STOP_SLACK: Duration = Duration::from_secs(30);
 /// The first API version that takes a hardware address per interface.
 const MAC_PER_INTERFACE: u32 = 44;
-/// The first API version in which an interface can be told to have the way out.
-const GATEWAY_PRIORITY: u32 = 48;
+/// The first API version in which an interface's name and the way out can be chosen.
+const PLACED_INTERFACES: u32 = 48;
 
 /// A container as the engine inspects it; `None` if it is not there.
 pub(super) async fn inspect(connection: &Connection, container: &str) -> Result<Option<ContainerInspectResponse>, EngineError> {
@@ -47,14 +49,30 @@ pub(super) async fn start_new(connection: &Connection, new: &NewContainer) -> Re
     networks::ensure(connection, &new.estate, &new.spec.network).await?;
     volumes::ensure(connection, &new.estate, &new.spec.mounts).await?;
     let inherited = inherited(connection, new.takes_over.as_deref()).await?;
-    let id = match create(connection, new, &name, &inherited).await {
-        Ok(id) => id,
-        // Somebody, perhaps an earlier self whose answer was lost, was faster.
-        Err(error @ EngineError::Refused { .. }) => return use_existing(connection, new, &name).await?.ok_or(error),
-        Err(error) => return Err(error),
+    let deadline = tokio::time::Instant::now() + START_MAX;
+    let id = loop {
+        match create(connection, new, &name, &inherited).await {
+            Ok(id) => break id,
+            // Somebody, perhaps an earlier self whose answer was lost, was faster.
+            Err(error @ EngineError::Refused { .. }) => {
+                if let Some(id) = use_existing(connection, new, &name).await? {
+                    return Ok(id);
+                }
+                if !is_name_taken(&error) || tokio::time::Instant::now() > deadline {
+                    return Err(error);
+                }
+            }
+            Err(error) => return Err(error),
+        }
+        // The engine reserves a name before it shows the container.
+        tokio::time::sleep(NAME_RESERVED_FOR).await;
     };
     finish(connection, new, &id).await?;
     Ok(id)
+}
+
+fn is_name_taken(error: &EngineError) -> bool {
+    matches!(error, EngineError::Refused { why, .. } if why.contains("is already in use by container"))
 }
 
 /// Finds the container under its deterministic name and brings it up; refuses if the name belongs to something else.
@@ -105,7 +123,12 @@ fn is_anonymous(volume: &str) -> bool {
 
 async fn create(connection: &Connection, new: &NewContainer, name: &str, inherited: &Inherited) -> Result<String, EngineError> {
     let what = format!("create container {name}");
-    let mut body = serde_json::to_value(words::create_body(new, inherited)).map_err(|error| refused(connection.name(), &what, &error.to_string()))?;
+    let mut body = words::create_body(new, inherited);
+    if attachments(new).len() > 1 && connection.speaks(PLACED_INTERFACES).await? {
+        let first = body.networking_config.iter_mut().flat_map(|config| &mut config.endpoints_config).flat_map(|networks| networks.values_mut());
+        first.for_each(|endpoint| *endpoint = words::placed(0, std::mem::take(endpoint)));
+    }
+    let mut body = serde_json::to_value(body).map_err(|error| refused(connection.name(), &what, &error.to_string()))?;
     if !connection.speaks(MAC_PER_INTERFACE).await? {
         put_mac_where_old_engines_look(connection, &what, new, &mut body)?;
     }
@@ -163,15 +186,15 @@ async fn connect_missing(connection: &Connection, new: &NewContainer, id: &str) 
     }
     let found = inspect(connection, id).await?.and_then(|found| found.network_settings).and_then(|settings| settings.networks);
     let has = |network: &str| found.as_ref().is_some_and(|networks| networks.contains_key(network));
-    let prioritised = connection.speaks(GATEWAY_PRIORITY).await?;
+    let can_place = connection.speaks(PLACED_INTERFACES).await?;
     for (place, attachment) in attachments.iter().enumerate().skip(1) {
         if has(&attachment.network) {
             continue;
         }
-        // Below the first one's 0, falling, so that the written order is also the order of ways out.
-        let priority = prioritised.then(|| -i64::try_from(place).unwrap_or_default());
+        let endpoint = words::endpoint(attachment);
+        let endpoint = if can_place { words::placed(place, endpoint) } else { endpoint };
         let docker = connection.docker(START_MAX).await?;
-        let request = NetworkConnectRequest { container: id.to_owned(), endpoint_config: Some(words::endpoint(attachment, priority)) };
+        let request = NetworkConnectRequest { container: id.to_owned(), endpoint_config: Some(endpoint) };
         let what = format!("connect {} to network {}", new.name(), attachment.network);
         connection.within(START_MAX, &what, docker.connect_network(&attachment.network, request)).await?;
     }

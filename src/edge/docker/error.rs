@@ -70,7 +70,9 @@ fn missing(message: &str) -> Option<String> {
     if let Some(name) = message.strip_prefix("get ").and_then(|rest| rest.strip_suffix(": no such volume")) {
         return Some(format!("volume {name}"));
     }
-    message.strip_suffix(" not found").filter(|rest| rest.starts_with("network ")).map(str::to_owned)
+    // Newer engines say first what they were about to do.
+    let last = message.rsplit(": ").next()?;
+    last.strip_suffix(" not found").filter(|rest| rest.starts_with("network ")).map(str::to_owned)
 }
 
 /// An error with all its causes on one line; a cause that its effect already quotes is not said twice.
@@ -112,6 +114,7 @@ mod tests {
         check(404, "no such image: web:1: No such image: web:1", "engine unix:///s has no image web:1");
         check(404, "No such container: abc", "engine unix:///s has no container abc");
         check(404, "network shop_front not found", "engine unix:///s has no network shop_front");
+        check(404, "failed to set up container networking: network back not found", "engine unix:///s has no network back");
         check(404, "get data: no such volume", "engine unix:///s has no volume data");
         check(404, "page not found", "engine unix:///s refused to create container web: page not found");
         check(409, "Conflict. The name is in use", "engine unix:///s refused to create container web: Conflict. The name is in use");

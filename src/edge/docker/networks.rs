@@ -1,22 +1,37 @@
 //! Networks that a container needs: made where the pipeline says how, left alone where they are, never removed.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use bollard::models::{Ipam, IpamConfig, NetworkCreateRequest};
 use bollard::query_parameters::InspectNetworkOptions;
 
 use super::connect::Connection;
 use super::containers::{LOOK_MAX, present};
+use super::error::refused;
 use crate::edge::{EngineError, labels};
 use crate::model::{EstateName, NetworkCreate, NetworkSpec};
+
+/// Engines before API 1.44 make a second network of the same name when two ask at the same moment, and then refuse both as ambiguous. So each
+/// engine is asked by one at a time; by its endpoint, since hosts that share an engine have connections of their own.
+static TURNS: Mutex<BTreeMap<String, Arc<tokio::sync::Mutex<()>>>> = Mutex::new(BTreeMap::new());
+
+fn turn(connection: &Connection) -> Arc<tokio::sync::Mutex<()>> {
+    let mut turns = TURNS.lock().unwrap_or_else(PoisonError::into_inner);
+    turns.entry(connection.name().to_owned()).or_default().clone()
+}
 
 /// Creates the networks that are missing and may be created.
 pub(super) async fn ensure(connection: &Connection, estate: &EstateName, network: &NetworkSpec) -> Result<(), EngineError> {
     let NetworkSpec::Attached(attachments) = network else { return Ok(()) };
     for attachment in attachments {
-        if let Some(create) = &attachment.create
-            && !exists(connection, &attachment.network).await?
-        {
+        let Some(create) = &attachment.create else { continue };
+        if exists(connection, &attachment.network).await? {
+            continue;
+        }
+        let turn = turn(connection);
+        let _turn = turn.lock().await;
+        if !exists(connection, &attachment.network).await? {
             make(connection, estate, &attachment.network, create).await?;
         }
     }
@@ -30,10 +45,12 @@ async fn exists(connection: &Connection, name: &str) -> Result<bool, EngineError
 }
 
 async fn make(connection: &Connection, estate: &EstateName, name: &str, create: &NetworkCreate) -> Result<(), EngineError> {
-    let docker = connection.docker(LOOK_MAX).await?;
-    let call = docker.create_network(request(estate, name, create));
-    match connection.within(LOOK_MAX, &format!("create network {name}"), call).await {
-        // Two slots of one service start at once, and both found it missing.
+    let what = format!("create network {name}");
+    let mut body = serde_json::to_value(request(estate, name, create)).map_err(|error| refused(connection.name(), &what, &error.to_string()))?;
+    // Newer engines always look; theirs is the only meaning that refit has a use for.
+    body["CheckDuplicate"] = true.into();
+    match connection.post(LOOK_MAX, &what, "/networks/create", &body).await {
+        // Somebody who is not refit was faster.
         Err(EngineError::Refused { why, .. }) if why.contains("already exists") => Ok(()),
         other => other.map(|_| ()),
     }

@@ -110,9 +110,12 @@ impl Login {
 
 /// Keeps ssh's own words: they say whether the host key, the login or the network is at fault.
 fn explain(error: openssh::Error) -> io::Error {
+    let words = super::error::chain(&error);
     let kind = match &error {
+        // Unknown, or not the one that was known: waiting would not help, and nobody but the user may say that it is right.
+        openssh::Error::Connect(_) if words.contains("Host key verification failed") => io::ErrorKind::PermissionDenied,
         openssh::Error::Connect(source) => source.kind(),
         _ => io::ErrorKind::Other,
     };
-    io::Error::new(kind, format!("ssh: {}", super::error::chain(&error)))
+    io::Error::new(kind, format!("ssh: {words}"))
 }

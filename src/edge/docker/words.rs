@@ -41,8 +41,20 @@ pub(super) fn whole_seconds(time: Duration) -> i64 {
     i64::try_from(time.as_millis().div_ceil(1000)).unwrap_or(i64::MAX)
 }
 
-/// An interface as the engine is told to make it. `gateway_priority` is for engines that know it: the first written network has the way out.
-pub(super) fn endpoint(attachment: &Attachment, gateway_priority: Option<i64>) -> EndpointSettings {
+/// The interface's place in the written order, as engines since API 1.48 understand it; older ones give names and the way out as they like.
+///
+/// All interfaces of a container are named, or none: a name that the engine chooses may be one that is given here.
+pub(super) fn placed(place: usize, endpoint: EndpointSettings) -> EndpointSettings {
+    EndpointSettings {
+        // The first one has the way out, the others come after it in their order.
+        gw_priority: Some(-i64::try_from(place).unwrap_or_default()),
+        driver_opts: Some(HashMap::from([("com.docker.network.endpoint.ifname".to_owned(), format!("eth{place}"))])),
+        ..endpoint
+    }
+}
+
+/// An interface as the engine is told to make it.
+pub(super) fn endpoint(attachment: &Attachment) -> EndpointSettings {
     let addressed = attachment.ipv4_address.is_some() || attachment.ipv6_address.is_some();
     EndpointSettings {
         aliases: filled(attachment.aliases.clone()),
@@ -52,7 +64,6 @@ pub(super) fn endpoint(attachment: &Attachment, gateway_priority: Option<i64>) -
             link_local_ips: None,
         }),
         mac_address: attachment.mac_address.clone(),
-        gw_priority: gateway_priority,
         ..EndpointSettings::default()
     }
 }
@@ -139,7 +150,7 @@ fn network_mode(network: &NetworkSpec) -> Option<String> {
 fn first_network(network: &NetworkSpec) -> Option<NetworkingConfig> {
     let NetworkSpec::Attached(attachments) = network else { return None };
     let first = attachments.first()?;
-    Some(NetworkingConfig { endpoints_config: Some(HashMap::from([(first.network.clone(), endpoint(first, None))])) })
+    Some(NetworkingConfig { endpoints_config: Some(HashMap::from([(first.network.clone(), endpoint(first))])) })
 }
 
 /// What is written in the spec wins over what was inherited for the same place; an inherited volume is mounted by its name.

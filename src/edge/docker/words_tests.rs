@@ -152,3 +152,17 @@ fn a_part_of_a_second_of_grace_is_a_whole_one() {
     assert_eq!(whole_seconds(Duration::from_secs(2)), 2);
     assert_eq!(whole_seconds(Duration::ZERO), 0);
 }
+
+#[test]
+fn interfaces_are_named_and_the_first_one_has_the_way_out() {
+    let plain =
+        Attachment { network: "front".to_owned(), aliases: Vec::new(), ipv4_address: None, ipv6_address: None, mac_address: None, create: None };
+    let said = |place| {
+        let mut value = serde_json::to_value(placed(place, endpoint(&plain))).unwrap();
+        drop_nulls(&mut value);
+        value
+    };
+    let named =
+        |name: &str, priority: i64| serde_json::json!({ "DriverOpts": { "com.docker.network.endpoint.ifname": name }, "GwPriority": priority });
+    assert_eq!((said(0), said(2)), (named("eth0", 0), named("eth2", -2)));
+}
