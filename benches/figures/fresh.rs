@@ -37,7 +37,9 @@ pub fn run() {
     };
     let cost = costs(&target.join("cargo-timings/cargo-timing.html"));
     let cost = if cost.is_empty() { "unknown".to_owned() } else { cost.join(", ") };
-    let notes = format!("What `make demo` does after its set-up: a debug build into an empty target folder, then the demo. The longest compilations, in seconds of one job: {cost}.");
+    let notes = format!(
+        "What `make demo` does after its set-up: a debug build into an empty target folder, then the demo. The longest compilations, in seconds of one job: {cost}."
+    );
     sheet::put("fresh", &[row], &notes);
 }
 

@@ -37,7 +37,8 @@ pub async fn run(is_new: bool) {
     let limit = Duration::from_secs_f64((3.0 * alone.as_secs_f64()).max(41.0 * alone.as_secs_f64() / PARALLEL as f64) * 1.10);
     // In turns, so that a machine that is busy for a while is so for all of them.
     let mut ours = Vec::new();
-    let mut peers: Vec<(&str, Vec<Duration>)> = if is_new { vec![("buildx bake", vec![])] } else { vec![("make -j8, docker build", vec![]), ("shell loop, docker build", vec![])] };
+    let mut peers: Vec<(&str, Vec<Duration>)> =
+        if is_new { vec![("buildx bake", vec![])] } else { vec![("make -j8, docker build", vec![]), ("shell loop, docker build", vec![])] };
     for round in 0..ROUNDS {
         ours.push(bench.refit());
         for (name, took) in &mut peers {

@@ -91,7 +91,11 @@ fn machine() -> String {
     let kernel = said("uname", &["-sr"]);
     let release = fs::read_to_string("/etc/os-release").unwrap_or_default();
     let system = release.lines().find_map(|line| line.strip_prefix("PRETTY_NAME=")).unwrap_or("unknown").trim_matches('"').to_owned();
-    format!("{cpus} CPUs, {:.1} GiB of memory, {system}, kernel {kernel}; installed engine: {}", kib as f64 / 1024.0 / 1024.0, said("dockerd", &["--version"]))
+    format!(
+        "{cpus} CPUs, {:.1} GiB of memory, {system}, kernel {kernel}; installed engine: {}",
+        kib as f64 / 1024.0 / 1024.0,
+        said("dockerd", &["--version"])
+    )
 }
 
 /// What a program prints, on one line.

@@ -19,7 +19,8 @@ pub fn write_tree(root: &Path, count: usize) -> io::Result<()> {
         usize::try_from(random % below as u64).unwrap_or_default()
     };
     for index in 0..count {
-        let folder = root.join(format!("team-{:03}", index / 400)).join(format!("project-{:02}", index / 20 % 20)).join(format!("service-{index:06}"));
+        let folder =
+            root.join(format!("team-{:03}", index / 400)).join(format!("project-{:02}", index / 20 % 20)).join(format!("service-{index:06}"));
         std::fs::create_dir_all(&folder)?;
         std::fs::write(folder.join("Dockerfile"), dockerfile(index, &mut next))?;
         std::fs::write(folder.join("README.md"), "# A service\n")?;

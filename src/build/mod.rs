@@ -4,9 +4,11 @@
 //! is written on an image besides its content. The driver asks and carries out.
 
 mod cutoff;
+mod outcome;
 mod ready;
 mod spec;
 
 pub use cutoff::{Content, same_content};
+pub use outcome::BuildOutcome;
 pub use ready::{Released, Schedule, Start, StepState};
 pub use spec::{INPUTS, ImageLabels, RUN, labels};

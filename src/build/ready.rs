@@ -4,9 +4,9 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Duration;
 
+use crate::build::BuildOutcome;
 use crate::model::{Digest, ImageName};
 use crate::plan::{BuildStep, Pin, Plan, Reason, StepKind, inputs, resolve_pins};
-use crate::run::BuildOutcome;
 
 /// A build that was never measured is taken for one of a second.
 const UNMEASURED: Duration = Duration::from_secs(1);

@@ -13,8 +13,12 @@ const STYLES: Styles = Styles::styled().header(AnsiColor::Green.on_default().bol
 ///
 /// A folder of pipeline files (default `pipelines/`) says which images there are, which services run them, and where. Begin with `refit scan`
 /// in any repository with Dockerfiles, or with `refit init`.
+///
+/// Exit codes: 0 done; 1 failed (rolled back, or nothing changed); 2 usage or configuration; 3 ended in between (paused, hosts left behind);
+/// 130 interrupted.
 #[derive(Debug, Parser)]
-#[command(name = "refit", version, styles = STYLES, propagate_version = true, max_term_width = 110)]
+#[command(name = "refit", version, styles = STYLES, propagate_version = true, max_term_width = 110,
+    after_help = "Example:\n  refit scan ~/src/shop")]
 pub struct Arguments {
     /// What to do.
     #[command(subcommand)]
@@ -54,40 +58,32 @@ pub enum Colour {
 
 /// Verbs change or judge, nouns only look.
 #[derive(Debug, Subcommand)]
+#[expect(missing_docs, reason = "the manual of each command is the documentation of its arguments; one here would hide it")]
 pub enum Command {
-    /// Show the inheritance of the Dockerfiles in any folder; needs no configuration.
     Scan(super::scan::ScanArgs),
-    /// Write a first pipeline file from a scan.
     Init(super::init::InitArgs),
-    /// Check the pipeline files and the graph that their images make.
     Check(super::check::CheckArgs),
-    /// Show who inherits from whom.
     Graph(super::graph::GraphArgs),
-    /// Show what a rollout would build and roll, and why; changes nothing.
     Plan(super::plan::PlanArgs),
-    /// Build what is out of date and roll it out, with health checks and automatic rollback.
     Rollout(super::rollout::RolloutArgs),
-    /// Go back to an earlier release.
     Rollback(super::rollback::RollbackArgs),
-    /// Show what runs where, and whether that is what was released.
     Status(super::status::StatusArgs),
-    /// Show the hosts and whether they answer.
     Hosts(super::hosts::HostsArgs),
-    /// List the runs and releases.
     History(super::history::HistoryArgs),
-    /// Show one run, every decision with its reason.
     Show(super::show::ShowArgs),
-    /// Show the log of a build.
     Logs(super::build_logs::LogsArgs),
-    /// Stop a run where it is.
+    /// Pause a run where it is.
+    ///
+    /// What was begun is carried to its end, nothing new begins. `refit resume` goes on, `refit abort` takes back.
+    #[command(after_help = "Example:\n  refit pause 7")]
     Pause(super::person::PersonArgs),
-    /// Go on with a run that was paused, or that was interrupted.
     Resume(super::resume::ResumeArgs),
     /// Stop a run and take back what it rolled.
+    ///
+    /// The process that carries the run out does it within a second. If there is none any more, `refit resume` does.
+    #[command(after_help = "Example:\n  refit abort 7")]
     Abort(super::person::PersonArgs),
-    /// Print the JSON Schema of pipeline files.
     Schema(super::schema::SchemaArgs),
-    /// Print a completion script for a shell.
     Completions(super::completions::CompletionsArgs),
 }
 

@@ -2,17 +2,18 @@
 
 use std::path::PathBuf;
 
-use super::estate::{EstateArgs, read};
+use super::estate::{EstateArgs, Read, read};
 use super::{Exit, Face, workshop};
 use crate::driver;
-use crate::edge::sources::Sources;
-use crate::pipeline::Estate;
+use crate::pipeline::{Estate, Finding};
 use crate::report::diagnostic;
 
-/// Reads the pipelines and reports every mistake at once, each with its file, line and column.
+/// Check the pipeline files and the graph that their images make.
 ///
-/// Example: refit check --var env=prod
+/// Tells every mistake at once, each with its file, line and column, and what to do. Asks no engine and changes nothing. Ends with 2 if there
+/// is an error; warnings alone end with 0.
 #[derive(Debug, Clone, clap::Args)]
+#[command(after_help = "Example:\n  refit check --var env=prod")]
 pub struct CheckArgs {
     /// Which estate.
     #[command(flatten)]
@@ -21,23 +22,22 @@ pub struct CheckArgs {
 
 /// Runs the command.
 pub(super) async fn run(args: &CheckArgs, state: Option<PathBuf>, face: &mut Face) -> Result<Exit, miette::Report> {
-    let read = read(&args.estate)?;
-    let findings = &read.reading.findings;
+    let Read { reading, files } = read(&args.estate)?;
+    let mut findings = reading.findings;
+    // Sources and rings can only be told once the pipelines themselves are right.
+    if let Some(estate) = &reading.estate {
+        let sources = workshop::sources_to_look(&workshop::state_folder(&args.estate.pipelines, state))?;
+        findings.extend(driver::examine(estate, &sources).await.1);
+    }
+    let good = !findings.iter().any(Finding::is_error);
     if face.json {
-        let estate = read.reading.estate.as_ref().map(|estate| estate.name.as_str());
+        let estate = reading.estate.as_ref().map(|estate| estate.name.as_str());
         face.printer.json(&serde_json::json!({ "estate": estate, "findings": findings }));
     } else {
-        diagnostic::print(findings, &read.files, &mut face.printer);
+        diagnostic::print(&findings, &files, &mut face.printer);
+        reading.estate.iter().filter(|_| good).for_each(|estate| face.printer.out(&summary(estate)));
     }
-    let Some(estate) = &read.reading.estate else { return Ok(Exit::Usage) };
-    // Sources and rings can only be told once the pipelines themselves are right.
-    let sources = Sources::new(workshop::state_folder(&args.estate.pipelines, state).join("cache"));
-    let (_, warnings) = driver::inheritance(estate, &sources).await?;
-    warnings.iter().for_each(|line| face.printer.err(&format!("warning: {line}")));
-    if !face.json {
-        face.printer.out(&summary(estate));
-    }
-    Ok(Exit::Done)
+    Ok(if good { Exit::Done } else { Exit::Usage })
 }
 
 /// `estate shop: 8 images, 3 hosts, 2 services`.
@@ -90,7 +90,7 @@ mod tests {
     async fn mistakes_end_with_the_exit_code_of_wrong_configuration() {
         let home = tempfile::tempdir().unwrap();
         let pipelines = home.path().join("pipelines");
-        assert!(check(&pipelines, false).await.0.is_err_and(|message| message.ends_with("cannot be read")));
+        assert!(check(&pipelines, false).await.0.is_err_and(|message| message.starts_with("there is no folder")));
         std::fs::create_dir(&pipelines).unwrap();
         std::fs::write(pipelines.join("a.yaml"), "name: shop\nimages: { web: { build: web } }\n").unwrap();
         let (end, out, err) = check(&pipelines, false).await;

@@ -5,11 +5,9 @@ use clap_complete::Shell;
 
 use super::{Arguments, Exit, Face};
 
-/// Prints a completion script.
-///
-/// Example: refit completions bash > /etc/bash_completion.d/refit
+/// Print a completion script for a shell.
 #[derive(Debug, clap::Args)]
-#[command(verbatim_doc_comment)]
+#[command(after_help = "Example:\n  refit completions bash > /etc/bash_completion.d/refit")]
 pub struct CompletionsArgs {
     /// For which shell.
     pub shell: Shell,

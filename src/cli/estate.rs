@@ -5,17 +5,18 @@ use std::path::PathBuf;
 
 use super::{Exit, Face};
 use crate::edge::pipeline_files;
+use crate::model::ServiceName;
 use crate::pipeline::{self, Estate, Given, PipelineText, Reading};
 use crate::report::diagnostic;
 
 /// Which estate.
 #[derive(Debug, Clone, clap::Args)]
 pub struct EstateArgs {
-    /// The folder with the pipeline files; all of them are read as one estate
-    #[arg(long, value_name = "DIR", default_value = "pipelines")]
+    /// The folder with the pipeline files; all of them are read as one estate.
+    #[arg(long, value_name = "DIR", default_value = "pipelines", env = "REFIT_PIPELINES")]
     pub pipelines: PathBuf,
 
-    /// Sets a variable for `{{ K }}`; wins over `vars:`. Can be given several times
+    /// Set a variable for `{{ K }}`; wins over `vars:`, and may be repeated.
     #[arg(long = "var", value_name = "K=V", value_parser = variable)]
     pub vars: Vec<(String, String)>,
 }
@@ -51,7 +52,7 @@ pub(super) fn load(args: &EstateArgs, face: &mut Face) -> Result<Estate, Exit> {
     let read = match read(args) {
         Ok(read) => read,
         Err(report) => {
-            face.printer.err(&format!("{report:?}"));
+            face.fail(&report);
             return Err(Exit::Usage);
         }
     };
@@ -61,9 +62,28 @@ pub(super) fn load(args: &EstateArgs, face: &mut Face) -> Result<Estate, Exit> {
             face.printer.json(&serde_json::json!({ "findings": read.reading.findings }));
             Err(Exit::Usage)
         }
-        estate => {
+        None => {
             diagnostic::print(&read.reading.findings, &read.files, &mut face.printer);
-            estate.ok_or(Exit::Usage)
+            Err(Exit::Usage)
+        }
+        // Warnings were told in full by `refit check`; a line each is enough to be reminded.
+        Some(estate) => {
+            for warning in &read.reading.findings {
+                face.printer.err(&format!("warning: {}:{}: {}", warning.file, warning.line, warning.message));
+            }
+            Ok(estate)
         }
     }
+}
+
+/// Refuses services that the estate does not have, with the nearest that it has.
+pub(super) fn known(services: &[ServiceName], estate: &Estate) -> miette::Result<()> {
+    let Some(unknown) = services.iter().find(|name| !estate.services.contains_key(*name)) else { return Ok(()) };
+    let names = || estate.services.keys().map(ServiceName::as_str);
+    let help = match pipeline::nearest(unknown.as_str(), names()) {
+        Some(near) => format!("did you mean {near}?"),
+        None if estate.services.is_empty() => "the estate has no services: add them to a pipeline file under `services:`".to_owned(),
+        None => format!("the estate has: {}", names().collect::<Vec<_>>().join(", ")),
+    };
+    Err(miette::miette!(help = help, "there is no service {unknown}"))
 }

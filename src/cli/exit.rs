@@ -21,7 +21,8 @@ pub enum Exit {
 
 /// The exit code of an error: usage and configuration are the caller's, everything else is the world's.
 pub(super) fn of(report: &miette::Report) -> Exit {
-    let world = report.downcast_ref::<JournalError>().is_some()
+    let asked = matches!(report.downcast_ref::<JournalError>(), Some(JournalError::NoSuchRun { .. }));
+    let world = report.downcast_ref::<JournalError>().is_some() && !asked
         || report.downcast_ref::<LockError>().is_some()
         || report.downcast_ref::<EngineError>().is_some()
         || report.downcast_ref::<DriverError>().is_some_and(DriverError::is_world);

@@ -5,16 +5,15 @@ use std::path::PathBuf;
 use super::estate::{self, EstateArgs};
 use super::{Exit, Face, workshop};
 use crate::driver;
-use crate::edge::sources::Sources;
 use crate::graph::Graph;
 use crate::model::ImageRef;
 use crate::report::{self, GraphFormat};
 
-/// Shows who inherits from whom: from the bases to the leaves, with the file and line of every edge.
+/// Show who inherits from whom, from the bases to the leaves.
 ///
-/// Example: refit graph --affected-by debian:bookworm-slim --format dot | dot -Tsvg > graph.svg
+/// Every edge comes with the file and line of the Dockerfile that makes it.
 #[derive(Debug, clap::Args)]
-#[command(verbatim_doc_comment)]
+#[command(after_help = "Example:\n  refit graph --affected-by debian:bookworm-slim\n  refit graph --format dot | dot -Tsvg > graph.svg")]
 pub struct GraphArgs {
     /// How it is drawn.
     #[arg(long, value_enum, default_value_t = GraphFormat::Tree, value_name = "FORMAT")]
@@ -32,7 +31,7 @@ pub(super) async fn run(args: &GraphArgs, state: Option<PathBuf>, face: &mut Fac
         Ok(estate) => estate,
         Err(exit) => return Ok(exit),
     };
-    let sources = Sources::new(workshop::state_folder(&args.estate.pipelines, state).join("cache"));
+    let sources = workshop::sources_to_look(&workshop::state_folder(&args.estate.pipelines, state))?;
     let (graph, warnings) = driver::inheritance(&estate, &sources).await?;
     warnings.iter().for_each(|line| face.printer.err(&format!("warning: {line}")));
     let root = match &args.affected_by {

@@ -7,11 +7,9 @@ use super::{Exit, Face};
 use crate::journal::{Journal, Verified};
 use crate::report::history;
 
-/// Lists the runs and releases, newest first.
-///
-/// Example: refit history --limit 5
+/// List the runs, newest first, and which release each service is on.
 #[derive(Debug, clap::Args)]
-#[command(verbatim_doc_comment)]
+#[command(after_help = "Example:\n  refit history --limit 5")]
 pub struct HistoryArgs {
     #[command(flatten)]
     folder: PipelineFolder,
@@ -45,6 +43,7 @@ fn verified(verified: &Verified, face: &mut Face) -> Exit {
         face.printer.json(&serde_json::json!({ "events": verified.events, "hash": verified.hash, "broken": broken }));
     } else {
         face.printer.out(&match &broken {
+            None if verified.events == 0 => "the journal is empty".to_owned(),
             None => format!("{} events, unbroken; the last one's hash stands for all: {}", verified.events, verified.hash),
             Some(broken) => format!("the journal was changed after it was written: {broken} (the {} events before it are in order)", verified.events),
         });

@@ -1,20 +1,21 @@
 //! `refit hosts`.
 
+use std::collections::BTreeMap;
+
 use futures_util::future::join_all;
 use serde::Serialize;
 
 use super::estate::{self, EstateArgs};
 use super::workshop;
 use super::{Exit, Face};
+use crate::edge::EngineError;
 use crate::report;
 
-/// Shows the hosts and the builder: how each is reached, whether it answers, and which engine it runs.
+/// Show the hosts and the builder, and whether they answer.
 ///
 /// Ends with 1 if one does not answer.
-///
-/// Example: refit hosts
 #[derive(Debug, clap::Args)]
-#[command(verbatim_doc_comment)]
+#[command(after_help = "Example:\n  refit hosts")]
 pub struct HostsArgs {
     #[command(flatten)]
     estate: EstateArgs,
@@ -24,7 +25,9 @@ pub struct HostsArgs {
 struct HostLine {
     host: String,
     endpoint: String,
-    labels: String,
+    /// Whether images are built there.
+    builder: bool,
+    labels: BTreeMap<String, String>,
     engine: Option<String>,
     problem: Option<String>,
 }
@@ -36,23 +39,24 @@ pub(super) async fn run(args: &HostsArgs, face: &mut Face) -> miette::Result<Exi
         Err(exit) => return Ok(exit),
     };
     let engines = workshop::engines_of(&estate)?;
-    let builder = estate
-        .builders
-        .get(&engines.builder.0)
-        .map(|builder| (format!("{} (builder)", engines.builder.0), builder.endpoint.to_string(), String::new()));
-    let hosts = estate.hosts.iter().map(|(name, host)| {
-        let labels: Vec<_> = host.labels.iter().map(|(key, value)| format!("{key}={value}")).collect();
-        (name.to_string(), host.endpoint.to_string(), labels.join(","))
-    });
+    let builder =
+        estate.builders.get(&engines.builder.0).map(|builder| (engines.builder.0.to_string(), builder.endpoint.to_string(), true, BTreeMap::new()));
+    let hosts = estate.hosts.iter().map(|(name, host)| (name.to_string(), host.endpoint.to_string(), false, host.labels.clone()));
     let named = builder.into_iter().chain(hosts);
-    let asked = named.zip(std::iter::once(&engines.builder.1).chain(engines.hosts.values())).map(|((host, endpoint, labels), engine)| async move {
-        match engine.info().await {
-            Ok(info) => {
-                HostLine { host, endpoint, labels, engine: Some(format!("{} (API {}, {})", info.version, info.api, info.storage)), problem: None }
+    let asked =
+        named.zip(std::iter::once(&engines.builder.1).chain(engines.hosts.values())).map(|((host, endpoint, builder, labels), engine)| async move {
+            match engine.info().await {
+                Ok(info) => {
+                    let engine = format!("{} (API {}, {})", info.version, info.api, info.storage);
+                    HostLine { host, endpoint, builder, labels, engine: Some(engine), problem: None }
+                }
+                // The endpoint stands in its own column.
+                Err(EngineError::Silent { why, .. }) => {
+                    HostLine { host, endpoint, builder, labels, engine: None, problem: Some(format!("does not answer: {why}")) }
+                }
+                Err(error) => HostLine { host, endpoint, builder, labels, engine: None, problem: Some(error.to_string()) },
             }
-            Err(error) => HostLine { host, endpoint, labels, engine: None, problem: Some(error.to_string()) },
-        }
-    });
+        });
     let lines = join_all(asked).await;
     if face.json {
         face.printer.json(&lines);
@@ -65,7 +69,9 @@ pub(super) async fn run(args: &HostsArgs, face: &mut Face) -> miette::Result<Exi
 fn table(lines: &[HostLine]) -> Vec<String> {
     let row = |line: &HostLine| {
         let engine = line.engine.clone().or_else(|| line.problem.clone()).unwrap_or_default();
-        [line.host.clone(), line.endpoint.clone(), line.labels.clone(), engine]
+        let host = if line.builder { format!("{} (builder)", line.host) } else { line.host.clone() };
+        let labels: Vec<_> = line.labels.iter().map(|(key, value)| format!("{key}={value}")).collect();
+        [host, line.endpoint.clone(), labels.join(","), engine]
     };
     report::table(["HOST", "ENDPOINT", "LABELS", "ENGINE"], lines.iter().map(row))
 }

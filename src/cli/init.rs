@@ -7,16 +7,16 @@ use std::path::{Path, PathBuf};
 use super::scan::{called, scan_folder, usage};
 use super::{Exit, Face};
 use crate::dockerfile::ReadOptions;
+use crate::report;
 use crate::scan;
 
-/// Writes a first `pipelines/<dir>.yaml` for the Dockerfiles below a folder.
+/// Write a first pipeline file from a scan.
 ///
-/// Every Dockerfile becomes an image called as its folder is, or as the other Dockerfiles call it. Who inherits from whom is not written
-/// down: refit reads it from the Dockerfiles. Hosts and services are there as comments, to be filled in. A file that is there is never
-/// overwritten.
-///
-/// Example: cd ~/src/shop && refit init && refit check
+/// The file is `pipelines/<folder>.yaml`. Every Dockerfile becomes an image called as its folder is, or as the other Dockerfiles call it. Who
+/// inherits from whom is not written down: refit reads it from the Dockerfiles. Hosts and services are there as comments, to be filled in. A
+/// file that is there is never overwritten.
 #[derive(Debug, Clone, clap::Args)]
+#[command(after_help = "Example:\n  cd ~/src/shop && refit init && refit check")]
 pub struct InitArgs {
     /// The folder with the Dockerfiles; `pipelines/` is made where refit is called.
     #[arg(default_value = ".")]
@@ -32,6 +32,13 @@ pub(super) enum InitError {
     There {
         /// The file.
         file: PathBuf,
+    },
+    /// There is nothing to build.
+    #[error("there is no Dockerfile below {} that can be read, so nothing was written", dir.display())]
+    #[diagnostic(help("`refit scan {}` tells what is there; give the folder that holds the Dockerfiles", dir.display()))]
+    Nothing {
+        /// The folder.
+        dir: PathBuf,
     },
     /// It cannot be written.
     #[error("{} cannot be written", file.display())]
@@ -53,7 +60,8 @@ pub(super) fn run(args: &InitArgs, face: &mut Face) -> Result<Exit, miette::Repo
 /// Runs the command with `pipelines/` in `home`.
 fn run_in(home: &Path, args: &InitArgs, face: &mut Face) -> Result<Exit, miette::Report> {
     let name = called(&args.dir);
-    let file = home.join("pipelines").join(format!("{name}.yaml"));
+    let folder = if home == Path::new(".") { PathBuf::from("pipelines") } else { home.join("pipelines") };
+    let file = folder.join(format!("{name}.yaml"));
     // Said before the scan, which may take a while.
     if file.symlink_metadata().is_ok() {
         return Ok(usage(face, InitError::There { file }.into()));
@@ -62,16 +70,21 @@ fn run_in(home: &Path, args: &InitArgs, face: &mut Face) -> Result<Exit, miette:
         Ok(scan) => scan,
         Err(error) => return Ok(usage(face, error.into())),
     };
+    if scan.dockerfiles.iter().all(|file| file.error.is_some()) {
+        return Ok(usage(face, InitError::Nothing { dir: args.dir.clone() }.into()));
+    }
     let text = scan::first_pipeline(&scan, &name, &from_home(home, &args.dir));
     if let Err(error) = write_new(&file, &text) {
         return Ok(usage(face, error.into()));
     }
-    let images = scan.dockerfiles.iter().filter(|file| file.error.is_none()).count();
+    let images = text.lines().filter(|line| line.starts_with("    build: ")).count();
+    let left_out = scan.dockerfiles.len() - images;
     if face.json {
-        face.printer.json(&serde_json::json!({ "file": file.to_string_lossy(), "images": images }));
+        face.printer.json(&serde_json::json!({ "file": file.to_string_lossy(), "images": images, "left_out": left_out }));
     } else {
-        face.printer.out(&format!("wrote {} with {images} image{}", file.display(), if images == 1 { "" } else { "s" }));
-        face.printer.err("next: fill in hosts and services there, then `refit check` and `refit graph`");
+        let note = if left_out == 0 { String::new() } else { format!("; {left_out} left out, see the comments there") };
+        face.printer.out(&format!("wrote {} with {}{note}", file.display(), report::count(images, "image")));
+        face.printer.err("next: `refit check` and `refit graph`; then fill in hosts and services there, and see `refit plan`");
     }
     Ok(Exit::Done)
 }

@@ -34,13 +34,25 @@ pub struct Face {
     pub json: bool,
 }
 
+impl Face {
+    /// Says that a command failed: in words on stderr, and for machines as the one document on stdout.
+    fn fail(&mut self, report: &miette::Report) {
+        if self.json {
+            let causes: Vec<String> = report.chain().skip(1).map(ToString::to_string).collect();
+            let help = report.help().map(|help| help.to_string());
+            self.printer.json(&serde_json::json!({ "error": { "message": report.to_string(), "causes": causes, "help": help } }));
+        }
+        self.printer.report(report);
+    }
+}
+
 /// Runs one command and says how it ended. An error that reaches this place is printed with its help.
 pub async fn run(arguments: Arguments) -> Exit {
     let mut face = Face { printer: Printer::standard(arguments.colour()), json: arguments.json };
     match arguments.dispatch(&mut face).await {
         Ok(exit) => exit,
         Err(report) => {
-            face.printer.report(&report);
+            face.fail(&report);
             exit::of(&report)
         }
     }

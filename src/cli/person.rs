@@ -9,11 +9,8 @@ use crate::journal::Journal;
 use crate::model::RunId;
 use crate::rollout::Person;
 
-/// Says a word about a run that is under way; it takes effect within a second.
-///
-/// Example: refit pause 7
+/// Say a word about a run that is under way.
 #[derive(Debug, clap::Args)]
-#[command(verbatim_doc_comment)]
 pub struct PersonArgs {
     /// Which run [default: the one that is under way].
     run: Option<RunId>,
@@ -26,6 +23,9 @@ pub(super) fn run(args: &PersonArgs, word: Person, state: Option<PathBuf>, face:
     let journal = workshop::read_journal(&args.folder, state)?;
     let run = workshop::unfinished(&journal, args.run)?;
     journal.say(run, SystemClock.now(), word, &workshop::whoami())?;
+    if face.json {
+        face.printer.json(&serde_json::json!({ "run": run, "said": word }));
+    }
     face.printer.err(&match word {
         Person::Pause => format!("{run} stops where it is; `refit resume {run}` goes on, `refit abort {run}` takes it back"),
         Person::Abort => format!("{run} takes back what it rolled; if nobody carries it out any more, `refit resume {run}` does"),

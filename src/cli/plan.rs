@@ -10,11 +10,12 @@ use crate::model::{ImageName, ImageRef, ReleaseNumber};
 use crate::plan::{self, Change, Plan};
 use crate::report;
 
-/// Shows what a rollout would build and roll, and why, down to the line of the Dockerfile. Changes nothing on any host.
+/// Show what a rollout would build and roll, and why; changes nothing.
 ///
-/// Example: refit plan --base debian:bookworm-slim
+/// Every image that would be built comes with its reasons, down to the line of the Dockerfile. Bases are pulled on the builder, so that their
+/// newest digests are known; `--offline` takes those that it has.
 #[derive(Debug, clap::Args)]
-#[command(verbatim_doc_comment)]
+#[command(after_help = "Example:\n  refit plan --base debian:bookworm-slim")]
 pub struct PlanArgs {
     #[command(flatten)]
     pub change: ChangeArgs,

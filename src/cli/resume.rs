@@ -10,11 +10,11 @@ use crate::journal::{Journal, LockError, SqliteJournal};
 use crate::model::RunId;
 use crate::rollout::Person;
 
-/// Goes on with a run that was paused or interrupted, from where it was.
+/// Go on with a run that was paused or interrupted, from where it was.
 ///
-/// Example: refit resume 7
+/// Builds that ended are not done again. If another process still carries the run out, that one is told to go on.
 #[derive(Debug, clap::Args)]
-#[command(verbatim_doc_comment)]
+#[command(after_help = "Example:\n  refit resume 7")]
 pub struct ResumeArgs {
     /// Which run [default: the one that has not ended].
     run: Option<RunId>,
@@ -36,7 +36,8 @@ pub(super) async fn run(args: &ResumeArgs, state: Option<PathBuf>, face: &mut Fa
     drop(journal);
     let workshop = match workshop::open(&args.estate, &args.build, state, Access::Write, face) {
         Err(error) if matches!(error.downcast_ref::<LockError>(), Some(LockError::Held { .. })) => {
-            face.printer.err(&format!("{run} is carried out by another process; it was told to go on"));
+            let word = if aborted { "it takes back what it rolled" } else { "it was told to go on" };
+            face.printer.err(&format!("{run} is carried out by another process; {word}"));
             return Ok(Exit::Done);
         }
         opened => match opened? {

@@ -3,19 +3,18 @@
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
-use super::estate::EstateArgs;
+use super::estate::{EstateArgs, known};
 use super::workshop::{self, Access, BuildArgs, Workshop};
 use super::{Exit, Face};
 use crate::model::{ReleaseNumber, ServiceName};
 use crate::plan::{Change, Plan, RollStep, SlotCount};
 use crate::rollout::Outcome;
 
-/// Goes back to an earlier release; without `--to`, to the one before. Nothing is built: the images are proven to be on every host, or are
-/// brought there, before the first container is touched.
+/// Go back to an earlier release; without `--to`, to the one before.
 ///
-/// Example: refit rollback web --to r6
+/// Nothing is built: the images are proven to be on every host, or are brought there, before the first container is touched.
 #[derive(Debug, clap::Args)]
-#[command(verbatim_doc_comment)]
+#[command(after_help = "Example:\n  refit rollback --list\n  refit rollback web --to r6")]
 pub struct RollbackArgs {
     /// Which service [default: every service that the release has otherwise].
     service: Option<ServiceName>,
@@ -40,6 +39,7 @@ pub(super) async fn run(args: &RollbackArgs, state: Option<PathBuf>, face: &mut 
         Ok(workshop) => workshop,
         Err(exit) => return Ok(exit),
     };
+    known(args.service.as_slice(), &workshop.driver.estate)?;
     let ways = ways_back(&workshop, args.service.as_ref())?;
     if args.list {
         if face.json {
@@ -104,7 +104,8 @@ fn plan_back(workshop: &Workshop, ways: &[WayBack], args: &RollbackArgs) -> miet
     let target = match args.to {
         Some(to) => workshop.driver.release(to)?.number,
         None => {
-            ways.iter().filter_map(|way| way.to.first()).max().copied().ok_or_else(|| miette::miette!("there is no earlier release to go back to"))?
+            let none = || miette::miette!(help = "`refit rollback --list` lists the ways back", "there is no earlier release to go back to");
+            ways.iter().filter_map(|way| way.to.first()).max().copied().ok_or_else(none)?
         }
     };
     let release = workshop.driver.release(target)?;
@@ -127,9 +128,10 @@ fn plan_back(workshop: &Workshop, ways: &[WayBack], args: &RollbackArgs) -> miet
             image: released.image.clone(),
             hosts: service.hosts.iter().map(slots).collect(),
             from: Some(way.now),
+            repair: None,
             certain: true,
             notes: vec![format!("back from {} to {target}", way.now)],
         });
     }
-    Ok(Plan { change: Change::Release(target), bases: Default::default(), steps: Vec::new(), rolls })
+    Ok(Plan { change: Change::Release(target), bases: Default::default(), steps: Vec::new(), rolls, held: Vec::new() })
 }

@@ -5,23 +5,27 @@ use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use super::estate::EstateArgs;
+use super::estate::{EstateArgs, known};
 use super::plan::{self, ChangeArgs};
 use super::workshop::{self, Access, BuildArgs, Workshop};
 use super::{Exit, Face};
 use crate::driver::{CameTo, DriverError, Recorder};
 use crate::model::{HostName, ReleaseNumber, ServiceName};
-use crate::pipeline::Selector;
+use crate::pipeline::{Estate, Selector};
 use crate::plan::{Plan, StepKind};
 use crate::report;
 use crate::rollout::Person;
 use crate::run::RunOutcome;
 
-/// Builds what is out of date, in the order of inheritance, and rolls it out with health checks; goes back by itself when it is worse.
+/// Build what is out of date and roll it out, with health checks and automatic rollback.
 ///
-/// Example: refit rollout --base debian:bookworm-slim
+/// Shows the plan and asks first. Images are built in the order of inheritance, brought to all hosts, and only then is the first container
+/// replaced. A service that gets worse goes back by itself. Ctrl-C stops builds; during a rollout it pauses first and takes back the second
+/// time.
+///
+/// Ends with 0 if all is done, 1 if it failed (rolled back, or nothing changed), 3 if it ended in between (paused, hosts left behind).
 #[derive(Debug, clap::Args)]
-#[command(verbatim_doc_comment)]
+#[command(after_help = "Example:\n  refit rollout --base debian:bookworm-slim\n  refit rollout web --hosts zone=a --yes")]
 pub struct RolloutArgs {
     /// Roll only these services [default: all that the change concerns].
     pub services: Vec<ServiceName>,
@@ -48,6 +52,8 @@ pub(super) async fn run(args: &RolloutArgs, state: Option<PathBuf>, face: &mut F
         Ok(workshop) => workshop,
         Err(exit) => return Ok(exit),
     };
+    known(&args.services, &workshop.driver.estate)?;
+    let hosts = selected(args.hosts.as_deref(), &workshop.driver.estate)?;
     if let Some(exit) = take_up_what_was_interrupted(&workshop, face).await? {
         return Ok(exit);
     }
@@ -56,7 +62,7 @@ pub(super) async fn run(args: &RolloutArgs, state: Option<PathBuf>, face: &mut F
         None => args.change.change(),
     };
     let mut plan = plan::make(&workshop, &change, face).await?;
-    narrow(&mut plan, args, &workshop)?;
+    narrow(&mut plan, &args.services, hosts.as_ref());
     begin(&workshop, plan, args.yes, face).await
 }
 
@@ -109,6 +115,8 @@ pub(super) async fn carry_on(workshop: &Workshop, recorder: &Arc<Recorder>, face
             }
             exit
         }
+        // The run is over, and its error says what to do.
+        Some(Err(error @ DriverError::Preflight { .. })) => return Err(error.into()),
         Some(Err(error)) => {
             face.printer.err(&format!("{run} could not go on; `refit resume {run}` takes it up again"));
             return Err(error.into());
@@ -126,7 +134,7 @@ pub(super) async fn carry_on(workshop: &Workshop, recorder: &Arc<Recorder>, face
 fn exit_of(outcome: &RunOutcome) -> Exit {
     match outcome {
         RunOutcome::Done | RunOutcome::NothingToDo => Exit::Done,
-        RunOutcome::BuildsFailed { .. } | RunOutcome::RolledBack { .. } | RunOutcome::Refused { .. } | RunOutcome::Aborted => Exit::Failed,
+        RunOutcome::BuildsFailed { .. } | RunOutcome::RolledBack { .. } | RunOutcome::Refused { .. } | RunOutcome::Aborted { .. } => Exit::Failed,
         RunOutcome::InPart { .. } | RunOutcome::Stuck { .. } => Exit::Between,
     }
 }
@@ -166,32 +174,34 @@ async fn take_up_what_was_interrupted(workshop: &Workshop, face: &mut Face) -> m
     }
 }
 
+/// The hosts that `--hosts` selects.
+fn selected(selector: Option<&str>, estate: &Estate) -> miette::Result<Option<BTreeSet<HostName>>> {
+    let Some(selector) = selector else { return Ok(None) };
+    let help = "`refit hosts` lists the hosts and their labels";
+    let parsed = Selector::parse(selector).map_err(|why| miette::miette!(help = help, "`--hosts {selector}` cannot be read: {why}"))?;
+    let chosen = estate.hosts.iter().filter(|(name, host)| parsed.selects(name.as_str(), &host.labels)).map(|(name, _)| name.clone());
+    let hosts: BTreeSet<HostName> = chosen.collect();
+    if hosts.is_empty() { Err(miette::miette!(help = help, "`--hosts {selector}` selects no host")) } else { Ok(Some(hosts)) }
+}
+
 /// Leaves in the plan only the services and hosts that were asked for.
-fn narrow(plan: &mut Plan, args: &RolloutArgs, workshop: &Workshop) -> miette::Result<()> {
-    let estate = &workshop.driver.estate;
-    let unknown: Vec<String> = args.services.iter().filter(|name| !estate.services.contains_key(*name)).map(ToString::to_string).collect();
-    if !unknown.is_empty() {
-        let known: Vec<_> = estate.services.keys().map(ToString::to_string).collect();
-        return Err(miette::miette!(help = format!("the estate has: {}", known.join(", ")), "there is no service {}", unknown.join(", ")));
+fn narrow(plan: &mut Plan, services: &[ServiceName], hosts: Option<&BTreeSet<HostName>>) {
+    if !services.is_empty() {
+        plan.rolls.retain(|roll| services.contains(&roll.service));
+        plan.held.retain(|held| services.contains(&held.service));
     }
-    if !args.services.is_empty() {
-        plan.rolls.retain(|roll| args.services.contains(&roll.service));
-    }
-    if let Some(selector) = &args.hosts {
-        let parsed = Selector::parse(selector).map_err(|why| miette::miette!("`--hosts {selector}` cannot be read: {why}"))?;
-        let selects = |name: &HostName| estate.hosts.get(name).is_some_and(|host| parsed.selects(name.as_str(), &host.labels));
-        if !estate.hosts.keys().any(selects) {
-            return Err(miette::miette!(help = "`refit hosts` lists the hosts and their labels", "`--hosts {selector}` selects no host"));
-        }
-        plan.rolls.iter_mut().for_each(|roll| roll.hosts.retain(|count| selects(&count.host)));
+    if let Some(hosts) = hosts {
+        plan.rolls.iter_mut().for_each(|roll| roll.hosts.retain(|count| hosts.contains(&count.host)));
         plan.rolls.retain(|roll| !roll.hosts.is_empty());
     }
-    Ok(())
 }
 
 fn agreed(plan: &Plan, hosts: &BTreeSet<HostName>, face: &mut Face) -> miette::Result<bool> {
     if !std::io::stdin().is_terminal() {
-        return Err(miette::miette!(help = "add `--yes`", "nobody can be asked here, and hosts would be touched"));
+        return Err(miette::miette!(
+            help = "look at the plan above; `--yes` carries it out without asking",
+            "nobody can be asked here (stdin is no terminal); nothing was begun"
+        ));
     }
     let services: Vec<_> = plan.rolls.iter().map(|roll| roll.service.to_string()).collect();
     let names: Vec<_> = hosts.iter().map(ToString::to_string).collect();

@@ -9,16 +9,17 @@ use crate::edge::dockerfiles::{self, Found, Wanted};
 use crate::report;
 use crate::scan::{self, FileKind, FileScan, Scan};
 
-/// Prints who inherits from whom below a folder: a tree from bases to leaves, and what is odd about it.
+/// Show the inheritance of the Dockerfiles in any folder; needs no configuration.
 ///
-/// Needs no configuration. Reads every file that is called Dockerfile or Containerfile, alone or followed by `.`, `-` or `_` and more, or
-/// `*.Dockerfile` or `*-Dockerfile`, in any case. Each is read as BuildKit reads it, for linux/amd64. `.git` is passed over,
-/// `.gitignore` is not honoured, symbolic links are not followed. Templates (`Dockerfile.j2` …) are listed and not read.
+/// Prints a tree from bases to leaves, and what is odd: references that cannot be resolved, mutable tags, cycles.
+///
+/// Reads every file that is called Dockerfile or Containerfile, alone or followed by `.`, `-` or `_` and more, or `*.Dockerfile` or
+/// `*-Dockerfile`, in any case. Each is read as BuildKit reads it, for linux/amd64. `.git` is passed over, `.gitignore` is not honoured,
+/// symbolic links are not followed. Templates (`Dockerfile.j2` …) are listed and not read.
 ///
 /// A Dockerfile is taken to build the image that is called as its folder or its suffix is; a pipeline file says it for certain.
-///
-/// Example: refit scan ~/src/shop --build-arg VERSION=12
 #[derive(Debug, Clone, clap::Args)]
+#[command(after_help = "Example:\n  refit scan ~/src/shop --build-arg VERSION=12")]
 pub struct ScanArgs {
     /// The folder.
     #[arg(default_value = ".")]
@@ -82,7 +83,7 @@ pub(super) fn run(args: &ScanArgs, face: &mut Face) -> Result<Exit, miette::Repo
 
 /// Says what is wrong with what was asked for.
 pub(super) fn usage(face: &mut Face, error: miette::Report) -> Exit {
-    face.printer.err(&format!("{error:?}"));
+    face.fail(&error);
     Exit::Usage
 }
 

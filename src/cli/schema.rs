@@ -3,10 +3,11 @@
 use super::{Exit, Face};
 use crate::pipeline;
 
-/// Prints the JSON Schema of a pipeline file.
+/// Print the JSON Schema of pipeline files, for editors.
 ///
-/// Example: refit schema > pipeline.schema.json, then put `# yaml-language-server: $schema=pipeline.schema.json` at the top of a pipeline.
+/// Editors that know YAML's language server find it by a first line `# yaml-language-server: $schema=pipeline.schema.json`.
 #[derive(Debug, Clone, clap::Args)]
+#[command(after_help = "Example:\n  refit schema > pipeline.schema.json")]
 pub struct SchemaArgs {}
 
 /// Runs the command.

@@ -9,11 +9,9 @@ use crate::journal::Journal;
 use crate::model::RunId;
 use crate::report::{self, Detail};
 
-/// Shows one run: every decision with its reason, event by event.
-///
-/// Example: refit show 7 --all
+/// Show one run, every decision with its reason.
 #[derive(Debug, clap::Args)]
-#[command(verbatim_doc_comment)]
+#[command(after_help = "Example:\n  refit show 7 --all")]
 pub struct ShowArgs {
     /// Which run [default: the newest].
     run: Option<RunId>,
@@ -29,6 +27,9 @@ pub(super) fn run(args: &ShowArgs, state: Option<PathBuf>, face: &mut Face) -> m
     let journal = workshop::read_journal(&args.folder, state)?;
     let run = workshop::run_or_newest(&journal, args.run)?;
     let events = journal.events(run).map_err(DriverError::from)?;
+    if events.is_empty() {
+        return Err(DriverError::UnknownRun(run).into());
+    }
     if face.json {
         face.printer.json(&events);
         return Ok(Exit::Done);

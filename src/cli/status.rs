@@ -7,13 +7,12 @@ use super::workshop::{self, Access, BuildArgs};
 use super::{Exit, Face};
 use crate::report;
 
-/// Shows services × hosts: release, image, health, since when, and drift (what runs is not what was released).
+/// Show what runs where, and whether that is what was released.
 ///
-/// Ends with 1 if something drifted, is unhealthy, or is missing; so it fits a check in a script.
-///
-/// Example: refit status --json
+/// A line for each slot: release, image, health, since when, and drift. Ends with 1 if something drifted, is unhealthy or is missing, so that
+/// it fits a check in a script.
 #[derive(Debug, clap::Args)]
-#[command(verbatim_doc_comment)]
+#[command(after_help = "Example:\n  refit status --json")]
 pub struct StatusArgs {
     #[command(flatten)]
     estate: EstateArgs,

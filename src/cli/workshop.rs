@@ -83,7 +83,10 @@ pub(super) fn open(
         journal: Arc::new(journal),
         logs: Logs::new(&state),
         engines,
-        sources: Arc::new(Sources::new(state.join("cache"))),
+        sources: Arc::new(match access {
+            Access::Look => sources_to_look(&state)?,
+            Access::Write => Sources::new(state.join("cache")),
+        }),
         clock: Arc::new(SystemClock),
         watch,
         settings: Settings {
@@ -111,6 +114,14 @@ impl Watch for Shown {
     fn build_step(&self, image: &ImageName, step: &str) {
         self.0.build_step(image, step);
     }
+}
+
+/// Sources for a command that changes nothing: they use the cache where there is one, and make none.
+pub(super) fn sources_to_look(state: &Path) -> miette::Result<Sources> {
+    if state.is_dir() {
+        return Ok(Sources::new(state.join("cache")));
+    }
+    Sources::passing().map_err(|error| miette::miette!(help = "make room there, or set TMPDIR", "no temporary folder could be made: {error}"))
 }
 
 /// `.refit` beside the pipelines, unless one was named.
@@ -163,7 +174,10 @@ fn secrets_of_environment(estate: &Estate) -> BTreeMap<String, Secret> {
 pub(super) fn run_or_newest(journal: &dyn Journal, run: Option<RunId>) -> miette::Result<RunId> {
     match run {
         Some(run) => Ok(run),
-        None => journal.runs(1)?.first().map(|summary| summary.run).ok_or_else(|| miette::miette!("there is no run yet")),
+        None => {
+            let none = || miette::miette!(help = "`refit plan` shows what the first one would do", "there is no run yet");
+            journal.runs(1)?.first().map(|summary| summary.run).ok_or_else(none)
+        }
     }
 }
 
@@ -187,7 +201,27 @@ pub(super) fn last_word(journal: &dyn Journal, run: RunId) -> miette::Result<Opt
 
 /// Who asks: the user and the machine.
 pub(super) fn whoami() -> String {
-    let user = std::env::var("USER").or_else(|_| std::env::var("LOGNAME")).unwrap_or_else(|_| "somebody".into());
+    let named = std::env::var("USER").or_else(|_| std::env::var("LOGNAME")).ok().filter(|name| !name.is_empty());
+    let uid = rustix::process::getuid().as_raw();
+    // Services and containers often have no USER, but a line in the list of users.
+    let listed = || user_of(uid, &std::fs::read_to_string("/etc/passwd").ok()?);
+    let user = named.or_else(listed).unwrap_or_else(|| format!("uid-{uid}"));
     let machine = rustix::system::uname().nodename().to_string_lossy().into_owned();
     format!("{user}@{machine}")
+}
+
+/// The name of a user in the text of a `passwd` file.
+fn user_of(uid: u32, passwd: &str) -> Option<String> {
+    let mut lines = passwd.lines().map(|line| line.split(':').collect::<Vec<_>>());
+    lines.find(|fields| fields.get(2).is_some_and(|id| id.parse() == Ok(uid))).map(|fields| fields[0].to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn a_user_is_found_by_number() {
+        let passwd = "root:x:0:0:root:/root:/bin/sh\nbroken\ndeploy:x:1000:1000::/home/deploy:/bin/sh\n";
+        assert_eq!(super::user_of(1000, passwd).as_deref(), Some("deploy"));
+        assert_eq!(super::user_of(7, passwd), None);
+    }
 }

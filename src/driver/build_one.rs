@@ -7,7 +7,7 @@ use super::build_log::BuildLog;
 use super::{Driver, DriverError, Recorder};
 use crate::build::{self, Content, ImageLabels};
 use crate::dockerfile::{self, ReadOptions, RefTarget};
-use crate::edge::{BuildError, BuildRequest, ImageSeen, SourceFound, TestRun};
+use crate::edge::{BuildError, BuildRequest, ImageSeen, SourceFound, TestRun, labels};
 use crate::model::{Digest, ImageRef, Secret};
 use crate::pipeline::{Context, Image, ImageTest, SecretSource};
 use crate::plan::{BuildStep, Pin};
@@ -195,11 +195,13 @@ impl Driver {
         Ok(BuildOutcome::Built { id, tag, inputs })
     }
 
-    /// The image's immutable tag. One that was given to another image is never moved: the run's number is added.
+    /// The image's immutable tag. One that was given to another image is never moved: the run's number is added. An attempt of this run that was
+    /// interrupted before it was recorded gave nothing to anybody.
     async fn free_tag(&self, recorder: &Recorder, image: &Image, step: &BuildStep, id: Digest, inputs: Digest) -> Result<ImageRef, Broken> {
         let tag = self.tag_of(recorder, image, step, inputs)?;
+        let run = recorder.run().0.to_string();
         match self.engines.builder().image(&tag.to_string()).await.map_err(Broken::new)? {
-            Some(other) if other.id != id => {
+            Some(other) if other.id != id && other.labels.get(labels::RUN) != Some(&run) => {
                 let text = format!("{}-{}", tag.tag().unwrap_or_default(), recorder.run());
                 tag.with_tag(&text).map_err(Broken::new)
             }

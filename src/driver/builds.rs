@@ -13,10 +13,10 @@ use super::build_one::{Pinned, base_name};
 use super::{Driver, DriverError, Recorder};
 use crate::build::{Released, Schedule, Start};
 use crate::model::{Digest, ImageName, ImageRef};
-use crate::plan::{BuildStep, Pin, Plan};
+use crate::plan::{BuildStep, Pin, Plan, StepKind};
 use crate::release::Release;
 use crate::rollout::Person;
-use crate::run::{BuildOutcome, Event};
+use crate::run::{BuildOutcome, Event, RunState};
 
 /// A person's word takes effect within this long.
 const LISTEN_EVERY: Duration = Duration::from_millis(200);
@@ -46,11 +46,14 @@ struct Known {
 impl Driver {
     /// Builds what the plan says; goes on from what the state knows to have ended.
     pub(super) async fn build_all(&self, recorder: &Arc<Recorder>, plan: &Plan) -> Result<Builds, DriverError> {
-        if plan.steps.is_empty() {
+        // Once they have ended the builder is not needed any more, so a run can be taken up, and back, without it.
+        if recorder.state(|state| have_ended(state, plan)).await {
             return Ok(Builds::Over);
         }
         let Known { latest, released, by_inputs, mut tags } = self.known_builds().await?;
         self.name_bases(plan).await?;
+        // A refit that was killed in the middle of an image's test could not throw its container away.
+        self.engines.builder().remove_tests(&self.estate.name).await?;
         let steps: BTreeMap<&ImageName, &BuildStep> = plan.steps.iter().map(|step| (&step.image, step)).collect();
         let mut schedule = Schedule::new(plan, self.settings.parallel, &released, &by_inputs);
         for (image, outcome) in self.ended(recorder, plan).await {
@@ -62,6 +65,9 @@ impl Driver {
         let mut running: Running<'_> = FuturesUnordered::new();
         let mut paused = recorder.state(|state| state.person == Some(Person::Pause)).await;
         loop {
+            if schedule.is_over() {
+                return Ok(Builds::Over);
+            }
             let starts = if paused { Vec::new() } else { schedule.start() };
             let none = starts.is_empty();
             for start in starts {
@@ -105,7 +111,7 @@ impl Driver {
     }
 
     async fn ended(&self, recorder: &Recorder, plan: &Plan) -> Vec<(ImageName, BuildOutcome)> {
-        let ended = |state: &crate::run::RunState| {
+        let ended = |state: &RunState| {
             let outcomes = plan.steps.iter().filter_map(|step| Some((step.image.clone(), state.build_outcome(&step.image)?.clone())));
             outcomes.collect()
         };
@@ -132,6 +138,11 @@ impl Driver {
         }
         Ok(())
     }
+}
+
+/// Whether there is nothing left to build. What waits by its policy is no work.
+fn have_ended(state: &RunState, plan: &Plan) -> bool {
+    plan.steps.iter().all(|step| step.kind == StepKind::Deferred || state.build_outcome(&step.image).is_some())
 }
 
 fn pinned_bases(plan: &Plan) -> BTreeMap<&ImageRef, Digest> {

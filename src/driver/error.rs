@@ -2,7 +2,8 @@
 
 use crate::edge::EngineError;
 use crate::journal::JournalError;
-use crate::model::{HostName, ImageName, ImageRef, ReleaseNumber, RunId, ServiceName, SlotId};
+use crate::model::{HostName, ImageRef, ReleaseNumber, RunId, ServiceName, SlotId};
+use crate::pipeline::Finding;
 use crate::run::CannotFollow;
 
 /// Why a run could not begin or go on. What fails *within* a run (a build, a slot) is no error but an outcome.
@@ -42,23 +43,19 @@ pub enum DriverError {
         /// Where it is reached for.
         place: String,
     },
-    /// A source that cannot be read.
-    #[error("the files of image {image} cannot be read: {why}")]
-    #[diagnostic(help("see {place}"))]
-    Source {
-        /// The image.
-        image: ImageName,
-        /// Why.
-        why: String,
-        /// Where its context is written.
-        place: String,
+    /// Sources or Dockerfiles that are wrong, or images in a ring: nothing can be planned.
+    #[error("the images of the estate cannot be planned:\n{}", told(findings))]
+    #[diagnostic(help("mend them, then `refit check`"))]
+    Wrong {
+        /// Every one of them; warnings, if there are any, too.
+        findings: Vec<Finding>,
     },
     /// A release that was never made.
     #[error("there is no release {0}")]
     #[diagnostic(help("`refit history` lists the releases"))]
     UnknownRelease(ReleaseNumber),
     /// A run that never was.
-    #[error("there is no run {0}")]
+    #[error("there is no {0}")]
     #[diagnostic(help("`refit history` lists the runs"))]
     UnknownRun(RunId),
     /// A service that no release has.
@@ -86,12 +83,15 @@ pub enum DriverError {
         release: ReleaseNumber,
     },
     /// Several things at once, each on its own line.
-    #[error("{what}:\n{}", lines.join("\n"))]
+    #[error("{what}:\n{}", lines.iter().map(|line| format!("  {line}")).collect::<Vec<_>>().join("\n"))]
+    #[diagnostic(help("{next}"))]
     Several {
         /// What they have in common.
         what: String,
         /// One line for each.
         lines: Vec<String>,
+        /// What to do.
+        next: String,
     },
     /// A fault of refit's own.
     #[error("refit has a fault: {what}")]
@@ -102,16 +102,26 @@ pub enum DriverError {
     },
 }
 
+/// Findings without the texts that they are about: a line each, and the next move below it.
+fn told(findings: &[Finding]) -> String {
+    let mut lines = Vec::new();
+    for finding in findings.iter().filter(|finding| finding.is_error()) {
+        lines.push(format!("  {}:{}: {}", finding.file, finding.line, finding.message));
+        lines.extend(finding.help.iter().map(|help| format!("      {help}")));
+    }
+    lines.join("\n")
+}
+
 impl DriverError {
     /// Whether the world is the reason (an engine, a disk), and not what somebody wrote or asked for.
     pub fn is_world(&self) -> bool {
         !matches!(
             self,
-            Self::UnknownRelease(_)
+            Self::Journal(JournalError::NoSuchRun { .. })
+                | Self::UnknownRelease(_)
                 | Self::UnknownRun(_)
                 | Self::NotInRelease { .. }
-                | Self::Several { .. }
-                | Self::Source { .. }
+                | Self::Wrong { .. }
                 | Self::UnknownHost { .. }
         )
     }

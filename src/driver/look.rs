@@ -9,11 +9,11 @@ use futures_util::stream::{self, StreamExt};
 use super::{Driver, DriverError};
 use crate::dockerfile::{self, ReadOptions};
 use crate::edge::{Engine, Source, SourceFound};
-use crate::graph::{Graph, ImageReaches};
+use crate::graph::{Graph, GraphFinding, ImageReaches};
 use crate::journal::BuildKept;
 use crate::model::{Digest, ImageName, ImageRef, ReleaseNumber, ServiceName};
-use crate::pipeline::{Estate, Image, ServiceImage, Sources};
-use crate::plan::{self, Change, ImageFacts, LastBuild, PlanRequest, ServiceFacts, SourceFacts};
+use crate::pipeline::{Estate, Finding, Image, ServiceImage, Severity, Sources};
+use crate::plan::{self, Change, ImageFacts, LastBuild, PlanRequest, RefusedRelease, ServiceFacts, SourceFacts};
 use crate::release::Release;
 
 /// So many contexts and bases are looked at side by side.
@@ -70,8 +70,9 @@ impl Driver {
     pub async fn look(&self, change: &Change) -> Result<Looked, DriverError> {
         let latest = self.journal.latest_release()?;
         let wanted = plan::sources_of(change, self.estate.sources);
-        let read = read_images(&self.estate, self.sources.as_ref(), latest.as_ref(), wanted).await?;
-        let (graph, warnings) = graph_of(&self.estate, &read, wanted)?;
+        let (read, unread) = read_images(&self.estate, self.sources.as_ref(), latest.as_ref(), wanted).await;
+        let (graph, findings) = graph_of(&self.estate, &read, wanted);
+        let warnings = only_warnings(unread.into_iter().chain(findings).collect())?;
         let (bases, not_pulled) = self.resolve_bases(&graph, change).await?;
         let on_builder = self.engines.builder().image_ids().await?;
         let kept = self.journal.builds()?;
@@ -148,6 +149,8 @@ impl Driver {
             _ => Err(DriverError::Several {
                 what: format!("{} bases cannot be had", failed.len()),
                 lines: failed.iter().map(ToString::to_string).collect(),
+                next: "check their names, log in with `docker login`, or bring them to the builder; `refit graph` tells where each is reached for"
+                    .into(),
             }),
         }
     }
@@ -210,8 +213,12 @@ impl Driver {
         for (name, state) in self.journal.service_states()? {
             let Some(running) = state.current else { continue };
             let Some(as_released) = self.release(running)?.services.get(&name).cloned() else { continue };
-            let refused = match state.quarantined.keys().next_back() {
-                Some(number) => self.release(*number)?.services.get(&name).map(|service| service.spec_hash()),
+            let refused = match state.quarantined.last_key_value() {
+                Some((release, quarantine)) => self.release(*release)?.services.get(&name).map(|service| RefusedRelease {
+                    release: *release,
+                    spec: service.spec_hash(),
+                    why: quarantine.why.clone(),
+                }),
                 None => None,
             };
             facts.insert(name, ServiceFacts { running, as_released, refused });
@@ -235,27 +242,45 @@ impl Driver {
 
 /// Who inherits from whom in the newest sources, and what people should know of it: all that can be said without an engine.
 pub async fn inheritance(estate: &Estate, sources: &dyn Source) -> Result<(Graph, Vec<String>), DriverError> {
-    graph_of(estate, &read_images(estate, sources, None, Sources::Latest).await?, Sources::Latest)
+    let (graph, findings) = examine(estate, sources).await;
+    Ok((graph, only_warnings(findings)?))
 }
 
-async fn read_images(estate: &Estate, sources: &dyn Source, latest: Option<&Release>, wanted: Sources) -> Result<Vec<ImageRead>, DriverError> {
-    let reads = estate.images.values().map(|image| read_image(sources, image, latest, wanted));
-    let (read, failed): (Vec<_>, Vec<_>) = stream::iter(reads).buffered(LOOKS_AT_ONCE).collect::<Vec<_>>().await.into_iter().partition(Result::is_ok);
-    let mut failed: Vec<DriverError> = failed.into_iter().filter_map(Result::err).collect();
-    match failed.len() {
-        0 => Ok(read.into_iter().filter_map(Result::ok).collect()),
-        1 => Err(failed.remove(0)),
-        _ => Err(DriverError::Several {
-            what: format!("the files of {} images cannot be read", failed.len()),
-            lines: failed.iter().map(ToString::to_string).collect(),
-        }),
+/// The graph as far as it can be told, and everything that is wrong or doubtful in the newest sources, Dockerfile by Dockerfile.
+pub async fn examine(estate: &Estate, sources: &dyn Source) -> (Graph, Vec<Finding>) {
+    let (read, mut findings) = read_images(estate, sources, None, Sources::Latest).await;
+    let (graph, more) = graph_of(estate, &read, Sources::Latest);
+    findings.extend(more);
+    (graph, findings)
+}
+
+/// Warnings as lines; the whole of it as an error if one finding is.
+fn only_warnings(findings: Vec<Finding>) -> Result<Vec<String>, DriverError> {
+    match findings.iter().any(Finding::is_error) {
+        true => Err(DriverError::Wrong { findings }),
+        false => Ok(findings.into_iter().map(|finding| format!("{}:{}: {}", finding.file, finding.line, finding.message)).collect()),
     }
 }
 
-async fn read_image(sources: &dyn Source, image: &Image, latest: Option<&Release>, wanted: Sources) -> Result<ImageRead, DriverError> {
-    let source =
-        |error: crate::edge::SourceError| DriverError::Source { image: image.name.clone(), why: error.to_string(), place: image.at.to_string() };
-    let newest = sources.find(&image.build, None).await.map_err(source)?;
+/// Every image that can be read, and why the others cannot.
+async fn read_images(estate: &Estate, sources: &dyn Source, latest: Option<&Release>, wanted: Sources) -> (Vec<ImageRead>, Vec<Finding>) {
+    let reads = estate.images.values().map(|image| read_image(sources, image, latest, wanted));
+    let (mut read, mut failed) = (Vec::new(), Vec::new());
+    for one in stream::iter(reads).buffered(LOOKS_AT_ONCE).collect::<Vec<_>>().await {
+        match one {
+            Ok(image) => read.push(image),
+            Err(finding) => failed.push(finding),
+        }
+    }
+    (read, failed)
+}
+
+async fn read_image(sources: &dyn Source, image: &Image, latest: Option<&Release>, wanted: Sources) -> Result<ImageRead, Finding> {
+    let unreadable = |error: crate::edge::SourceError| {
+        let help = miette::Diagnostic::help(&error).map(|help| help.to_string());
+        finding(Severity::Error, &image.at.file, image.at.line, format!("the files of image {} cannot be used: {error}", image.name), help)
+    };
+    let newest = sources.find(&image.build, None).await.map_err(unreadable)?;
     let released = latest.and_then(|release| release.images.get(&image.name)).and_then(|released| released.commit.clone());
     let deployed = match released {
         Some(commit) if wanted == Sources::Deployed => {
@@ -271,37 +296,66 @@ async fn read_image(sources: &dyn Source, image: &Image, latest: Option<&Release
     Ok(ImageRead { name: image.name.clone(), newest, deployed })
 }
 
-fn graph_of(estate: &Estate, read: &[ImageRead], wanted: Sources) -> Result<(Graph, Vec<String>), DriverError> {
+fn graph_of(estate: &Estate, read: &[ImageRead], wanted: Sources) -> (Graph, Vec<Finding>) {
     let mut reaches = Vec::with_capacity(read.len());
-    let mut wrong = Vec::new();
+    let mut findings = Vec::new();
     for image in read {
-        let found = image.wanted(wanted);
-        match reaches_of(&estate.images[&image.name], found) {
+        match reaches_of(&estate.images[&image.name], image.wanted(wanted)) {
             Ok(reach) => reaches.push(reach),
-            Err(line) => wrong.push(line),
+            Err(finding) => findings.push(finding),
         }
     }
-    let (graph, findings) = Graph::new(estate, &reaches);
-    wrong.extend(findings.iter().filter(|finding| finding.is_error()).map(ToString::to_string));
-    if !wrong.is_empty() {
-        return Err(DriverError::Several { what: "the inheritance graph has errors".into(), lines: wrong });
-    }
-    Ok((graph, findings.iter().map(ToString::to_string).collect()))
+    let (graph, found) = Graph::new(estate, &reaches);
+    findings.extend(found.iter().map(graph_finding));
+    (graph, findings)
 }
 
-fn reaches_of(image: &Image, found: &SourceFound) -> Result<ImageReaches, String> {
+fn reaches_of(image: &Image, found: &SourceFound) -> Result<ImageReaches, Finding> {
     let build = &image.build;
+    let file = &found.dockerfile_path;
     let options = ReadOptions { build_args: build.args.clone(), ..ReadOptions::default() };
-    let read = dockerfile::read(&found.dockerfile, &options).map_err(|error| format!("{}: {error}", found.dockerfile_path))?;
-    let unresolved = read.references.iter().find_map(|reference| match &reference.target {
-        dockerfile::RefTarget::Unresolved(why) => Some(format!("{}:{}: {why}", found.dockerfile_path, reference.line)),
-        _ => None,
-    });
-    let reached = read.reached(build.target.as_deref()).map_err(|error| format!("{}: {error}", found.dockerfile_path))?;
-    match unresolved {
-        Some(line) => Err(line),
-        None => Ok(ImageReaches::of(image.name.clone(), &found.dockerfile_path, &reached)),
+    let read = dockerfile::read(&found.dockerfile, &options).map_err(|error| refused(file, &error))?;
+    for reference in &read.references {
+        if let dockerfile::RefTarget::Unresolved(why) = &reference.target {
+            let help = format!("give the ARG a default, or set it by `args:` of image {} ({})", image.name, image.at);
+            return Err(finding(Severity::Error, file, reference.line, why.clone(), Some(help)));
+        }
     }
+    let reached = read.reached(build.target.as_deref()).map_err(|error| {
+        let help = format!("correct `target:` of image {} ({})", image.name, image.at);
+        finding(Severity::Error, file, 1, error.to_string(), Some(help))
+    })?;
+    Ok(ImageReaches::of(image.name.clone(), file, &reached))
+}
+
+fn refused(file: &str, error: &dockerfile::DockerfileError) -> Finding {
+    let help = miette::Diagnostic::help(error).map(|help| help.to_string());
+    match error {
+        dockerfile::DockerfileError::Refused { line, why } => finding(Severity::Error, file, *line, why.clone(), help),
+        other => finding(Severity::Error, file, 1, other.to_string(), help),
+    }
+}
+
+fn graph_finding(found: &GraphFinding) -> Finding {
+    match found {
+        GraphFinding::Cycle(ring) => {
+            let (file, line) = ring.edges.first().map_or(("", 1), |edge| (edge.at.file.as_str(), edge.at.line));
+            let help = "none of them can be built first: let one of these lines reach for something else";
+            finding(Severity::Error, file, line, found.to_string(), Some(help.into()))
+        }
+        GraphFinding::OtherTag { image, reference, meant, at } => {
+            let reference = reference.familiar();
+            let message = format!(
+                "{image} reaches for {reference}, which is another tag of the estate's image {meant}: it is taken for a base, and {image} is not rebuilt when {meant} is"
+            );
+            let help = format!("if {meant} is meant, call it `{reference}:` under `images:`, or write {meant} in the Dockerfile");
+            finding(Severity::Warning, &at.file, at.line, message, Some(help))
+        }
+    }
+}
+
+fn finding(severity: Severity, file: &str, line: u32, message: String, help: Option<String>) -> Finding {
+    Finding { severity, file: file.to_owned(), line, column: 1, key: String::new(), message, help, span: 0..0 }
 }
 
 impl ImageRead {

@@ -11,6 +11,7 @@ mod engines;
 mod error;
 mod look;
 mod observer;
+mod outcome;
 mod recorder;
 mod roll;
 mod status;
@@ -24,7 +25,7 @@ use jiff::Timestamp;
 
 pub use engines::Engines;
 pub use error::DriverError;
-pub use look::{Looked, inheritance};
+pub use look::{Looked, examine, inheritance};
 pub use recorder::{Recorder, Watch};
 pub use status::{Expected, Seen};
 pub use story::CameTo;

@@ -14,7 +14,7 @@ use tokio::sync::Notify;
 use tokio::task::JoinSet;
 
 use crate::edge::{Clock, ContainerFound, Engine, EngineError, ProbeAnswer};
-use crate::model::{EstateName, HostName, ProbeSpec, ServiceName};
+use crate::model::{Digest, EstateName, HostName, ProbeSpec, ServiceName};
 use crate::rollout::{self, ContainerSeen, ContainerState, HostSeen, Observed, ProbeBook};
 
 /// An engine whose event stream says nothing is still asked this often.
@@ -31,8 +31,8 @@ pub(super) struct Watched {
     pub estate: EstateName,
     /// The service.
     pub service: ServiceName,
-    /// How its containers are probed, if refit probes them itself.
-    pub probe: Option<ProbeSpec>,
+    /// How its containers are probed, if refit probes them itself: each as its own version says, by the hash of its spec.
+    pub probes: BTreeMap<Digest, ProbeSpec>,
 }
 
 /// The newest look at every host.
@@ -179,7 +179,7 @@ impl HostObserver {
 
     /// Health is the engine's word and refit's own probe together: both must be well.
     fn seen(&self, found: ContainerFound) -> ContainerSeen {
-        let health = match (&self.watched.probe, &found.state) {
+        let health = match (self.watched.probes.get(&found.version.spec), &found.state) {
             (Some(_), ContainerState::Running { since, .. }) => rollout::combine(found.health, Some(self.book.health(&found.id, *since))),
             _ => found.health,
         };
@@ -195,13 +195,15 @@ impl HostObserver {
     }
 
     async fn probe_those_that_are_due(&mut self, found: &[ContainerFound]) {
-        let Some(spec) = self.watched.probe.clone() else { return };
-        let running: Vec<(&str, Timestamp)> = found.iter().filter_map(|container| Some((container.id.as_str(), running_since(container)?))).collect();
-        self.book.keep_only(&running.iter().map(|(id, _)| *id).collect());
+        let running = found
+            .iter()
+            .filter_map(|container| Some((container.id.as_str(), running_since(container)?, self.watched.probes.get(&container.version.spec)?)));
+        let running: Vec<(&str, Timestamp, &ProbeSpec)> = running.collect();
+        self.book.keep_only(&running.iter().map(|(id, ..)| *id).collect());
         let now = self.clock.now();
-        let due: Vec<_> = running.iter().filter(|(id, since)| self.book.due_at(id, *since, &spec) <= now).collect();
-        let answers = join_all(due.iter().map(|(id, _)| self.engine.probe(id, &spec))).await;
-        for ((id, since), answer) in due.into_iter().zip(answers) {
+        let due: Vec<_> = running.iter().filter(|(id, since, spec)| self.book.due_at(id, *since, spec) <= now).collect();
+        let answers = join_all(due.iter().map(|(id, _, spec)| self.engine.probe(id, spec))).await;
+        for ((id, since, spec), answer) in due.into_iter().zip(answers) {
             let answer = match answer {
                 Ok(ProbeAnswer::Well) => Ok(()),
                 Ok(ProbeAnswer::Unwell(why)) => Err(why),
@@ -209,9 +211,9 @@ impl HostObserver {
                 Err(EngineError::Silent { .. } | EngineError::Missing { .. }) => continue,
                 Err(error) => Err(error.to_string()),
             };
-            self.book.note(id, *since, &spec, answer, now);
+            self.book.note(id, *since, spec, answer, now);
         }
-        self.next_probe = running.iter().map(|(id, since)| self.book.due_at(id, *since, &spec)).min();
+        self.next_probe = running.iter().map(|(id, since, spec)| self.book.due_at(id, *since, spec)).min();
     }
 }
 

@@ -13,7 +13,7 @@ use super::{DriverError, Engines, Recorder, until};
 use crate::edge::{Clock, EngineError, NewContainer};
 use crate::model::{Digest, EstateName, HostName, ServiceName, SlotId};
 use crate::release::{Release, ServiceRelease};
-use crate::rollout::{self, Action, Desired, HostSeen, Observed, Phase, Progress, SlotVerdict, Version};
+use crate::rollout::{self, Action, Desired, HostSeen, Observed, Person, Phase, Progress, SlotVerdict, Version};
 use crate::run::Event;
 
 /// So many lines of a failed container's output are kept with the failure.
@@ -45,21 +45,23 @@ pub(super) fn versions_of<'r>(service: &ServiceName, releases: impl IntoIterator
 }
 
 impl Rollout<'_> {
-    /// Rolls until the rollout is finished or paused. `progress` is fresh, or what the journal kept of one that was interrupted.
-    pub(super) async fn carry_out(&self, progress: Progress) -> Result<Progress, DriverError> {
+    /// Rolls until the rollout is finished or paused. `progress` is fresh, or what the journal kept of one that was interrupted; `word` is what a
+    /// person said and it has not heard yet.
+    pub(super) async fn carry_out(&self, progress: Progress, mut word: Option<Person>) -> Result<Progress, DriverError> {
         let mut hand = Hand { rollout: self, observers: self.observe(), busy: BTreeMap::new(), acting: JoinSet::new(), looked_for: None, progress };
         loop {
             hand.wait().await?;
-            let person = self.recorder.listen().await?;
+            // Until every host was asked once nothing is decided, and nothing that was said may get lost meanwhile.
+            word = self.recorder.listen().await?.or(word);
             if let Some((observed, at)) = hand.seen() {
-                let (next, actions) = rollout::decide(&self.desired, &observed, hand.progress.clone(), person, at);
+                let (next, actions) = rollout::decide(&self.desired, &observed, hand.progress.clone(), word.take(), at);
                 self.remember(&hand.progress, &next, &observed).await?;
                 self.recorder.waiting(&next.waiting_for);
                 hand.progress = next;
                 hand.act(actions).await?;
-            }
-            if hand.is_at_rest() {
-                return Ok(hand.progress);
+                if hand.is_at_rest() {
+                    return Ok(hand.progress);
+                }
             }
         }
     }
@@ -67,8 +69,8 @@ impl Rollout<'_> {
     fn observe(&self) -> Observers {
         let hosts = self.desired.slots.iter().map(|wanted| &wanted.slot.host);
         let hosts = hosts.filter_map(|host| Some((host.clone(), self.engines.hosts.get(host)?.clone()))).collect();
-        let probe = self.versions.get(&self.desired.to.spec).and_then(|service| service.probe.clone());
-        let watched = Watched { estate: self.estate.clone(), service: self.desired.service.clone(), probe };
+        let probes = self.versions.iter().filter_map(|(spec, service)| Some((*spec, service.probe.clone()?))).collect();
+        let watched = Watched { estate: self.estate.clone(), service: self.desired.service.clone(), probes };
         Observers::start(hosts, &watched, &self.clock)
     }
 
@@ -206,13 +208,18 @@ impl Hand<'_> {
         self.busy.insert(slot.clone(), Some(self.observers.now()));
         self.observers.poke(&slot.host);
         let error = result.as_ref().err().map(ToString::to_string);
+        let is_new = matches!(action, Action::StartNew { .. });
         self.rollout.recorder.record(Event::ActionEnded { action, error }).await?;
         match result {
-            Err(error) if !error.is_silence() => rollout::report_refusal(&mut self.progress, &slot, &error.to_string()),
-            // A host that fell silent shows itself as such in the next look.
-            Err(_) | Ok(()) => {}
+            // A host that fell silent, or a container that somebody took away, shows itself as such in the next look.
+            Ok(()) | Err(EngineError::Silent { .. }) => Ok(()),
+            Err(EngineError::Missing { .. }) if !is_new => Ok(()),
+            Err(error) => {
+                let before = self.progress.clone();
+                rollout::report_refusal(&mut self.progress, &slot, &error.to_string());
+                self.rollout.remember(&before, &self.progress, &Observed::default()).await
+            }
         }
-        Ok(())
     }
 
     fn is_busy(&self, slot: &SlotId) -> bool {

@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use super::{Driver, DriverError};
 use crate::edge::ContainerFound;
 use crate::model::{Digest, HostName, ReleaseNumber, ServiceName, SlotId};
+use crate::pipeline::Service;
 use crate::plan::{self, Plan, RollStep, SlotCount};
 use crate::rollout::{ContainerState, Health, SlotStatus};
 
@@ -31,9 +32,15 @@ impl Driver {
     pub async fn see_hosts(&self) -> Seen {
         let asked = self.engines.hosts.iter().map(|(host, engine)| async move {
             let found = engine.containers(&self.estate.name, None).await.map_err(|error| error.to_string());
-            (host.clone(), found)
+            (host.clone(), found.map(|found| self.of_host(host, found)))
         });
         Seen { hosts: join_all(asked).await.into_iter().collect() }
+    }
+
+    /// One engine may stand for several hosts, and lists the containers of all of them. Those of a host that the estate no longer has stay.
+    fn of_host(&self, host: &HostName, mut found: Vec<ContainerFound>) -> Vec<ContainerFound> {
+        found.retain(|one| one.slot.host == *host || !self.engines.hosts.contains_key(&one.slot.host));
+        found
     }
 
     /// What each service shall be on, by the journal.
@@ -60,7 +67,8 @@ impl Driver {
             }
         }
         for (host, containers) in &seen.hosts {
-            for container in containers.iter().flatten().filter(|container| !self.has_slot(host, container)) {
+            let own = containers.iter().flatten().filter(|container| is_seen_by_its_host(seen, host, container));
+            for container in own.filter(|container| !self.has_slot(host, container)) {
                 statuses.push(surplus(host, container));
             }
         }
@@ -72,27 +80,58 @@ impl Driver {
     /// a host that was left behind, a number of replicas that grew. Hosts that do not answer are left out.
     pub async fn add_drift(&self, plan: &mut Plan) -> Result<(), DriverError> {
         let expected = self.expected()?;
-        let statuses = self.status(&self.see_hosts().await, &expected);
+        let seen = self.see_hosts().await;
+        let statuses = self.status(&seen, &expected);
         for service in self.estate.services.values() {
-            let Some(now) = expected.get(&service.name).filter(|_| plan.rolls.iter().all(|roll| roll.service != service.name)) else { continue };
+            let Some(now) = expected.get(&service.name) else { continue };
             let drifted = statuses.iter().filter(|status| status.service == service.name && status.health != "unknown" && status.drift.is_some());
             let notes: Vec<String> =
                 drifted.map(|status| format!("{}/{}: {}", status.host, status.index, status.drift.as_deref().unwrap_or_default())).collect();
-            if !notes.is_empty() {
-                let hosts = service.hosts.iter().map(|host| SlotCount { host: host.clone(), slots: service.replicas }).collect();
-                let image = plan::image_as_written(&service.image);
-                plan.rolls.push(RollStep { service: service.name.clone(), image, hosts, from: Some(now.release), certain: true, notes });
+            if notes.is_empty() {
+                continue;
+            }
+            match plan.rolls.iter_mut().find(|roll| roll.service == service.name) {
+                Some(roll) => {
+                    // Whatever becomes of its image, its slots are to be put right.
+                    roll.certain = true;
+                    roll.notes.extend(notes);
+                }
+                None => plan.rolls.push(self.repair(service, now.release, &seen, notes)),
             }
         }
         Ok(())
     }
 
+    fn repair(&self, service: &Service, release: ReleaseNumber, seen: &Seen, notes: Vec<String>) -> RollStep {
+        let answered = service.hosts.iter().filter(|host| matches!(seen.hosts.get(*host), Some(Ok(_))));
+        RollStep {
+            service: service.name.clone(),
+            image: plan::image_as_written(&service.image),
+            hosts: answered.map(|host| SlotCount { host: host.clone(), slots: service.replicas }).collect(),
+            from: Some(release),
+            repair: Some(release),
+            certain: true,
+            notes,
+        }
+    }
+
     fn has_slot(&self, host: &HostName, container: &ContainerFound) -> bool {
         let running = matches!(container.state, ContainerState::Running { .. } | ContainerState::Restarting { .. });
         let wanted = self.estate.services.get(&container.slot.service);
+        let is_wanted = |service: &Service| container.slot.host == *host && service.hosts.contains(host) && container.slot.index < service.replicas;
         // A stopped one beside a running one is the way back of a rollout that has not ended: not surplus.
-        !running || wanted.is_some_and(|service| service.hosts.contains(host) && container.slot.index < service.replicas)
+        !running || wanted.is_some_and(is_wanted)
     }
+}
+
+/// Whether `host` is the one to speak of a container. An engine that stands for several hosts lists the containers of all of them: each is then its
+/// own host's, and one whose host is not among them (renamed, or moved to another engine) is the first's.
+/// One whose host did not answer is left to that host.
+fn is_seen_by_its_host(seen: &Seen, host: &HostName, container: &ContainerFound) -> bool {
+    let lists_it = |found: &Result<Vec<ContainerFound>, String>| found.iter().flatten().any(|other| other.id == container.id);
+    let own = seen.hosts.get(&container.slot.host).is_some_and(|found| found.is_err() || lists_it(found)).then_some(&container.slot.host);
+    let first = || seen.hosts.iter().find(|(_, found)| lists_it(found)).map(|(name, _)| name);
+    own.or_else(first) == Some(host)
 }
 
 fn slot_status(slot: &SlotId, seen: Option<&Result<Vec<ContainerFound>, String>>, expected: Option<&Expected>) -> SlotStatus {
@@ -111,8 +150,7 @@ fn slot_status(slot: &SlotId, seen: Option<&Result<Vec<ContainerFound>, String>>
         Some(Err(why)) => return empty("unknown", Some(why.clone())),
         None => return empty("unknown", Some("the host was not asked".into())),
     };
-    let mut mine: Vec<&ContainerFound> =
-        containers.iter().filter(|found| found.slot.service == slot.service && found.slot.index == slot.index).collect();
+    let mut mine: Vec<&ContainerFound> = containers.iter().filter(|found| found.slot == *slot).collect();
     mine.sort_by_key(|found| (!is_up(found), std::cmp::Reverse(found.created_at)));
     let Some(first) = mine.first() else {
         let drift = expected.map(|expected| format!("no container; {} is released", expected.release));
@@ -172,5 +210,51 @@ fn since(found: &ContainerFound) -> Option<Timestamp> {
         ContainerState::Running { since, .. } => Some(*since),
         ContainerState::Exited { at, .. } => Some(*at),
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use crate::model::RunId;
+    use crate::rollout::Version;
+
+    fn container(host: &str, id: &str) -> ContainerFound {
+        let since = Timestamp::UNIX_EPOCH;
+        ContainerFound {
+            id: id.to_owned(),
+            name: id.to_owned(),
+            slot: SlotId { service: "web".parse().unwrap(), host: host.parse().unwrap(), index: 0 },
+            version: Version { release: ReleaseNumber(1), spec: Digest::of(b"spec") },
+            run: RunId(1),
+            image: Digest::of(b"image"),
+            state: ContainerState::Running { since, restarts: 0 },
+            health: Health::Healthy { since },
+            created_at: since,
+            published: BTreeMap::new(),
+        }
+    }
+
+    #[test]
+    fn hosts_that_share_an_engine_speak_each_of_their_own_containers() {
+        let shared = vec![container("a", "1"), container("b", "2"), container("renamed", "3"), container("down", "4")];
+        let name = |text: &str| text.parse::<HostName>().unwrap();
+        let hosts = [("a", Ok(shared.clone())), ("b", Ok(shared.clone())), ("c", Ok(vec![container("a", "5")])), ("down", Err("no".to_owned()))];
+        let seen = Seen { hosts: hosts.into_iter().map(|(host, found)| (name(host), found)).collect() };
+        let speaks = |host: &str| {
+            let listed = seen.hosts[&name(host)].iter().flatten();
+            listed.filter(|one| is_seen_by_its_host(&seen, &name(host), one)).map(|one| one.id.as_str()).collect::<Vec<_>>().join(" ")
+        };
+        assert_eq!(speaks("a"), "1 3", "its own, and the one whose host is no more");
+        assert_eq!(speaks("b"), "2");
+        assert_eq!(speaks("c"), "5", "labelled for a, but running where a does not see it");
+        let status = slot_status(&shared[1].slot, seen.hosts.get(&name("b")), None);
+        assert_eq!(
+            (status.drift.as_deref(), status.health),
+            (Some("runs, though no rollout of it has ended well"), "healthy"),
+            "one container, not four"
+        );
     }
 }

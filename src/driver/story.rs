@@ -5,14 +5,15 @@ use std::sync::Arc;
 
 use super::builds::Builds;
 use super::carry::Cargo;
+use super::outcome::{self, NotRolled};
 use super::roll::{self, Rollout};
 use super::{Driver, DriverError, Recorder};
 use crate::model::{Digest, HostName, ImageName, ReleaseNumber, RunId, ServiceName, SlotId};
 use crate::pipeline::{FailureAction, Service, ServiceImage};
-use crate::plan::{self, Pin, Plan};
-use crate::release::{self, ImageResult, Release};
-use crate::rollout::{Desired, Outcome, Phase, Progress, SlotWanted, Version};
-use crate::run::{BuildOutcome, Event, RunOutcome, RunState};
+use crate::plan::{self, Change, HeldService, Pin, Plan, RollStep};
+use crate::release::{self, ImageResult, Release, ServiceRelease};
+use crate::rollout::{Desired, Person, Phase, Progress, SlotWanted, Version};
+use crate::run::{BuildOutcome, Event, RolloutState, RunOutcome, RunState};
 
 /// How far a run came.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -73,28 +74,64 @@ impl Driver {
         let Some(plan) = recorder.state(|state| state.plan.clone()).await else {
             return Ok(CameTo::End(RunOutcome::Refused { why: "it was interrupted before it had a plan".into() }));
         };
+        // What was said while nobody listened counts before anything else is done.
+        let said = recorder.listen().await?;
+        if recorder.state(outcome::word_between).await == Some(Person::Abort) {
+            return Ok(CameTo::End(aborted(recorder, &plan).await));
+        }
         match self.build_all(recorder, &plan).await? {
             Builds::Over => {}
             Builds::Paused => return Ok(CameTo::Pause { what: "builds".into(), why: "a person said so".into() }),
-            Builds::Aborted => return Ok(CameTo::End(RunOutcome::Aborted)),
+            Builds::Aborted => return Ok(CameTo::End(aborted(recorder, &plan).await)),
         }
         let release = self.make_release(recorder, &plan).await?;
-        let rollouts = self.rollouts_of(recorder, &plan, &release).await?;
-        self.bring(recorder, &self.cargo_of(&rollouts, &release)?).await?;
-        for desired in rollouts {
-            let service = desired.service.clone();
-            match self.roll(recorder, desired).await? {
-                Phase::Paused { why, .. } => return Ok(CameTo::Pause { what: service.to_string(), why }),
-                Phase::Finished(Outcome::Done | Outcome::DoneInPart) => {}
-                // One service that had to go back stops the wave: what comes after it would stand on the same new base.
-                _ => break,
-            }
-        }
-        let outcome = recorder.state(|state| run_outcome(state, &plan)).await;
-        if outcome == RunOutcome::Done {
+        let (rollouts, not_rolled) = self.rollouts_of(recorder, &plan, &release).await?;
+        self.bring_before(recorder, &rollouts).await?;
+        let came = self.roll_all(recorder, &plan, rollouts, not_rolled, said).await?;
+        if came == CameTo::End(RunOutcome::Done) {
             self.move_channel(&release).await;
         }
-        Ok(CameTo::End(outcome))
+        Ok(came)
+    }
+
+    /// Brings the images. Before the first container is touched every host must have them; in the middle of a run that is taken up again, a host
+    /// that is silent now is the rollout's to wait for.
+    async fn bring_before(&self, recorder: &Arc<Recorder>, rollouts: &[Desired]) -> Result<(), DriverError> {
+        let has_begun = recorder.state(|state| !state.rollouts.is_empty()).await;
+        match self.bring(recorder, &self.cargo_of(rollouts)?).await {
+            Err(DriverError::Preflight { .. }) if has_begun => Ok(()),
+            other => other,
+        }
+    }
+
+    /// Rolls one service after the other. `said` is a word that the one under way has not heard yet.
+    async fn roll_all(
+        &self,
+        recorder: &Arc<Recorder>,
+        plan: &Plan,
+        rollouts: Vec<Desired>,
+        mut not_rolled: NotRolled,
+        mut said: Option<Person>,
+    ) -> Result<CameTo, DriverError> {
+        for desired in rollouts {
+            let service = desired.service.clone();
+            if let Some(why) = recorder.state(outcome::stopped_by).await {
+                not_rolled.insert(service, why);
+                continue;
+            }
+            recorder.listen().await.map(|word| said = word.or(said))?;
+            match recorder.state(outcome::word_between).await {
+                Some(Person::Abort) => return Ok(CameTo::End(aborted(recorder, plan).await)),
+                Some(Person::Pause) => return Ok(CameTo::Pause { what: service.to_string(), why: "a person said so".into() }),
+                Some(Person::Resume) | None => {}
+            }
+            // A word that was journalled and not acted upon, because refit died in between, still stands.
+            let word = said.take().or(recorder.state(|state| state.person).await);
+            if let Phase::Paused { why, .. } = self.roll(recorder, desired, word).await? {
+                return Ok(CameTo::Pause { what: service.to_string(), why });
+            }
+        }
+        Ok(CameTo::End(recorder.state(|state| outcome::run_outcome(state, plan, not_rolled)).await))
     }
 
     /// The release that this run rolls: its own, one that it was asked for, or the latest where nothing is new.
@@ -102,13 +139,13 @@ impl Driver {
         if let Some(made) = recorder.state(|state| state.release.clone()).await {
             return Ok(made);
         }
-        if let plan::Change::Release(number) = plan.change {
+        if let Change::Release(number) = plan.change {
             return self.release(number);
         }
         let results = recorder.state(|state| results_of(state, plan)).await;
         let previous = self.journal.latest_release()?;
         let external_ids = self.external_ids_now().await?;
-        let rolls = plan.rolls.iter().map(|roll| roll.service.clone()).collect();
+        let rolls = plan.rolls.iter().filter(|roll| roll.repair.is_none()).map(|roll| roll.service.clone()).collect();
         let made = release::make(&release::Making {
             number: self.journal.next_release()?,
             run: recorder.run(),
@@ -128,30 +165,63 @@ impl Driver {
         }
     }
 
-    /// What is rolled, in the plan's order: services that the release has, and that are not on it.
-    async fn rollouts_of(&self, recorder: &Arc<Recorder>, plan: &Plan, release: &Release) -> Result<Vec<Desired>, DriverError> {
-        let begun = recorder
-            .state(|state| {
-                state.rollouts.iter().map(|rollout| (rollout.desired.service.clone(), rollout.desired.clone())).collect::<BTreeMap<_, _>>()
-            })
-            .await;
-        let ended: BTreeSet<ServiceName> = recorder
-            .state(|state| state.rollouts.iter().filter(|rollout| rollout.ended.is_some()).map(|rollout| rollout.desired.service.clone()).collect())
-            .await;
-        let mut rollouts = Vec::new();
-        for step in plan.rolls.iter().filter(|step| !ended.contains(&step.service)) {
-            if let Some(desired) = begun.get(&step.service) {
-                rollouts.push(desired.clone());
-                continue;
+    /// What is rolled, in the plan's order, and why the rest is not. A service that has ended in this run is in neither.
+    async fn rollouts_of(&self, recorder: &Arc<Recorder>, plan: &Plan, release: &Release) -> Result<(Vec<Desired>, NotRolled), DriverError> {
+        let known = |rollout: &RolloutState| (rollout.desired.service.clone(), (rollout.desired.clone(), rollout.ended.is_some()));
+        let known: BTreeMap<ServiceName, (Desired, bool)> = recorder.state(|state| state.rollouts.iter().map(known).collect()).await;
+        let (mut rollouts, mut not_rolled) = (Vec::new(), NotRolled::new());
+        for step in &plan.rolls {
+            match known.get(&step.service) {
+                Some((_, true)) => {}
+                Some((desired, false)) => rollouts.push(desired.clone()),
+                None => match self.next_for(recorder, plan, step, release).await? {
+                    Next::Roll(desired) => rollouts.push(*desired),
+                    Next::Not { why } => {
+                        not_rolled.insert(step.service.clone(), why);
+                    }
+                    Next::AsItIs => {}
+                },
             }
-            let Some(service) = self.estate.services.get(&step.service) else { continue };
-            if recorder.state(|state| has_no_image(state, service)).await {
-                continue;
-            }
-            let hosts: BTreeSet<&HostName> = step.hosts.iter().map(|count| &count.host).collect();
-            rollouts.extend(self.desired(service, release, &hosts).await?);
         }
-        Ok(rollouts)
+        Ok((rollouts, not_rolled))
+    }
+
+    /// What is to be done about one service, now that the builds have ended.
+    async fn next_for(&self, recorder: &Arc<Recorder>, plan: &Plan, step: &RollStep, release: &Release) -> Result<Next, DriverError> {
+        let Some(service) = self.estate.services.get(&step.service) else {
+            return Ok(Next::Not { why: "the pipelines have no such service any more".into() });
+        };
+        if step.repair.is_none()
+            && let Some(why) = recorder.state(|state| why_no_image(state, service)).await
+        {
+            return Ok(Next::Not { why });
+        }
+        let repaired = step.repair.map(|number| self.release(number)).transpose()?;
+        let hosts: BTreeSet<&HostName> = step.hosts.iter().map(|count| &count.host).collect();
+        let release = repaired.as_ref().unwrap_or(release);
+        let Some(desired) = self.desired(service, release, &hosts).await? else {
+            return Ok(Next::Not { why: format!("{} has no such service", release.number) });
+        };
+        // The plan said "if its image comes out changed".
+        if !step.certain && step.from.is_some() && desired.back.is_none() {
+            return Ok(Next::AsItIs);
+        }
+        Ok(match self.held(plan, service, &desired)? {
+            Some(held) => Next::Not { why: held.to_string() },
+            None => Next::Roll(Box::new(desired)),
+        })
+    }
+
+    /// Whether the service came back from just this before; a build that comes out as it was is nothing newer.
+    fn held(&self, plan: &Plan, service: &Service, desired: &Desired) -> Result<Option<HeldService>, DriverError> {
+        if matches!(plan.change, Change::Release(_)) || plan::is_asked_for(&plan.change, service) {
+            return Ok(None);
+        }
+        let Some(mut state) = self.journal.service_states()?.remove(&service.name) else { return Ok(None) };
+        let (Some(stays), Some((refused, quarantine))) = (state.current, state.quarantined.pop_last()) else { return Ok(None) };
+        let was = self.release(refused)?.services.get(&service.name).map(ServiceRelease::spec_hash);
+        let held = HeldService { service: service.name.clone(), stays, refused, why: quarantine.why };
+        Ok((was == Some(desired.to.spec)).then_some(held))
     }
 
     /// One rollout; none if the service is not in the release (its image failed and it never ran).
@@ -186,14 +256,11 @@ impl Driver {
         }))
     }
 
-    fn cargo_of(&self, rollouts: &[Desired], release: &Release) -> Result<Cargo, DriverError> {
+    fn cargo_of(&self, rollouts: &[Desired]) -> Result<Cargo, DriverError> {
         let mut cargo = Cargo::new();
         for desired in rollouts {
-            let mut versions = vec![(desired.to.release, release.clone())];
-            if let Some(back) = &desired.back {
-                versions.push((back.release, self.release(back.release)?));
-            }
-            for (_, release) in versions {
+            for version in std::iter::once(&desired.to).chain(&desired.back) {
+                let release = self.release(version.release)?;
                 let Some(service) = release.services.get(&desired.service) else { continue };
                 let name = release.images.values().find(|image| image.id == service.id).map(|image| image.tag.clone());
                 for wanted in &desired.slots {
@@ -204,7 +271,7 @@ impl Driver {
         Ok(cargo)
     }
 
-    async fn roll(&self, recorder: &Arc<Recorder>, desired: Desired) -> Result<Phase, DriverError> {
+    async fn roll(&self, recorder: &Arc<Recorder>, desired: Desired, word: Option<Person>) -> Result<Phase, DriverError> {
         let service = desired.service.clone();
         let kept = recorder.state(|state| state.rollout(&service).filter(|rollout| rollout.ended.is_none()).cloned()).await;
         let progress = match kept {
@@ -225,7 +292,7 @@ impl Driver {
             recorder,
             clock: self.clock.clone(),
         };
-        let progress = rollout.carry_out(progress).await?;
+        let progress = rollout.carry_out(progress, word).await?;
         if let Phase::Finished(outcome) = &progress.phase {
             recorder.record(Event::RolloutEnded { service, release, outcome: outcome.clone() }).await?;
         }
@@ -258,10 +325,31 @@ impl Driver {
     }
 }
 
-/// Whether this run failed to build what the service runs.
-fn has_no_image(state: &RunState, service: &Service) -> bool {
-    let ServiceImage::Estate(image) = &service.image else { return false };
-    matches!(state.build_outcome(image), Some(BuildOutcome::Failed { .. } | BuildOutcome::Skipped { .. }))
+/// What comes next for a service of the plan.
+enum Next {
+    Roll(Box<Desired>),
+    /// It runs what it is to run.
+    AsItIs,
+    Not {
+        why: String,
+    },
+}
+
+/// Why this run has no image for the service, if it failed to build it.
+fn why_no_image(state: &RunState, service: &Service) -> Option<String> {
+    let ServiceImage::Estate(image) = &service.image else { return None };
+    match state.build_outcome(image)? {
+        BuildOutcome::Failed { .. } => Some(format!("its image {image} failed to build")),
+        BuildOutcome::Skipped { because } => Some(format!("its image {image} was not built, because {because} has no image")),
+        BuildOutcome::Built { .. } | BuildOutcome::Reused { .. } | BuildOutcome::Unchanged { .. } => None,
+    }
+}
+
+/// The end of a run that a person took back while no rollout was under way.
+async fn aborted(recorder: &Recorder, plan: &Plan) -> RunOutcome {
+    let rolled: BTreeSet<ServiceName> = recorder.state(|state| state.rollouts.iter().map(|rollout| rollout.desired.service.clone()).collect()).await;
+    let others = plan.rolls.iter().map(|roll| &roll.service).filter(|service| !rolled.contains(*service));
+    RunOutcome::Aborted { not_rolled: others.map(|service| (service.clone(), "the run was aborted before it".to_owned())).collect() }
 }
 
 /// What the builds came to, with all that each was built from.
@@ -294,40 +382,5 @@ fn id_of(outcome: &BuildOutcome) -> Option<Digest> {
     match outcome {
         BuildOutcome::Built { id, .. } | BuildOutcome::Reused { id, .. } | BuildOutcome::Unchanged { id, .. } => Some(*id),
         BuildOutcome::Failed { .. } | BuildOutcome::Skipped { .. } => None,
-    }
-}
-
-/// How the run as a whole ended, by what its builds and rollouts came to; the gravest word counts.
-fn run_outcome(state: &RunState, plan: &Plan) -> RunOutcome {
-    let ended = |wanted: fn(&Outcome) -> Option<String>| -> BTreeMap<ServiceName, String> {
-        let ended = state.rollouts.iter().filter_map(|rollout| Some((rollout.desired.service.clone(), &rollout.ended.as_ref()?.1)));
-        ended.filter_map(|(service, outcome)| Some((service, wanted(outcome)?))).collect()
-    };
-    let stuck = ended(|outcome| if let Outcome::Stuck { why } = outcome { Some(why.clone()) } else { None });
-    if let Some((service, why)) = stuck.into_iter().next() {
-        return RunOutcome::Stuck { why: format!("{service}: {why}") };
-    }
-    let services = ended(|outcome| if let Outcome::RolledBack { why } = outcome { Some(why.clone()) } else { None });
-    if !services.is_empty() {
-        return RunOutcome::RolledBack { services };
-    }
-    let failed = state.builds.iter().filter(|(_, build)| matches!(build.ended, Some((BuildOutcome::Failed { .. }, _))));
-    let images: Vec<_> = failed.map(|(image, _)| image.clone()).collect();
-    if !images.is_empty() {
-        return RunOutcome::BuildsFailed { images };
-    }
-    let missing: Vec<String> = state
-        .rollouts
-        .iter()
-        .filter(|rollout| matches!(rollout.ended, Some((_, Outcome::DoneInPart))))
-        .flat_map(|rollout| {
-            let hosts = rollout.left_behind.iter().map(|(host, why)| format!("{}: host {host} was left behind: {why}", rollout.desired.service));
-            hosts.chain(rollout.failed.iter().map(|(slot, verdict)| format!("{slot}: {}", verdict)))
-        })
-        .collect();
-    match (missing.is_empty(), plan.steps.is_empty() && plan.rolls.is_empty()) {
-        (false, _) => RunOutcome::InPart { missing },
-        (true, true) => RunOutcome::NothingToDo,
-        (true, false) => RunOutcome::Done,
     }
 }

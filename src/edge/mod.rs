@@ -11,10 +11,12 @@ pub mod docker;
 pub mod dockerfiles;
 pub mod git;
 pub mod pipeline_files;
+mod shown;
 pub mod sources;
 
 pub use chain::chain_ids;
 pub use clock::SystemClock;
+pub use shown::shown;
 pub use sources::{SourceError, SourceFound, Sources};
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -62,6 +64,11 @@ pub trait Engine: Send + Sync {
 
     /// Runs a command to its end in a throw-away container without network ports, and removes it.
     async fn run_test(&self, test: &TestRun) -> Result<TestEnd, EngineError>;
+
+    /// Removes the throw-away containers of tests that a refit which died left behind. Only for who holds the estate: nobody else's are running.
+    async fn remove_tests(&self, _estate: &EstateName) -> Result<(), EngineError> {
+        Ok(())
+    }
 
     /// The chain ids of all layers that the engine's images have: what need not be sent to it.
     async fn layer_chains(&self) -> Result<Vec<Digest>, EngineError>;
@@ -338,6 +345,9 @@ pub struct ContainerFound {
     pub published: BTreeMap<u16, (String, u16)>,
 }
 
+/// So much of a name goes into a container's: three of them, and what follows, stay below the 253 characters that a DNS name may have.
+const NAME_PART_MAX: usize = 70;
+
 /// A container to create.
 #[derive(Debug, Clone)]
 pub struct NewContainer {
@@ -359,8 +369,14 @@ pub struct NewContainer {
 
 impl NewContainer {
     /// The name that the container gets on the engine: the same for the same slot and version, so that creating it twice makes one.
+    ///
+    /// The host's name is in it because one engine may stand for several hosts. Its last part tells apart what the readable ones do not:
+    /// versions, and names that have hyphens in them or are cut short here.
     pub fn name(&self) -> String {
-        format!("{}-{}-{}-{}", self.estate, self.slot.service, self.slot.index, &self.version.spec.hex()[..8])
+        let Self { estate, slot: SlotId { service, host, index }, version, .. } = self;
+        let unique = Digest::of(format!("{estate}/{service}/{host}/{index}/{}", version.spec).as_bytes()).hex();
+        let [estate, service, host] = [estate.as_str(), service.as_str(), host.as_str()].map(|name| &name[..name.len().min(NAME_PART_MAX)]);
+        format!("{estate}-{service}-{host}-{index}-{}", &unique[..8])
     }
 }
 
@@ -421,4 +437,37 @@ pub mod labels {
 /// Number of a release in a label, for [`ContainerFound`].
 pub fn release_label(release: ReleaseNumber) -> String {
     release.0.to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn named(estate: &str, service: &str, host: &str, index: u32, spec: &[u8]) -> String {
+        let slot = SlotId { service: service.parse().unwrap(), host: host.parse().unwrap(), index };
+        let version = Version { release: ReleaseNumber(1), spec: Digest::of(spec) };
+        let (image, spec) = (Digest::of(b"image"), ContainerSpec::default());
+        NewContainer { estate: estate.parse().unwrap(), slot, version, run: RunId(1), image, spec, takes_over: None }.name()
+    }
+
+    #[test]
+    fn a_containers_name_is_readable_and_its_slots_and_versions_own() {
+        let name = named("shop", "web", "host-1", 0, b"a");
+        assert!(name.starts_with("shop-web-host-1-0-") && name.len() == "shop-web-host-1-0-".len() + 8, "{name}");
+        assert_eq!(named("shop", "web", "host-1", 0, b"a"), name);
+        let others = [
+            named("shop", "web", "host-2", 0, b"a"),
+            named("shop", "web", "host-1", 1, b"a"),
+            named("shop", "web", "host-1", 0, b"b"),
+            named("shop", "web-host", "1", 0, b"a"),
+        ];
+        assert_eq!(others.iter().chain([&name]).collect::<BTreeSet<_>>().len(), 5, "{others:?}");
+    }
+
+    #[test]
+    fn long_names_stay_apart_although_they_are_cut_short() {
+        let [a, b] = ["a", "b"].map(|end| named(&"e".repeat(128), &"s".repeat(128), &format!("{}{end}", "h".repeat(127)), u32::MAX, b"a"));
+        assert_ne!(a, b);
+        assert!(a.len() <= 253, "{}", a.len());
+    }
 }

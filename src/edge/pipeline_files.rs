@@ -17,9 +17,16 @@ const PIPELINE_BYTES_MAX: u64 = 64 * 1024 * 1024;
 /// Why the pipeline files of a folder cannot be read.
 #[derive(Debug, thiserror::Error, miette::Diagnostic)]
 pub enum PipelineFilesError {
-    /// The folder itself.
-    #[error("the folder of pipelines {} cannot be read", folder.display())]
+    /// The folder is not there.
+    #[error("there is no folder {} with pipeline files", folder.display())]
     #[diagnostic(help("go to the folder that holds `pipelines/`, name it by `--pipelines DIR`, or write a first one by `refit init`"))]
+    Missing {
+        /// Which folder.
+        folder: PathBuf,
+    },
+    /// The folder itself.
+    #[error("the folder {} with pipeline files cannot be read", folder.display())]
+    #[diagnostic(help("check that it is a folder that you may list: `ls -ld {}`", folder.display()))]
     Folder {
         /// Which folder.
         folder: PathBuf,
@@ -43,7 +50,10 @@ pub enum PipelineFilesError {
 ///
 /// Files are named as the user would name them: the folder as it was given, and the name.
 pub fn read_folder(folder: &Path) -> Result<Vec<PipelineText>, PipelineFilesError> {
-    let refuse = |source| PipelineFilesError::Folder { folder: folder.to_owned(), source };
+    let refuse = |source: io::Error| match source.kind() {
+        io::ErrorKind::NotFound => PipelineFilesError::Missing { folder: folder.to_owned() },
+        _ => PipelineFilesError::Folder { folder: folder.to_owned(), source },
+    };
     let mut paths: Vec<PathBuf> = Vec::new();
     for entry in fs::read_dir(folder).map_err(refuse)? {
         let path = entry.map_err(refuse)?.path();
@@ -126,7 +136,8 @@ mod tests {
         fs::create_dir(folder.path().join("e.yaml")).unwrap();
         let texts: Vec<String> = read_folder(folder.path()).unwrap().into_iter().map(|file| file.text).collect();
         assert_eq!(texts, ["a", "b"]);
-        assert!(matches!(read_folder(&folder.path().join("none")), Err(PipelineFilesError::Folder { .. })));
+        assert!(matches!(read_folder(&folder.path().join("none")), Err(PipelineFilesError::Missing { .. })));
+        assert!(matches!(read_folder(&folder.path().join("a.yaml")), Err(PipelineFilesError::Folder { .. })));
     }
 
     #[test]

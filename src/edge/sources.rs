@@ -19,6 +19,8 @@ pub struct Sources {
 }
 
 struct Inner {
+    /// Goes away with the last user of these sources.
+    _passing: Option<tempfile::TempDir>,
     cache: PathBuf,
     repositories: RepositoryCache,
     work_trees: WorkTrees,
@@ -53,8 +55,19 @@ pub enum SourceError {
 impl Sources {
     /// Sources that keep what they learn in `cache`: repositories, and which files are unchanged.
     pub fn new(cache: PathBuf) -> Self {
+        Self::with(cache, None)
+    }
+
+    /// Sources that leave nothing behind: for a look at an estate that has no state folder yet.
+    pub fn passing() -> std::io::Result<Self> {
+        let folder = tempfile::Builder::new().prefix("refit-look-").tempdir()?;
+        Ok(Self::with(folder.path().to_owned(), Some(folder)))
+    }
+
+    fn with(cache: PathBuf, passing: Option<tempfile::TempDir>) -> Self {
         let repositories = RepositoryCache::new(cache.join("git"));
-        Self { inner: Arc::new(Inner { cache: cache.join("contexts"), repositories, work_trees: WorkTrees::default() }) }
+        let inner = Inner { _passing: passing, cache: cache.join("contexts"), repositories, work_trees: WorkTrees::default() };
+        Self { inner: Arc::new(inner) }
     }
 
     /// Finds the files of a build: at the commit `at` if one is given, else what is there now (a git reference is resolved, a folder read).
@@ -82,7 +95,7 @@ impl Inner {
             }
             (pipeline::Context::Folder { path }, Some(commit)) => {
                 let files = self.work_trees.at_commit(path, commit, &build.dockerfile)?;
-                self.of_tree(build, files, &path.display().to_string())
+                self.of_tree(build, files, &super::shown(path))
             }
             (pipeline::Context::Folder { path }, None) => self.of_folder(build, path),
         }
@@ -98,7 +111,7 @@ impl Inner {
         let state = self.work_trees.commit_of(path);
         let dirty = state.as_ref().is_some_and(|state| state.dirty);
         let context = plan::Context { hash, commit: state.map(|state| state.commit), dirty, deployed: None };
-        Ok(SourceFound { files: Arc::new(files), dockerfile, dockerfile_path: dockerfile_path(build, &path.display().to_string()), context })
+        Ok(SourceFound { files: Arc::new(files), dockerfile, dockerfile_path: dockerfile_path(build, &super::shown(path)), context })
     }
 
     fn of_tree(&self, build: &BuildSpec, files: TreeContext, place: &str) -> Result<SourceFound, SourceError> {
@@ -115,6 +128,7 @@ impl Inner {
 fn dockerfile_path(build: &BuildSpec, place: &str) -> String {
     match &build.dockerfile_inline {
         Some(_) => format!("build.dockerfile_inline ({place})"),
+        None if place == "." => build.dockerfile.trim_start_matches("./").to_owned(),
         None => format!("{}/{}", place.trim_end_matches('/'), build.dockerfile.trim_start_matches("./")),
     }
 }

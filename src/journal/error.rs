@@ -71,7 +71,7 @@ pub enum JournalError {
         lock: PathBuf,
     },
     /// No such run.
-    #[error("{run} is not in the journal")]
+    #[error("there is no {run}")]
     #[diagnostic(help("`refit history` lists all runs"))]
     NoSuchRun {
         /// Which.

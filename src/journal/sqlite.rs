@@ -36,19 +36,20 @@ pub struct SqliteJournal {
 }
 
 impl SqliteJournal {
-    /// Opens the journal of a state folder (`.refit`) for looking; makes both if they are not there.
+    /// Opens the journal of a state folder (`.refit`) for looking. One that is not there is empty, and is not made by a look.
     pub fn open(state_dir: &Path) -> Result<Self, JournalError> {
-        make_folder(state_dir).map_err(|error| JournalError::Folder { path: state_dir.to_owned(), why: error.to_string() })?;
         let path = state_dir.join(FILE);
-        let reader = format::open(&path)?;
+        let reader = if path.symlink_metadata().is_ok() { format::open(&path)? } else { format::open(Path::new(":memory:"))? };
         Ok(Self { path, reader: Mutex::new(reader), writer: None })
     }
 
-    /// Opens it for writing, as the holder of the estate's lock.
+    /// Opens it for writing, as the holder of the estate's lock; makes the folder and the journal if they are not there.
     pub fn open_to_write(state_dir: &Path, lock: Lock) -> Result<Self, JournalError> {
-        let mut journal = Self::open(state_dir)?;
-        journal.writer = Some(Writer::start(format::open(&journal.path)?, journal.path.clone(), lock)?);
-        Ok(journal)
+        make_folder(state_dir).map_err(|error| JournalError::Folder { path: state_dir.to_owned(), why: error.to_string() })?;
+        let path = state_dir.join(FILE);
+        let (own, reader) = (format::open(&path)?, format::open(&path)?);
+        let writer = Some(Writer::start(own, path.clone(), lock)?);
+        Ok(Self { path, reader: Mutex::new(reader), writer })
     }
 
     /// Whether a state folder holds a journal; nothing is made.

@@ -187,7 +187,6 @@ async fn only_the_holder_of_the_lock_writes() {
 async fn a_full_disk_is_said_clearly_and_loses_nothing() {
     let dir = tempfile::tempdir().unwrap();
     let lock = Lock::take(dir.path(), at(0), "refit").unwrap();
-    drop(SqliteJournal::open(dir.path()).unwrap());
     let path = dir.path().join("journal.sqlite");
     let connection = format::open(&path).unwrap();
     // SQLite's own bound on the file gives the very error of a full disk.

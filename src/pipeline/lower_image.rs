@@ -69,7 +69,8 @@ impl Lower<'_> {
         let context = context?;
         if let Context::Folder { path } = &context {
             let place = if at.key("context").is_written() { at.key("context") } else { at.clone() };
-            let shown = path.display();
+            let shown = path.strip_prefix(self.folder).unwrap_or(path).display().to_string();
+            let shown = if shown.is_empty() { ".".to_owned() } else { shown };
             self.want(
                 &place,
                 path.clone(),

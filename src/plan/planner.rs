@@ -19,13 +19,13 @@ pub fn plan(request: &PlanRequest<'_>) -> Result<Plan, PlanError> {
     if let Change::Release(number) = request.change {
         let release = request.release.filter(|release| release.number == *number).ok_or(PlanError::NoSuchRelease(*number))?;
         let rolls = release_rolls(request, release);
-        return Ok(Plan { change: request.change.clone(), bases: BTreeMap::new(), steps: Vec::new(), rolls });
+        return Ok(Plan { change: request.change.clone(), bases: BTreeMap::new(), steps: Vec::new(), rolls, held: Vec::new() });
     }
     let mut look = Look::new(request)?;
     let verdicts = verdicts(&mut look)?;
     let (steps, bases) = steps(&look, &verdicts)?;
-    let rolls = rolls(request, &steps);
-    Ok(Plan { change: request.change.clone(), bases, steps, rolls })
+    let (rolls, held) = rolls(request, &steps);
+    Ok(Plan { change: request.change.clone(), bases, steps, rolls, held })
 }
 
 /// Judges every image, parents first; again for as long as something that is built stands on something that is not there.

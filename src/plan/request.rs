@@ -80,8 +80,19 @@ pub struct ServiceFacts {
     pub running: ReleaseNumber,
     /// What it is in that release.
     pub as_released: ServiceRelease,
-    /// What it was rolled back from, if nothing else was rolled since: the spec hash, which is not rolled again by itself.
-    pub refused: Option<Digest>,
+    /// What it was rolled back from last; not rolled again by itself.
+    pub refused: Option<RefusedRelease>,
+}
+
+/// A release that a service came back from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RefusedRelease {
+    /// Which.
+    pub release: ReleaseNumber,
+    /// The hash of the service's image and spec in it: what is compared.
+    pub spec: Digest,
+    /// Why it came back.
+    pub why: String,
 }
 
 /// Which sources a change is built from: for a moved base those that are deployed, unless the estate says otherwise; else the newest.

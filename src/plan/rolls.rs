@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::request::{PlanRequest, ServiceFacts};
 use super::slots::effective_order;
-use super::{BuildStep, Change, Reason, RollStep, SlotCount, StepKind};
+use super::{BuildStep, Change, HeldService, Reason, RollStep, SlotCount, StepKind};
 use crate::model::{Digest, ImageName, spec_hash};
 use crate::pipeline::{Order, Service, ServiceImage};
 use crate::release::{Release, ServiceRelease};
@@ -21,38 +21,54 @@ enum Coming {
     Never,
 }
 
-/// The services that roll, by name.
-pub(super) fn rolls(request: &PlanRequest<'_>, steps: &[BuildStep]) -> Vec<RollStep> {
-    let steps: BTreeMap<&ImageName, &BuildStep> = steps.iter().map(|step| (&step.image, step)).collect();
-    request.estate.services.values().filter_map(|service| roll(request, &steps, service)).collect()
+/// What becomes of a service.
+enum Rolls {
+    No,
+    Held(HeldService),
+    Yes { certain: bool },
 }
 
-fn roll(request: &PlanRequest<'_>, steps: &BTreeMap<&ImageName, &BuildStep>, service: &Service) -> Option<RollStep> {
-    let facts = request.services.get(&service.name);
-    let certain = match (coming(request, steps, service, facts), facts) {
-        (Coming::Never, _) => return None,
-        (Coming::Unknown, None) => true,
-        (Coming::Unknown, Some(_)) => false,
-        (Coming::Known(_), None) => true,
-        (Coming::Known(id), Some(facts)) => rolls_to(request, service, facts, id).then_some(true)?,
-        (Coming::Same, None) => return None,
-        (Coming::Same, Some(facts)) => {
-            let everything = matches!(request.change, Change::Everything | Change::Rebuild);
-            (everything && rolls_to(request, service, facts, facts.as_released.id)).then_some(true)?
+/// The services that roll and those that are held, by name.
+pub(super) fn rolls(request: &PlanRequest<'_>, steps: &[BuildStep]) -> (Vec<RollStep>, Vec<HeldService>) {
+    let steps: BTreeMap<&ImageName, &BuildStep> = steps.iter().map(|step| (&step.image, step)).collect();
+    let (mut rolls, mut held) = (Vec::new(), Vec::new());
+    for service in request.estate.services.values() {
+        match judge(request, &steps, service) {
+            Rolls::No => {}
+            Rolls::Held(why) => held.push(why),
+            Rolls::Yes { certain } => rolls.push(roll(request, service, certain)),
         }
-    };
+    }
+    (rolls, held)
+}
+
+fn judge(request: &PlanRequest<'_>, steps: &BTreeMap<&ImageName, &BuildStep>, service: &Service) -> Rolls {
+    let facts = request.services.get(&service.name);
+    match (coming(request, steps, service, facts), facts) {
+        (Coming::Never, _) | (Coming::Same, None) => Rolls::No,
+        (Coming::Unknown | Coming::Known(_), None) => Rolls::Yes { certain: true },
+        (Coming::Unknown, Some(_)) => Rolls::Yes { certain: false },
+        (Coming::Known(id), Some(facts)) => rolls_to(request, service, facts, id),
+        (Coming::Same, Some(facts)) if looks_at_services(request.change) => rolls_to(request, service, facts, facts.as_released.id),
+        (Coming::Same, Some(_)) => Rolls::No,
+    }
+}
+
+fn roll(request: &PlanRequest<'_>, service: &Service, certain: bool) -> RollStep {
+    let facts = request.services.get(&service.name);
     let mut notes = order_notes(request, service);
     if facts.is_some_and(|facts| is_changed(service, &facts.as_released)) {
         notes.insert(0, "its settings changed since".to_owned());
     }
-    Some(RollStep {
+    RollStep {
         service: service.name.clone(),
         image: image_as_written(&service.image),
         hosts: service.hosts.iter().map(|host| SlotCount { host: host.clone(), slots: service.replicas }).collect(),
         from: facts.map(|facts| facts.running),
+        repair: None,
         certain,
         notes,
-    })
+    }
 }
 
 /// What the service's image will be when the builds have ended.
@@ -89,10 +105,22 @@ fn known_or_same(id: Digest, facts: Option<&ServiceFacts>) -> Coming {
 }
 
 /// Whether containers of this image would differ from those that run, and were not rolled back already.
-fn rolls_to(request: &PlanRequest<'_>, service: &Service, facts: &ServiceFacts, id: Digest) -> bool {
+fn rolls_to(request: &PlanRequest<'_>, service: &Service, facts: &ServiceFacts, id: Digest) -> Rolls {
     let wanted = spec_hash(id, &service.container, service.probe.as_ref());
-    let asked = matches!((request.change, &service.image), (Change::Image(asked), ServiceImage::Estate(image)) if asked == image);
-    wanted != facts.as_released.spec_hash() && (asked || facts.refused != Some(wanted))
+    if wanted == facts.as_released.spec_hash() {
+        return Rolls::No;
+    }
+    match &facts.refused {
+        Some(refused) if refused.spec == wanted && !is_asked_for(request.change, service) => {
+            Rolls::Held(HeldService { service: service.name.clone(), stays: facts.running, refused: refused.release, why: refused.why.clone() })
+        }
+        _ => Rolls::Yes { certain: true },
+    }
+}
+
+/// Whether a person named just what the service runs, so that what was rolled back counts as any other.
+pub fn is_asked_for(change: &Change, service: &Service) -> bool {
+    matches!((change, &service.image), (Change::Image(asked), ServiceImage::Estate(image)) if asked == image)
 }
 
 fn is_changed(service: &Service, released: &ServiceRelease) -> bool {
@@ -132,6 +160,7 @@ pub(super) fn release_rolls(request: &PlanRequest<'_>, release: &Release) -> Vec
             image: wanted.image.clone(),
             hosts: service.hosts.iter().map(|host| SlotCount { host: host.clone(), slots: service.replicas }).collect(),
             from: facts.map(|facts| facts.running),
+            repair: None,
             certain: true,
             notes: order_notes(request, service),
         })

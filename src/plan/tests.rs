@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use super::samples::{Sample, base, digest, name, sources};
 use super::*;
-use crate::model::{Attachment, MountSource, MountSpec, NetworkSpec, PortSpec};
+use crate::model::{Attachment, MountSource, MountSpec, NetworkSpec, PortSpec, ReleaseNumber};
 use crate::pipeline::{Order, Rebuild, ServiceImage, Sources};
 
 /// One line for a plan: `build web (base moved, parent base) ; reuse api (…)`.
@@ -180,8 +180,13 @@ fn services_roll_when_their_image_or_their_settings_move() {
     assert_eq!(rolls(&sample, Change::Everything), "api! web");
     let service = "api".parse().unwrap();
     let wanted = crate::model::spec_hash(digest("api-id"), &sample.estate.services[&service].container, None);
-    sample.services.get_mut(&service).unwrap().refused = Some(wanted);
+    sample.services.get_mut(&service).unwrap().refused = Some(RefusedRelease { release: ReleaseNumber(2), spec: wanted, why: "it died".into() });
     assert_eq!(rolls(&sample, Change::Everything), "web", "what was rolled back is not rolled again by itself");
+    let held = sample.plan(Change::Everything).unwrap().held;
+    assert_eq!(
+        held.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        ["api stays on r1: r2 was rolled back (it died); `refit rollout api --release r2` rolls it again"]
+    );
     sample.services.clear();
     assert_eq!(rolls(&sample, Change::Everything), "api! web!");
 }

@@ -34,6 +34,29 @@ pub struct Plan {
     pub steps: Vec<BuildStep>,
     /// The services that roll when the builds have ended.
     pub rolls: Vec<RollStep>,
+    /// The services that would roll, had they not come back from just that.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub held: Vec<HeldService>,
+}
+
+/// A service that stays where it is, because it came back from what it would roll to: only something newer or a person's word moves it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HeldService {
+    /// Which service.
+    pub service: ServiceName,
+    /// The release that it is on.
+    pub stays: ReleaseNumber,
+    /// The release that it came back from.
+    pub refused: ReleaseNumber,
+    /// Why it came back.
+    pub why: String,
+}
+
+impl std::fmt::Display for HeldService {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { service, stays, refused, why } = self;
+        write!(f, "{service} stays on {stays}: {refused} was rolled back ({why}); `refit rollout {service} --release {refused}` rolls it again")
+    }
 }
 
 /// What is done about one image.
@@ -152,6 +175,9 @@ pub struct RollStep {
     pub hosts: Vec<SlotCount>,
     /// The release it is on now, if any.
     pub from: Option<ReleaseNumber>,
+    /// The release whose version is put in place again, for a repair; none: the release that this run rolls.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub repair: Option<ReleaseNumber>,
     /// Whether a rollout is certain, or depends on whether a build comes out changed.
     pub certain: bool,
     /// What the reader should know, such as why it goes stop-first.

@@ -5,9 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 
 use super::{Release, ReleasedImage, ServiceRelease};
+use crate::build::BuildOutcome;
 use crate::model::{Digest, ImageName, ImageRef, ReleaseNumber, RunId, ServiceName};
 use crate::pipeline::{Estate, Service, ServiceImage};
-use crate::run::BuildOutcome;
 
 /// How one image of the run ended, and what it stands on.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -22,7 +22,7 @@ pub fn print(findings: &[Finding], files: &[PipelineText], printer: &mut Printer
 /// Findings as [`print`] writes them.
 pub fn render(findings: &[Finding], files: &[PipelineText], colour: bool) -> String {
     let theme = if colour { GraphicalTheme::unicode() } else { GraphicalTheme::unicode_nocolor() };
-    let handler = GraphicalReportHandler::new_themed(theme).with_context_lines(0).with_width(110).with_links(false);
+    let handler = GraphicalReportHandler::new_themed(theme).with_context_lines(0).with_wrap_lines(false).with_links(false);
     let sources: BTreeMap<&str, Lines<'_>> = files.iter().map(|file| (file.file.as_str(), Lines::of(file))).collect();
     let mut text = String::new();
     for finding in findings {
@@ -115,9 +115,11 @@ impl std::fmt::Display for Shown<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(&self.finding.message)?;
         // Without an excerpt the place must be said in words.
-        if !self.shows_text() {
+        let place = format!("{}:{}", self.finding.file, self.finding.line);
+        if !self.shows_text() && !self.finding.message.contains(&place) {
             match self.source {
                 Some(_) => write!(f, " ({}:{}:{})", self.finding.file, self.finding.line, self.finding.column)?,
+                None if self.finding.line > 0 => write!(f, " ({place})")?,
                 None => write!(f, " ({})", self.finding.file)?,
             }
         }

@@ -127,7 +127,7 @@ impl<'a> Shown<'a> {
             }
         }
         text.truncate(text.trim_end().len());
-        text
+        if text.is_empty() { "the estate has no images".to_owned() } else { text }
     }
 
     /// Where the child reaches for the parent, how many stand on it, and whether it was shown above.

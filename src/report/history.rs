@@ -60,6 +60,6 @@ fn outcome_word(outcome: Option<&RunOutcome>) -> &'static str {
         Some(RunOutcome::InPart { .. }) => "in part",
         Some(RunOutcome::Refused { .. }) => "refused",
         Some(RunOutcome::Stuck { .. }) => "stuck",
-        Some(RunOutcome::Aborted) => "aborted",
+        Some(RunOutcome::Aborted { .. }) => "aborted",
     }
 }

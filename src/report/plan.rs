@@ -27,7 +27,10 @@ pub fn plan_json(plan: &Plan, parallel: usize) -> PlanJson<'_> {
 /// A plan for people. `parallel` builds run at once.
 pub fn plan(plan: &Plan, parallel: usize) -> String {
     if plan.steps.is_empty() && plan.rolls.is_empty() {
-        return "Nothing to do: everything is up to date.".to_owned();
+        return match plan.held.is_empty() {
+            true => "Nothing to do: everything is up to date.".to_owned(),
+            false => format!("{}Nothing to do.", held(plan)),
+        };
     }
     let steps: Steps<'_> = plan.steps.iter().map(|step| (&step.image, step)).collect();
     let mut text = String::new();
@@ -35,7 +38,16 @@ pub fn plan(plan: &Plan, parallel: usize) -> String {
     section(&mut text, "Reuse", &plan.steps, |step| matches!(step.kind, StepKind::Reuse { .. }), &steps);
     section(&mut text, "Wait", &plan.steps, |step| step.kind == StepKind::Deferred, &steps);
     rolls(&mut text, &plan.rolls);
-    text + &summary(plan, parallel)
+    text + &held(plan) + &summary(plan, parallel)
+}
+
+/// The services that stay although there is something else than what they run.
+fn held(plan: &Plan) -> String {
+    if plan.held.is_empty() {
+        return String::new();
+    }
+    let lines: Vec<_> = plan.held.iter().map(|held| format!("  {held}\n")).collect();
+    format!("Hold\n{}\n", lines.concat())
 }
 
 type Steps<'a> = HashMap<&'a ImageName, &'a BuildStep>;
@@ -64,7 +76,7 @@ fn details(step: &BuildStep) -> String {
         if step.context.dirty {
             words.push("with files that are in no commit".to_owned());
         }
-        words.push(step.took.map_or("never measured".to_owned(), |took| format!("took {} last time", format_duration(took))));
+        words.extend(step.took.map(|took| format!("took {} last time", format_duration(took))));
     }
     if words.is_empty() { String::new() } else { format!("  ({})", words.join(", ")) }
 }
@@ -116,7 +128,11 @@ fn rolls(text: &mut String, rolls: &[RollStep]) {
     }
     let _ = writeln!(text, "Roll");
     for roll in rolls {
-        let from = roll.from.map_or("first rollout".to_owned(), |release| format!("on {release} now"));
+        let from = match (roll.repair, roll.from) {
+            (Some(release), _) => format!("back to what {release} is"),
+            (None, Some(release)) => format!("on {release} now"),
+            (None, None) => "first rollout".to_owned(),
+        };
         let when = if roll.certain { "" } else { ", if its image comes out changed" };
         let _ = writeln!(text, "  {}  (image {}, {from}{when})", roll.service, roll.image);
         let hosts: Vec<_> = roll.hosts.iter().map(|host| format!("{} × {}", host.host, host.slots)).collect();
@@ -141,7 +157,9 @@ fn summary(plan: &Plan, parallel: usize) -> String {
         0 => "nothing to roll".to_owned(),
         services => format!("{} to roll on {}", counted(services, "service"), counted(hosts.len(), "host")),
     });
-    let time = if build == 0 { String::new() } else { format!("; builds take about {}", format_duration(expected(plan, parallel))) };
+    // A guess is worth its line only if most of it was measured.
+    let measured = plan.steps.iter().filter(|step| step.kind == StepKind::Build && step.took.is_some()).count();
+    let time = if measured * 2 <= build { String::new() } else { format!("; builds take about {}", format_duration(expected(plan, parallel))) };
     format!("Plan: {}{time}", parts.join(", "))
 }
 

@@ -1,8 +1,9 @@
 //! A run told event by event: the lines of a rollout as it goes, and of `refit show` afterwards.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::model::format_duration;
+use crate::model::{ServiceName, format_duration};
 use crate::plan::{Change, StepKind};
 use crate::rollout::{Action, Outcome, Person, Phase, SlotVerdict};
 use crate::run::{BuildOutcome, CarryOutcome, Event, RunOutcome};
@@ -166,16 +167,24 @@ fn run_ended(outcome: &RunOutcome) -> Vec<String> {
     match outcome {
         RunOutcome::Done => vec!["end      done".into()],
         RunOutcome::NothingToDo => vec!["end      nothing to do".into()],
-        RunOutcome::BuildsFailed { images } => {
+        RunOutcome::BuildsFailed { images, not_rolled } => {
             let images: Vec<_> = images.iter().map(ToString::to_string).collect();
-            vec![format!("end      builds failed: {}; nothing that stands on them was rolled", images.join(", "))]
+            let failed = format!("end      builds failed: {}; nothing that stands on them was rolled", images.join(", "));
+            std::iter::once(failed).chain(not_rolled_lines(not_rolled)).collect()
         }
-        RunOutcome::RolledBack { services } => services.iter().map(|(service, why)| format!("end      {service} was rolled back: {why}")).collect(),
+        RunOutcome::RolledBack { services, not_rolled } => {
+            let back = services.iter().map(|(service, why)| format!("end      {service} was rolled back: {why}"));
+            back.chain(not_rolled_lines(not_rolled)).collect()
+        }
         RunOutcome::InPart { missing } => missing.iter().map(|line| format!("end      in part: {line}")).collect(),
         RunOutcome::Refused { why } => vec![format!("end      refused: {why}")],
-        RunOutcome::Stuck { why } => vec![format!("end      stuck: {why}")],
-        RunOutcome::Aborted => vec!["end      aborted".into()],
+        RunOutcome::Stuck { why, not_rolled } => std::iter::once(format!("end      stuck: {why}")).chain(not_rolled_lines(not_rolled)).collect(),
+        RunOutcome::Aborted { not_rolled } => std::iter::once("end      aborted".to_owned()).chain(not_rolled_lines(not_rolled)).collect(),
     }
+}
+
+fn not_rolled_lines(services: &BTreeMap<ServiceName, String>) -> impl Iterator<Item = String> {
+    services.iter().map(|(service, why)| format!("end      {service} was not rolled: {why}"))
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! Clears away what a rollout leaves: old containers kept for the way back, failed new ones, and those of slots that no longer exist.
 //!
-//! Only containers of this service, on hosts that took part, one step per slot and look: stop it, then remove it. Never a volume, and never the
-//! container that a slot is to have.
+//! Only containers of this service, on hosts that took part, one step per slot and look: stop it, then remove it. Never a volume, never the
+//! container that a slot is to have, and never what somebody started in its place while it does not serve.
 
 use std::collections::HashMap;
 
@@ -89,10 +89,10 @@ fn replaced<'a>(containers: &[&'a ContainerSeen], end: &End) -> Option<&'a Conta
     let Some(goal) = end.goal else {
         return containers.iter().copied().find(|one| one.version.spec == end.desired.to.spec);
     };
-    let kept = view(containers, goal).goal?;
-    let others = || containers.iter().copied().filter(|one| one.id != kept.id);
-    // Should somebody have started another one in place of ours, it is not for the sweep to judge.
-    if is_up(kept) { others().next() } else { None }
+    let kept = view(containers, goal).goal.filter(|kept| is_up(kept))?;
+    // While ours does not serve, one that is up was started by somebody in its place: it may be all that serves, and is not for the sweep to judge.
+    let may_go = |one: &&ContainerSeen| one.id != kept.id && (is_serving(kept) || !is_up(one));
+    containers.iter().copied().find(may_go)
 }
 
 fn remove(slot: &SlotId, one: &ContainerSeen) -> Action {

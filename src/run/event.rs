@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::build::BuildOutcome;
 use crate::model::{Digest, HostName, ImageName, ImageRef, ReleaseNumber, ServiceName, SlotId};
 use crate::plan::{Change, Plan};
 use crate::release::Release;
@@ -172,51 +173,6 @@ impl Event {
     }
 }
 
-/// How a build ended.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case", tag = "how")]
-pub enum BuildOutcome {
-    /// A new image.
-    Built {
-        /// Its id.
-        id: Digest,
-        /// Its immutable tag.
-        tag: ImageRef,
-        /// What it was built from.
-        inputs: Digest,
-    },
-    /// Its inputs are those of an image already built.
-    Reused {
-        /// That image's id.
-        id: Digest,
-        /// Its tag.
-        tag: ImageRef,
-        /// What it was built from.
-        inputs: Digest,
-    },
-    /// It was built, and came out with the same content as before: its dependents need nothing.
-    Unchanged {
-        /// The id that stays in the release.
-        id: Digest,
-        /// Its tag.
-        tag: ImageRef,
-        /// What it was built from now.
-        inputs: Digest,
-    },
-    /// It failed.
-    Failed {
-        /// Why.
-        why: String,
-        /// The last lines of its log.
-        last_lines: Vec<String>,
-    },
-    /// An image that it stands on failed.
-    Skipped {
-        /// Which.
-        because: ImageName,
-    },
-}
-
 /// How an image came to a host.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "how")]
@@ -253,11 +209,17 @@ pub enum RunOutcome {
     BuildsFailed {
         /// Which.
         images: Vec<ImageName>,
+        /// Services that were planned and not rolled, and why.
+        #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+        not_rolled: BTreeMap<ServiceName, String>,
     },
     /// At least one service went back to its release before.
     RolledBack {
         /// Which, and why.
         services: BTreeMap<ServiceName, String>,
+        /// Services that were planned and not rolled, and why.
+        #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+        not_rolled: BTreeMap<ServiceName, String>,
     },
     /// Done but for hosts left behind or slots that failed.
     InPart {
@@ -273,7 +235,14 @@ pub enum RunOutcome {
     Stuck {
         /// Why.
         why: String,
+        /// Services that were planned and not rolled, and why.
+        #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+        not_rolled: BTreeMap<ServiceName, String>,
     },
     /// A person ended it.
-    Aborted,
+    Aborted {
+        /// Services that were planned and not rolled, and why.
+        #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+        not_rolled: BTreeMap<ServiceName, String>,
+    },
 }

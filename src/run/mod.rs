@@ -3,5 +3,6 @@
 mod event;
 mod state;
 
-pub use event::{BuildOutcome, CarryOutcome, Event, RunOutcome};
+pub use crate::build::BuildOutcome;
+pub use event::{CarryOutcome, Event, RunOutcome};
 pub use state::{BuildState, CannotFollow, RolloutState, RunState};

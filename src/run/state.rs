@@ -127,6 +127,7 @@ impl RunState {
             Event::RunBegan { .. } => return refuse("the run has begun"),
             Event::Planned { .. } if self.plan.is_some() => return refuse("the run has a plan; a newer change is another run"),
             Event::Planned { plan } => self.plan = Some((**plan).clone()),
+            Event::BuildBegan { image, .. } if self.build_outcome(image).is_some() => return refuse("that build has ended"),
             Event::BuildBegan { image, inputs, .. } => {
                 self.builds.insert(image.clone(), BuildState { inputs: Some(*inputs), began_at: Some(at), ended: None });
             }
@@ -188,6 +189,11 @@ impl RunState {
             }
             Event::SlotDone { slot } => {
                 rollout.done.insert(slot.clone());
+                // A host that was silent, or left behind, and came back in time has nothing to be reproached with.
+                if rollout.phase == Phase::Forward {
+                    rollout.failed.remove(slot);
+                    rollout.left_behind.remove(&slot.host);
+                }
             }
             Event::SlotFailed { slot, verdict, .. } => {
                 rollout.failed.insert(slot.clone(), verdict.clone());

@@ -5,6 +5,7 @@ use std::fmt::Write;
 
 use super::edges::{built_name, repository};
 use super::file_name::variant;
+use super::oddity::OddityKind;
 use super::{FileScan, Scan};
 
 /// Writes the text of a pipeline file that builds every Dockerfile of the scan that can be read.
@@ -15,14 +16,28 @@ pub fn first_pipeline(scan: &Scan, root: &str, folder: &str) -> String {
         "# Written by `refit init` from the Dockerfiles that are there. Who inherits from whom is read from them; see it with `refit graph`.\n",
     );
     let images = names(scan, root);
-    out += if images.is_empty() { "images: {}\n" } else { "images:\n" };
-    for (name, index) in &images {
-        image(&mut out, name, &scan.dockerfiles[*index], folder);
+    let unresolved = unresolved(scan);
+    let (open, kept): (Vec<_>, Vec<_>) = images.iter().partition(|(_, index)| unresolved.contains_key(scan.dockerfiles[**index].path.as_str()));
+    out += if kept.is_empty() { "images: {}\n" } else { "images:\n" };
+    for (name, index) in &kept {
+        out += &image(name, &scan.dockerfiles[**index], folder, "");
+    }
+    for (name, index) in &open {
+        let file = &scan.dockerfiles[**index];
+        let (why, argument) = &unresolved[file.path.as_str()];
+        let _ = writeln!(out, "  # Left out until its argument is set: {}", plain(why));
+        let text = image(name, file, folder, &format!(", args: {{ {argument}: VALUE }}"));
+        text.lines().for_each(|line| {
+            let _ = writeln!(out, "  # {}", line.strip_prefix("  ").unwrap_or(line));
+        });
     }
     for file in scan.dockerfiles.iter().filter(|file| file.error.is_some()) {
         let _ = writeln!(out, "  # left out: {}: {}", plain(&file.path), plain(file.error.as_deref().unwrap_or_default()));
     }
-    let example = images.keys().next().map_or("web", String::as_str);
+    // What nothing stands on is what runs.
+    let based_on: BTreeSet<usize> = scan.dockerfiles.iter().flat_map(|file| file.images.iter().filter_map(|used| used.built_by)).collect();
+    let leaf = kept.iter().find(|(_, index)| !based_on.contains(index));
+    let example = leaf.or(kept.first()).map_or("web", |(name, _)| name.as_str());
     let _ = write!(out, "{}", REST.replace("IMAGE", &scalar(example)));
     out
 }
@@ -44,18 +59,36 @@ const REST: &str = r#"
 #       update_config: { parallelism: 1, order: start-first, monitor: 10s, failure_action: rollback }
 "#;
 
-fn image(out: &mut String, name: &str, file: &FileScan, folder: &str) {
+/// What of a Dockerfile cannot be told, by its path, and the argument that would tell it.
+fn unresolved(scan: &Scan) -> BTreeMap<String, (String, String)> {
+    let mut found = BTreeMap::new();
+    for oddity in scan.oddities() {
+        if let OddityKind::Unresolved { raw, .. } = &oddity.kind {
+            found.entry(oddity.path.clone()).or_insert_with(|| (oddity.to_string(), first_variable(raw).to_owned()));
+        }
+    }
+    found
+}
+
+/// The first variable of a reference: `V` of `debian:${V:-x}`.
+fn first_variable(raw: &str) -> &str {
+    let behind = raw.split_once('$').map_or("", |(_, behind)| behind.trim_start_matches('{'));
+    let end = behind.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(behind.len());
+    if end == 0 { "NAME" } else { &behind[..end] }
+}
+
+/// The lines of one image; `more` goes behind its context.
+fn image(name: &str, file: &FileScan, folder: &str, more: &str) -> String {
     let (inner, dockerfile) = file.path.rsplit_once('/').unwrap_or(("", &file.path));
     let context = match (folder, inner) {
         (folder, "") => folder.to_owned(),
         (".", inner) => inner.to_owned(),
         (folder, inner) => format!("{}/{inner}", folder.trim_end_matches('/')),
     };
-    let _ = writeln!(out, "  {}:", scalar(name));
-    let _ = match dockerfile {
-        "Dockerfile" => writeln!(out, "    build: {{ context: {} }}", scalar(&context)),
-        other => writeln!(out, "    build: {{ context: {}, dockerfile: {} }}", scalar(&context), scalar(other)),
-    };
+    match dockerfile {
+        "Dockerfile" => format!("  {}:\n    build: {{ context: {}{more} }}\n", scalar(name), scalar(&context)),
+        other => format!("  {}:\n    build: {{ context: {}, dockerfile: {}{more} }}\n", scalar(name), scalar(&context), scalar(other)),
+    }
 }
 
 /// A name for each Dockerfile: as others call it, else as its folder is called, with its variant and its upper folders where that is taken.
@@ -63,16 +96,15 @@ fn names(scan: &Scan, root: &str) -> BTreeMap<String, usize> {
     let mut called: BTreeMap<usize, BTreeSet<&str>> = BTreeMap::new();
     for used in scan.dockerfiles.iter().flat_map(|file| &file.images) {
         if let Some(base) = used.built_by {
-            called.entry(base).or_default().insert(repository(&used.image));
+            called.entry(base).or_default().insert(&used.image);
         }
     }
     let mut names = BTreeMap::new();
     let readable = || scan.dockerfiles.iter().enumerate().filter(|(_, file)| file.error.is_none());
     // What Dockerfiles call by a name must have it, so these choose first.
     for (index, _) in readable() {
-        if let Some(&name) = called.get(&index).and_then(|names| names.first()) {
-            let name = name.strip_prefix("docker.io/library/").or_else(|| name.strip_prefix("docker.io/")).unwrap_or(name);
-            names.entry(name.to_owned()).or_insert(index);
+        if let Some(name) = called.get(&index).and_then(key) {
+            names.entry(name).or_insert(index);
         }
     }
     let taken: BTreeSet<usize> = names.values().copied().collect();
@@ -82,6 +114,14 @@ fn names(scan: &Scan, root: &str) -> BTreeMap<String, usize> {
         names.insert(name, index);
     }
     names
+}
+
+/// The key of an image as Dockerfiles call it. With its tag if all of them use the same one: a key without a tag means `latest`.
+fn key(called: &BTreeSet<&str>) -> Option<String> {
+    let first = called.first()?;
+    let name = if called.len() == 1 && !first.contains('@') { first.strip_suffix(":latest").unwrap_or(first) } else { repository(first) };
+    let short = name.strip_prefix("docker.io/library/").or_else(|| name.strip_prefix("docker.io/")).unwrap_or(name);
+    Some(short.to_owned())
 }
 
 /// Names for a Dockerfile, the shortest first.

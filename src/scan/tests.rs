@@ -125,6 +125,7 @@ fn a_first_pipeline_names_every_image_once() {
         ("b/Web/Dockerfile", "FROM x"),
         ("ü b/on/Dockerfile", "FROM x"),
         ("bad/Dockerfile", "RUN x"),
+        ("lint/Dockerfile", "ARG V\nFROM debian:${V}"),
     ]);
     let text = first_pipeline(&scan, "My Shop", ".");
     let yaml: serde_yaml::Value = serde_yaml::from_str(&text).unwrap();

@@ -41,6 +41,10 @@ pub struct SimState {
     pub registry: BTreeMap<String, ImageSeen>,
     /// What becomes of containers that are made from now on.
     pub fates: Vec<FateRule>,
+    /// How long a build takes.
+    pub build_takes: Duration,
+    /// Every build that came to an image, by the name that was asked for.
+    pub built: Vec<ImageRef>,
     /// What goes wrong.
     pub faults: Faults,
     /// Which estate each container belongs to.
@@ -186,11 +190,14 @@ impl Engine for SimEngine {
 
     async fn build(&self, request: BuildRequest, progress: &dyn BuildProgress) -> Result<Digest, BuildError> {
         progress.output(b"simulated build\n");
+        let takes = self.state().build_takes;
+        self.clock.sleep(takes).await;
         let built = self.call(|state, _| {
             self.check_disk(state, "build")?;
             let built = build(&request, |reference| state.find(reference));
             if let Ok(image) = &built {
                 state.has_image(&request.tag, image.clone());
+                state.built.push(request.tag.clone());
             }
             Ok(built.map(|image| image.id))
         });

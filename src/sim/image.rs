@@ -19,7 +19,8 @@ fn image_of(id: Digest, layers: Vec<Digest>, config: Digest, labels: BTreeMap<St
     ImageSeen { id, layers, config, repo_digests: Vec::new(), volumes: Vec::new(), has_healthcheck: false, labels, size }
 }
 
-/// Builds: the id follows from the Dockerfile, the arguments, the labels and every file; the content from all of these but the labels.
+/// Builds: the id follows from the base's layers, the instructions, the arguments, the labels and every file; the content from all of these but
+/// the labels, so that a comment changes nothing.
 ///
 /// As much of a Dockerfile as a simulation needs is read: what the last FROM names must be here, and `RUN false` fails.
 pub(super) fn build(request: &BuildRequest, find: impl Fn(&str) -> Option<ImageSeen>) -> Result<ImageSeen, BuildError> {
@@ -34,18 +35,21 @@ pub(super) fn build(request: &BuildRequest, find: impl Fn(&str) -> Option<ImageS
         Some("scratch") => Vec::new(),
         Some(base) => find(base).ok_or_else(|| failed(format!("{base}: not found")))?.layers,
     };
-    let mut inputs = format!("{text}\n{:?}\n{:?}\n", request.args, request.target).into_bytes();
+    let counts = |line: &&str| !line.is_empty() && !line.starts_with('#') && !line.starts_with("FROM ");
+    let instructions: Vec<&str> = text.lines().map(str::trim).filter(counts).collect();
+    let mut inputs = format!("{instructions:?}\n{:?}\n{:?}\n", request.args, request.target).into_bytes();
     read_context(request, &mut inputs).map_err(|error| BuildError::Context { why: error.to_string() })?;
     let content = Digest::of(&inputs);
     layers.push(content);
-    let id = Digest::of(format!("{content} {:?}", request.labels).as_bytes());
+    let id = Digest::of(format!("{layers:?} {:?}", request.labels).as_bytes());
     Ok(image_of(id, layers, content, request.labels.clone()))
 }
 
 fn read_context(request: &BuildRequest, into: &mut Vec<u8>) -> std::io::Result<()> {
     for entry in request.context.entries()? {
         into.extend(format!("{} {:?} {:o}\n", entry.path, entry.kind, entry.mode).bytes());
-        if entry.kind == crate::edge::EntryKind::File {
+        // The Dockerfile is there by its instructions.
+        if entry.kind == crate::edge::EntryKind::File && entry.path != "Dockerfile" {
             request.context.open(&entry.path)?.read_to_end(into)?;
         }
     }

@@ -10,6 +10,7 @@ mod fate;
 mod fault;
 mod image;
 mod machine;
+mod source;
 #[cfg(test)]
 mod tests;
 mod world;
@@ -20,4 +21,5 @@ pub use fate::{Fate, FateRule};
 pub use fault::Faults;
 pub use image::sim_image;
 pub use machine::{Machine, New, Refusal, SimContainer};
+pub use source::SimSource;
 pub use world::World;

@@ -83,7 +83,10 @@ pub async fn get(address: &str, path: &str) -> Option<String> {
         let mut answer = String::new();
         stream.read_to_string(&mut answer).await.ok()?;
         let (head, body) = answer.split_once("\r\n\r\n")?;
-        head.split(' ').nth(1).filter(|status| *status == "200").map(|_| body.trim().to_owned())
+        // An answer that was cut off in the middle is none: its length is not the one it announced.
+        let length = head.lines().find_map(|line| line.to_ascii_lowercase().strip_prefix("content-length:")?.trim().parse::<usize>().ok());
+        let whole = length.map_or(!body.is_empty(), |length| length == body.len());
+        head.split(' ').nth(1).filter(|status| *status == "200" && whole).map(|_| body.trim().to_owned())
     };
     tokio::time::timeout(ATTEMPT_MAX, attempt).await.ok().flatten()
 }

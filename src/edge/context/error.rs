@@ -32,6 +32,7 @@ pub enum ContextError {
     },
     /// The Dockerfile is no ordinary file, or too large to be one.
     #[error("{path} cannot be a Dockerfile: {why}")]
+    #[diagnostic(help("correct `build.dockerfile`; what an image is filled with belongs into its context"))]
     OddDockerfile {
         /// Its path.
         path: String,

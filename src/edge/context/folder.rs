@@ -39,7 +39,7 @@ impl FolderContext {
     /// `dockerfile` is its path from `root`; it need not exist until [`FolderContext::dockerfile`] asks for it. Errors with every file that
     /// cannot be sent.
     pub fn open(root: &Path, dockerfile: &str) -> Result<Self, ContextError> {
-        let shown = root.display().to_string();
+        let shown = crate::edge::shown(root);
         let no_folder = |why: String| ContextError::NoFolder { folder: shown.clone(), why };
         let real = root.canonicalize().map_err(|error| match error.kind() {
             io::ErrorKind::NotFound => no_folder("does not exist".into()),

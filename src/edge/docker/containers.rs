@@ -78,6 +78,7 @@ fn is_ours(found: &ContainerInspectResponse, new: &NewContainer) -> bool {
     let label = |key: &str| found.and_then(|labels| labels.get(key)).map(String::as_str);
     label(labels::ESTATE) == Some(new.estate.as_str())
         && label(labels::SERVICE) == Some(new.slot.service.as_str())
+        && label(labels::HOST) == Some(new.slot.host.as_str())
         && label(labels::SLOT) == Some(new.slot.index.to_string().as_str())
         && label(labels::SPEC) == Some(new.version.spec.to_string().as_str())
 }

@@ -44,16 +44,19 @@ pub(super) fn silent(endpoint: &str, why: &str) -> EngineError {
 /// A broken connection is silence; a certificate, a permission or a login that is refused will be so the next time too.
 fn unreachable(endpoint: &str, what: &str, error: &BollardError) -> EngineError {
     let why = chain(error);
+    let mut for_good = matches!(error, BollardError::IOError { err } if is_barred(err));
     let mut source = error.source();
-    let mut for_good = false;
     while let Some(cause) = source {
-        // A failed disk of the *sender* comes through here as well: a load reads from another engine's export.
-        if let Some(io) = cause.downcast_ref::<io::Error>() {
-            for_good |= matches!(io.kind(), io::ErrorKind::PermissionDenied | io::ErrorKind::InvalidData);
-        }
+        for_good |= cause.downcast_ref::<io::Error>().is_some_and(is_barred);
         source = cause.source();
     }
     if for_good { refused(endpoint, what, &why) } else { silent(endpoint, &why) }
+}
+
+/// Looks into an error and into those that it wraps: `source()` leaves out the one that is wrapped right beneath.
+fn is_barred(error: &io::Error) -> bool {
+    let wrapped = error.get_ref().and_then(|inner| inner.downcast_ref::<io::Error>());
+    matches!(error.kind(), io::ErrorKind::PermissionDenied | io::ErrorKind::InvalidData) || wrapped.is_some_and(is_barred)
 }
 
 /// `No such image: web:1` and `network shop_front not found` as the thing that is missing.
@@ -82,7 +85,18 @@ pub(super) fn chain(error: &dyn std::error::Error) -> String {
         }
         source = cause.source();
     }
-    text
+    without_layers(&text)
+}
+
+/// The HTTP client's own layers say nothing to a person; what is behind them does.
+const LAYERS: [&str; 4] = ["Error in the hyper legacy client: ", "client error (Connect): ", "client error (SendRequest): ", "tcp connect error: "];
+
+fn without_layers(text: &str) -> String {
+    let mut rest = text;
+    while let Some(inner) = LAYERS.iter().find_map(|layer| rest.strip_prefix(layer)) {
+        rest = inner;
+    }
+    rest.to_owned()
 }
 
 #[cfg(test)]
@@ -103,6 +117,13 @@ mod tests {
         check(409, "Conflict. The name is in use", "engine unix:///s refused to create container web: Conflict. The name is in use");
         check(500, "write /x: no space left on device", "engine unix:///s has no space left on its disk to create container web");
         check(502, "", "engine unix:///s refused to create container web: status 502");
+    }
+
+    #[test]
+    fn the_clients_layers_are_left_out() {
+        let text = "Error in the hyper legacy client: client error (Connect): Connection refused (os error 111)";
+        assert_eq!(without_layers(text), "Connection refused (os error 111)");
+        assert_eq!(without_layers("broken: tcp connect error: x"), "broken: tcp connect error: x");
     }
 
     #[test]

@@ -138,7 +138,10 @@ async fn credentials(connection: &Connection, registry: &str, what: &str) -> Res
         Ok(DockerCredential::IdentityToken(token)) => {
             Ok(Some(DockerCredentials { identitytoken: Some(token), serveraddress: Some(server), ..DockerCredentials::default() }))
         }
-        Err(CredentialRetrievalError::ConfigNotFound | CredentialRetrievalError::NoCredentialConfigured) => Ok(None),
+        // Who never logged in has no configuration at all, which the crate calls one that cannot be read: the pull is anonymous.
+        Err(
+            CredentialRetrievalError::ConfigNotFound | CredentialRetrievalError::NoCredentialConfigured | CredentialRetrievalError::ConfigReadError,
+        ) => Ok(None),
         // A helper's output may quote the secret; only its name is told.
         Err(CredentialRetrievalError::HelperFailure { helper, .. }) => {
             Err(refused(connection.name(), what, &format!("the credential helper {helper} failed for {registry}")))

@@ -102,6 +102,10 @@ impl Engine for DockerEngine {
         trial::run(&self.connection, test).await
     }
 
+    async fn remove_tests(&self, estate: &EstateName) -> Result<(), EngineError> {
+        trial::remove_left_behind(&self.connection, estate).await
+    }
+
     async fn layer_chains(&self) -> Result<Vec<Digest>, EngineError> {
         images::layer_chains(&self.connection).await
     }

@@ -119,12 +119,13 @@ async fn http(stream: RawStream, method: &str, path: &str, port: u16) -> io::Res
         let well = (200..400).contains(&status.as_u16());
         Ok(if well { ProbeAnswer::Well } else { ProbeAnswer::Unwell(format!("{method} {path} answered {status}")) })
     };
-    // The talk is driven beside the question and dropped with it, so that no task and no socket outlives the probe.
-    tokio::pin!(talk);
+    // The talk is driven beside the question and dropped with it, so that no task and no socket outlives the probe. It may end in the very
+    // moment in which it brought the answer (the server closes behind it), so the answer is asked for once more.
+    tokio::pin!(talk, ask);
     tokio::select! {
         biased;
-        answer = ask => answer,
-        ended = &mut talk => Err(io::Error::other(ended.err().map_or_else(|| "it hung up".to_owned(), |error| super::error::chain(&error)))),
+        answer = &mut ask => answer,
+        _ = &mut talk => ask.await,
     }
 }
 
@@ -194,6 +195,24 @@ mod tests {
             },
         }))
         .unwrap()
+    }
+
+    /// A server that answers and closes in one go, as the smallest web servers do: answer and end are read in the same moment.
+    #[tokio::test]
+    async fn an_answer_counts_although_the_server_hangs_up_behind_it() {
+        use tokio::io::AsyncWriteExt;
+        let ask = |answer: &'static str| async move {
+            let (ours, mut theirs) = tokio::io::duplex(4096);
+            let served = async move {
+                let _ = theirs.read(&mut [0; 1024]).await;
+                let _ = theirs.write_all(answer.as_bytes()).await;
+            };
+            let (said, ()) = tokio::join!(http(Box::new(ours), "GET", "/healthz", 80), served);
+            said.map_err(|_| ())
+        };
+        assert_eq!(ask("HTTP/1.0 200 OK\r\nConnection: close\r\n\r\nok").await, Ok(ProbeAnswer::Well));
+        assert_eq!(ask("HTTP/1.0 503 No\r\n\r\n").await, Ok(ProbeAnswer::Unwell("GET /healthz answered 503 Service Unavailable".into())));
+        assert_eq!(ask("").await, Err(()));
     }
 
     #[test]

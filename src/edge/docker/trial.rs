@@ -4,15 +4,20 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use bollard::models::{ContainerCreateBody, HostConfig};
-use bollard::query_parameters::{CreateContainerOptions, LogsOptions, RemoveContainerOptions, StartContainerOptions, WaitContainerOptions};
+use bollard::query_parameters::{
+    CreateContainerOptions, ListContainersOptions, LogsOptions, RemoveContainerOptions, StartContainerOptions, WaitContainerOptions,
+};
 use futures_util::StreamExt;
 
 use super::connect::Connection;
 use super::error::understand;
 use crate::edge::{EngineError, TestEnd, TestRun, labels};
+use crate::model::EstateName;
 
 /// Creating, starting, removing.
 const STEP_MAX: Duration = Duration::from_secs(60);
+/// What such a container is for, as its label says.
+const ROLE: &str = "test";
 /// Lines of a test's output that are kept.
 const LINES_MAX: u32 = 20;
 
@@ -30,9 +35,22 @@ pub(super) async fn run(connection: &Connection, test: &TestRun) -> Result<TestE
     Ok(TestEnd { code, last_lines })
 }
 
+/// Removes the test containers of an estate that nobody waits for any more.
+pub(super) async fn remove_left_behind(connection: &Connection, estate: &EstateName) -> Result<(), EngineError> {
+    let labels = vec![format!("{}={estate}", labels::ESTATE), format!("{}={ROLE}", labels::ROLE)];
+    let options =
+        ListContainersOptions { all: true, filters: Some(HashMap::from([("label".to_owned(), labels)])), ..ListContainersOptions::default() };
+    let docker = connection.docker(STEP_MAX).await?;
+    let listed = connection.within(STEP_MAX, "list test containers", docker.list_containers(Some(options))).await?;
+    for container in listed.into_iter().filter_map(|summary| summary.id) {
+        throw_away(connection, &container).await?;
+    }
+    Ok(())
+}
+
 fn body(test: &TestRun) -> ContainerCreateBody {
     let mut words = test.command.iter().cloned();
-    let own = [(labels::ESTATE, test.estate.to_string()), (labels::ROLE, "test".to_owned())];
+    let own = [(labels::ESTATE, test.estate.to_string()), (labels::ROLE, ROLE.to_owned())];
     ContainerCreateBody {
         image: Some(test.image.to_string()),
         entrypoint: words.next().map(|first| vec![first]),

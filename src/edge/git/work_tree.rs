@@ -43,13 +43,13 @@ impl WorkTrees {
 
     /// The files of a folder as they are at another commit of its repository.
     pub fn at_commit(&self, folder: &Path, commit: &str, dockerfile: &str) -> Result<TreeContext, SourceError> {
-        let place = folder.display().to_string();
+        let place = crate::edge::shown(folder);
         let broken = |why: String| GitError::Broken { place: place.clone(), why };
         let (looked, inside) = self.look(folder).ok_or_else(|| broken("it lies in no git work tree any more".into()))?;
         let repository = Repository::open(&looked.root).map_err(|error| broken(error.message().to_owned()))?;
         let found = Oid::from_str(commit).and_then(|id| repository.find_commit(id).map(|commit| commit.id()));
         let id = found.map_err(|_| broken(format!("commit {commit} is not in its repository (any more); fetch it, or use `sources: latest`")))?;
-        TreeContext::open(Arc::new(Mutex::new(repository)), &looked.root.display().to_string(), id, &inside, dockerfile)
+        TreeContext::open(Arc::new(Mutex::new(repository)), &crate::edge::shown(&looked.root), id, &inside, dockerfile)
     }
 
     /// The work tree of a folder, and the folder's path in it.

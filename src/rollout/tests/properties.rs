@@ -204,11 +204,9 @@ impl Play<'_> {
         if after >= before || self.desired.back.is_none() {
             return Ok(());
         }
-        let (policy, order) = match self.progress.phase {
-            Phase::Forward => (&self.desired.update, self.desired.slots[0].order),
-            _ => (&self.desired.rollback, self.desired.slots[0].order),
-        };
-        prop_assert_eq!(order, Order::StopFirst, "start-first took something away: {:?}", actions);
+        prop_assert!(!is_over(&self.progress), "the sweep took something away: {:?}", actions);
+        prop_assert_eq!(self.desired.slots[0].order, Order::StopFirst, "start-first took something away: {:?}", actions);
+        let policy = if matches!(self.progress.phase, Phase::Forward) { &self.desired.update } else { &self.desired.rollback };
         let parallelism = if policy.parallelism == 0 { self.desired.slots.len() } else { policy.parallelism as usize };
         // What failed or was left behind was taken down by the application or by a host. Sick ones on the way back were so before.
         let gone = self.progress.failed.len() + self.progress.failed_back.len();
@@ -325,7 +323,8 @@ impl Play<'_> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 1500, ..ProptestConfig::default() })]
+    // `PROPTEST_CASES` asks for more.
+    #![proptest_config(ProptestConfig { cases: ProptestConfig::default().cases.max(1500), ..ProptestConfig::default() })]
 
     /// Invariants 1 to 5 and 10, and that there is an end.
     #[test]

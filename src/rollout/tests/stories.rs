@@ -87,6 +87,30 @@ fn a_new_container_that_somebody_removed_is_made_again() {
     assert_eq!((progress.outcome(), running(&desired, &world).as_str()), (Some(&Outcome::Done), "new new"));
 }
 
+/// The new ones sicken just when the rollout is done; somebody brings an old one back before refit has cleared it away.
+#[test]
+fn an_old_container_that_somebody_started_again_for_a_sick_new_one_is_not_stopped() {
+    let desired = Desired { update: Policy { parallelism: 0, monitor: s(0), ..policy(StartFirst) }, ..desired(2, 1, StartFirst) };
+    let mut world = world_of_old(&desired);
+    world.fates.push(new_ones(Fate::Sickens(s(0), s(6))));
+    let mut progress = Progress::begin(NOW);
+    for (done, is_lost) in [(["start", "start"], false), (["stop", "stop"], false), (["remove", "remove"], true)] {
+        let (next, actions) = decide(&desired, &world.observe(), progress, None, NOW);
+        progress = next;
+        assert_eq!(print(&actions).split(", ").filter_map(|line| line.split(' ').nth(1)).collect::<Vec<_>>(), done);
+        actions.iter().filter(|_| !is_lost).for_each(|action| world.carry_out(action).unwrap());
+    }
+    world.pass(s(6));
+    let old = world.containers().find(|one| one.slot == slot(0, 0) && one.version == version("old")).unwrap().id.clone();
+    let now = world.now;
+    world.machine(&host(0)).unwrap().start(&old, now).unwrap();
+    let (progress, story) = drive(&desired, &mut world, progress);
+    assert_eq!(story.iter().map(Action::slot).collect::<Vec<_>>(), [&slot(1, 0)], "{story:?}");
+    assert_eq!(progress.outcome(), Some(&Outcome::Done));
+    let serving: Vec<_> = world.containers().filter(|one| one.is_healthy(now)).map(|one| &one.id).collect();
+    assert_eq!(serving, [&old]);
+}
+
 #[test]
 fn the_anonymous_volume_of_a_slot_goes_with_it_there_and_back() {
     for fate in [Fate::Healthy(s(1)), Fate::NeverHealthy] {

@@ -297,6 +297,29 @@ fn slots_that_no_longer_exist_are_cleared_when_the_rollout_is_done_but_not_when_
 }
 
 #[test]
+fn the_sweep_leaves_what_somebody_started_in_place_of_a_container_that_does_not_serve() {
+    let sweep = |outcome: &Outcome, text: &str, expected: &str| {
+        let progress = Progress { phase: Phase::Sweeping(outcome.clone()), ..Progress::begin(NOW) };
+        check_with(&desired(1, 1, StartFirst), progress, text, expected).is_finished()
+    };
+    let (done, back) = (Outcome::Done, Outcome::RolledBack { why: String::new() });
+    for (outcome, text, expected, is_finished) in [
+        //     seen               done              finished
+        (&done, "old+ new+", "h0 stop old0", false),
+        (&done, "old+ new!", "", true),
+        (&done, "old~ new!", "", true),
+        (&done, "old+ new~", "", true),
+        (&done, "old+ new.", "", true),
+        (&done, "old. new!", "h0 remove old0", false),
+        (&done, "old. odd+ new!", "h0 remove old0", false),
+        (&back, "old! new+", "", true),
+        (&back, "old+ new+", "h0 stop new1", false),
+    ] {
+        assert_eq!(sweep(outcome, text, expected), is_finished, "{text}");
+    }
+}
+
+#[test]
 fn what_belongs_to_others_is_not_seen() {
     let mut observed = scene("new+");
     let Some(HostSeen::Answered(seen)) = observed.hosts.get_mut(&host(0)) else { panic!() };

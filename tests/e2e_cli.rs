@@ -1,0 +1,108 @@
+//! What a user sees of the commands that need engines: one estate's life from its first plan to a way back, on real engines, told by snapshots.
+//!
+//! Ids, times, sizes and addresses are other ones each time and are blotted out; everything else must be the same.
+
+#![allow(clippy::unwrap_used, reason = "a test")]
+
+mod e2e;
+mod lab;
+
+use std::process::{Command, Stdio};
+
+use e2e::Estate;
+
+/// One image and one service on one host, so that everything happens in one order.
+const PIPELINE: &str = r#"images:
+  web: { build: images/web }
+services:
+  web:
+    image: web
+    init: true
+    stop_grace_period: 1s
+    ports: ["8131:8080"]
+    healthcheck: { http: "GET :8080/version", interval: 100ms, timeout: 1s, retries: 3, start_period: 20s }
+    deploy: { hosts: "pool=all", update_config: { monitor: 300ms } }
+"#;
+const DOCKERFILE: &str = "FROM BASE\nRUN cp /etc/patch-level /www/version\nCMD [\"httpd\", \"-f\", \"-p\", \"8080\", \"-h\", \"/www\"]\n";
+
+/// Runs commands as they are given, and tells them with what they said.
+fn session(estate: &Estate, commands: &[&[&str]]) -> String {
+    let mut text = String::new();
+    for args in commands {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_refit"));
+        command.args(*args).current_dir(estate.path("")).env("HOME", estate.path("home")).env("USER", "ops").env("NO_COLOR", "1");
+        let output = command.env_remove("REFIT_STATE").env_remove("REFIT_PIPELINES").stdin(Stdio::null()).output().unwrap();
+        text += &format!("$ refit {}\n{}", args.join(" "), String::from_utf8(output.stdout).unwrap());
+        String::from_utf8(output.stderr).unwrap().lines().for_each(|line| text += &format!("! {line}\n"));
+        text += &format!("=> {}\n\n", output.status.code().unwrap());
+    }
+    blotted(&text, estate)
+}
+
+/// Without what is another one each time.
+fn blotted(text: &str, estate: &Estate) -> String {
+    let machine = rustix::system::uname().nodename().to_string_lossy().into_owned();
+    let mut text = text.replace(&machine, "[machine]");
+    for host in estate.lab.all() {
+        text = text.replace(&host.endpoint, "[endpoint]").replace(&host.address.to_string(), "[address]");
+    }
+    let mut out = String::new();
+    let mut word = String::new();
+    for c in text.chars() {
+        if c.is_ascii_alphanumeric() || c == '.' && !word.is_empty() {
+            word.push(c);
+            continue;
+        }
+        out += blot(&word);
+        word.clear();
+        out.push(c);
+    }
+    out + blot(&word)
+}
+
+/// Hashes, durations and sizes.
+fn blot(word: &str) -> &str {
+    let bare = word.trim_end_matches('.');
+    let is_hash = bare.len() >= 12 && bare.chars().all(|c| c.is_ascii_hexdigit()) && bare.contains(|c: char| c.is_ascii_digit());
+    let is_time = ["ms", "s", "m"].iter().any(|unit| bare.strip_suffix(unit).is_some_and(|number| number.parse::<f64>().is_ok()));
+    match () {
+        () if is_hash => "[id]",
+        () if is_time => "[time]",
+        () if bare.contains('.') && bare.parse::<f64>().is_ok() => "[size]",
+        () => word,
+    }
+}
+
+/// A line without the moment at its beginning.
+fn without_moments(text: &str) -> String {
+    let line = |line: &str| match line.get(..19) {
+        Some(moment) if moment.as_bytes()[4] == b'-' && moment.as_bytes()[13] == b':' => format!("[moment]           {}", &line[19..]),
+        _ => line.to_owned(),
+    };
+    text.lines().map(line).collect::<Vec<_>>().join("\n")
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn what_is_seen_from_the_first_plan_to_the_way_back() {
+    let Some(lab) = e2e::lab(1).await else { return };
+    let estate = Estate::new(&lab, "seen", PIPELINE, &[("web", DOCKERFILE)]);
+    insta::assert_snapshot!("a_base_that_nobody_has", session(&estate, &[&["plan", "--offline"]]));
+    estate.patch_base("one", "");
+    insta::assert_snapshot!("before_the_first_rollout", session(&estate, &[&["plan", "--offline"], &["rollout", "--offline"], &["status"]]));
+    assert!(!estate.path(".refit/journal.sqlite").exists() || estate.events("").is_empty(), "nothing was begun");
+    insta::assert_snapshot!(
+        "the_first_rollout",
+        session(&estate, &[&["rollout", "--offline", "--yes"], &["plan", "--offline"], &["rollback", "--list"], &["rollback", "--yes"]])
+    );
+    estate.patch_base("two", "");
+    insta::assert_snapshot!("a_moved_base", session(&estate, &[&["plan", "--offline"], &["rollout", "--offline", "--yes"], &["status"]]));
+    insta::assert_snapshot!(
+        "the_way_back",
+        session(&estate, &[&["rollback", "--list"], &["rollback", "web", "--to", "r1", "--yes"], &["rollback", "--to", "r9", "--yes"]])
+    );
+    insta::assert_snapshot!("a_run_afterwards", without_moments(&session(&estate, &[&["show", "1"], &["logs", "1"], &["pause", "1"]])));
+    for args in [&["status"][..], &["plan", "--offline"], &["history"], &["show"], &["logs"], &["hosts"], &["rollback", "--list"]] {
+        let ended = estate.refit(&[args, &["--json"]].concat());
+        assert!(serde_json::from_str::<serde_json::Value>(&ended.out).is_ok(), "{args:?}: {}", ended.out);
+    }
+}

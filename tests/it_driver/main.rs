@@ -1,0 +1,12 @@
+//! The real driver, planner and journal over simulated engines: whole runs in virtual time, with everything that can go wrong on the way.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
+
+mod deaths;
+mod dying;
+mod faults;
+mod persons;
+mod repairs;
+mod stories;
+mod told;
+mod world;
