@@ -108,5 +108,7 @@ pub fn said(program: &str, arguments: &[&str]) -> String {
 fn now() -> String {
     let load = fs::read_to_string("/proc/loadavg").unwrap_or_default();
     let load = load.split(' ').nth(1).unwrap_or("unknown").to_owned();
-    format!("on {}, load average of the five minutes before: {load}", said("date", &["-u", "+%Y-%m-%d at %H:%M UTC"]))
+    let is_debug = crate::measure::refit().get_program().to_string_lossy().contains("/debug/");
+    let build = if is_debug { "a debug build" } else { "a release build" };
+    format!("on {}, with {build} of refit; load average of the five minutes before: {load}", said("date", &["-u", "+%Y-%m-%d at %H:%M UTC"]))
 }
