@@ -24,9 +24,9 @@ pub async fn run() {
         refits.push(refit_rolls(estate.path(), hosts, order));
         clear(hosts);
     }
-    swarm_up(hosts);
+    let images = swarm_up(hosts);
     for (order, (ours, detail)) in ["stop-first", "start-first"].into_iter().zip(refits) {
-        let theirs = swarm_rolls(hosts, order);
+        let theirs = swarm_rolls(hosts, &images, order);
         let (ours, theirs) = (median(ours), median(theirs));
         let limit = yardstick.limit();
         rows.push(Row {
@@ -98,7 +98,7 @@ impl Yardstick {
         format!(
             "Engines {version}, three of them in network namespaces of this machine. The containers run `sleep` under an init, which heeds SIGTERM at once. refit: wall time of\n\
              `refit rollout --release N --yes`, to and fro between two releases whose images are on every host, from reading the pipeline to the removal of the\n\
-             old containers; median of {ROUNDS}. Swarm: `docker service update --image` of a service with the same settings and `--no-resolve-image`, until its\n\
+             old containers; median of {ROUNDS}. Swarm: `docker service update --image` of a service with the same settings and `--no-resolve-image`, images named by id so that no registry is asked, until its\n\
              client says that it has converged, which includes one monitor time at the end; its task history is set to none. create + start, by the docker client: {} for one container, {} for three at once on three\n\
              engines; the limit in the table takes the first.",
             show(self.one),
@@ -156,33 +156,40 @@ fn clear(hosts: &[LabHost]) {
     }
 }
 
-fn swarm_up(hosts: &[LabHost]) {
+/// Makes a Swarm of the hosts, and gives all of them two images. By their ids: by a name, every new task would ask a registry first.
+fn swarm_up(hosts: &[LabHost]) -> [String; 2] {
     hosts[0].docker(&["swarm", "init", "--advertise-addr", &hosts[0].address, "--task-history-limit", "0"]).expect("a swarm");
     let token = hosts[0].docker(&["swarm", "join-token", "-q", "worker"]).expect("a token");
     for host in &hosts[1..] {
         host.docker(&["swarm", "join", "--token", &token, &format!("{}:2377", hosts[0].address)]).expect("it joins");
     }
-    for host in hosts {
-        host.docker(&["tag", "refit-figures/base:1", "refit-figures/sleeper:a"]).expect("a tag");
+    ["a", "b"].map(|version| {
         let context = tempfile::tempdir().expect("a folder");
-        fs::write(context.path().join("Dockerfile"), "FROM refit-figures/base:1\nENV VERSION=b\n").expect("a Dockerfile");
-        host.docker(&["build", "-q", "-t", "refit-figures/sleeper:b", &context.path().display().to_string()]).expect("it builds");
-    }
+        fs::write(context.path().join("Dockerfile"), format!("FROM refit-figures/base:1\nENV VERSION={version}\n")).expect("a Dockerfile");
+        let id = hosts[0].docker(&["build", "-q", &context.path().display().to_string()]).expect("it builds");
+        let archive = context.path().join("archive").display().to_string();
+        hosts[0].docker(&["save", "-o", &archive, &id]).expect("it is saved");
+        for host in &hosts[1..] {
+            host.docker(&["load", "-q", "-i", &archive]).expect("it is loaded");
+        }
+        id
+    })
 }
 
-fn swarm_rolls(hosts: &[LabHost], order: &str) -> Vec<Duration> {
+fn swarm_rolls(hosts: &[LabHost], images: &[String; 2], order: &str) -> Vec<Duration> {
     let manager = &hosts[0];
     let create = format!(
         "service create --quiet --name sleeper --init --no-resolve-image --replicas {CONTAINERS} --replicas-max-per-node {} --update-parallelism {PARALLELISM} \
-         --update-monitor 1s --update-order {order} refit-figures/sleeper:a sleep 1000",
-        if order == "start-first" { 2 * CONTAINERS / 3 } else { CONTAINERS / 3 }
+         --update-monitor 1s --update-order {order} {} sleep 1000",
+        if order == "start-first" { 2 * CONTAINERS / 3 } else { CONTAINERS / 3 },
+        images[0]
     );
     manager.docker(&create.split_whitespace().collect::<Vec<_>>()).expect("a service");
     let mut all = Vec::new();
     for round in 0..ROUNDS {
-        let image = format!("refit-figures/sleeper:{}", if round % 2 == 0 { "b" } else { "a" });
+        let image = &images[(round + 1) % 2];
         let began = std::time::Instant::now();
-        manager.docker(&["service", "update", "--quiet", "--no-resolve-image", "--image", &image, "sleeper"]).expect("an update");
+        manager.docker(&["service", "update", "--quiet", "--no-resolve-image", "--image", image, "sleeper"]).expect("an update");
         all.push(began.elapsed());
     }
     manager.docker(&["service", "rm", "sleeper"]).expect("it goes");

@@ -104,6 +104,11 @@ pub fn said(program: &str, arguments: &[&str]) -> String {
     output.map_or_else(|_| "none".to_owned(), |output| String::from_utf8_lossy(&output.stdout).trim().replace('\n', " "))
 }
 
+/// When, and how busy the machine was with this and everything else.
 fn now() -> String {
-    format!("on {} at {} UTC", said("date", &["-u", "+%Y-%m-%d"]), said("date", &["-u", "+%H:%M"]))
+    let load = fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    let load = load.split(' ').nth(1).unwrap_or("unknown").to_owned();
+    let is_debug = crate::measure::refit().get_program().to_string_lossy().contains("/debug/");
+    let build = if is_debug { "a debug build" } else { "a release build" };
+    format!("on {}, with {build} of refit; load average of the five minutes before: {load}", said("date", &["-u", "+%Y-%m-%d at %H:%M UTC"]))
 }

@@ -3,6 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use futures_util::StreamExt;
+use futures_util::stream;
+
 use super::builds::Builds;
 use super::carry::Cargo;
 use super::outcome::{self, NotRolled};
@@ -14,6 +17,9 @@ use crate::plan::{self, Change, HeldService, Pin, Plan, RollStep};
 use crate::release::{self, ImageResult, Release, ServiceRelease};
 use crate::rollout::{Desired, Person, Phase, Progress, SlotWanted, Version};
 use crate::run::{BuildOutcome, Event, RolloutState, RunOutcome, RunState};
+
+/// Tags that are moved at once on the builder.
+const TAGS_AT_ONCE: usize = 8;
 
 /// How far a run came.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -301,7 +307,7 @@ impl Driver {
 
     /// Moves `:current` of every image, on the builder. A convenience for people: nothing of refit reads it, so a failure is only logged.
     async fn move_channel(&self, release: &Release) {
-        for image in release.images.values() {
+        let moves = release.images.values().map(|image| async move {
             let moved = match image.tag.with_tag("current") {
                 Ok(name) => self.engines.builder().tag(image.id, &name).await.map_err(|error| error.to_string()),
                 Err(error) => Err(error.to_string()),
@@ -309,7 +315,8 @@ impl Driver {
             if let Err(error) = moved {
                 tracing::warn!(error, image = %image.tag, "channel tag was not moved");
             }
-        }
+        });
+        stream::iter(moves).buffer_unordered(TAGS_AT_ONCE).collect::<()>().await;
     }
 
     async fn external_ids_now(&self) -> Result<BTreeMap<crate::model::ImageRef, Digest>, DriverError> {
