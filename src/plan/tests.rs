@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use super::samples::{Sample, base, digest, name, sources};
 use super::*;
-use crate::model::{Attachment, MountSource, MountSpec, NetworkSpec, PortSpec, ReleaseNumber};
+use crate::model::{Attachment, MountSource, MountSpec, NetworkSpec, PortSpec};
 use crate::pipeline::{Order, Rebuild, ServiceImage, Sources};
 
 /// One line for a plan: `build web (base moved, parent base) ; reuse api (…)`.
