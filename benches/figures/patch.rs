@@ -50,7 +50,7 @@ pub async fn run() {
         measured: format!("{:.1} KB in {}", bytes as f64 / 1e3, show(took)),
         peer: format!("docker save, docker load: {:.1} MB in {}", peer_bytes as f64 / 1e6, show(peer_took)),
         ratio: format!("1 : {:.0} of the bytes, {:.2} of the time", peer_bytes as f64 / bytes as f64, ratio(took, peer_took)),
-        met: met(bytes <= BYTES_MAX, "see the notes"),
+        met: met(bytes <= BYTES_MAX, "the cause is not profiled yet"),
     };
     let version = builder.docker(&["version", "--format", "{{.Server.Version}}"]).expect("a version");
     let notes = format!(

@@ -59,7 +59,7 @@ pub async fn run(is_new: bool) {
         why_not.push("slower than its peer".to_owned());
     }
     if ours > limit {
-        why_not.push("eight builds at once on few cores cost each other more than one alone shows".to_owned());
+        why_not.push("above the limit; the cause is not profiled yet".to_owned());
     }
     let row = Row {
         what: format!("rebuild of 41 images (1 → 8 → 32), each sleeping 1 s, {PARALLEL} at a time, engine {version}"),

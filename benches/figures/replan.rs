@@ -38,7 +38,7 @@ pub async fn run() {
         measured: format!("{} ({:.0} MB)", show(second), kib as f64 * 1.024e-3),
         peer: "none".into(),
         ratio: format!("{:.2} of the limit", second.as_secs_f64() / LIMIT.as_secs_f64()),
-        met: met(second <= LIMIT, "see the notes"),
+        met: met(second <= LIMIT, "the cause is not profiled yet"),
     };
     let notes = format!(
         "{IMAGES} images in one git work tree, three levels deep, each a folder with a Dockerfile and a file, all really built by `refit rollout` on the engine before (in {}). Then the\n\

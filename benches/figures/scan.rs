@@ -32,7 +32,7 @@ pub fn run() {
         measured: format!("{}, {mb:.0} MB", show(ours)),
         peer: format!("grep: {}", show(theirs)),
         ratio: format!("{:.2}", ratio(ours, theirs)),
-        met: met(ratio(ours, theirs) <= 2.0 && mb <= MB_MAX, "see the notes"),
+        met: met(ratio(ours, theirs) <= 2.0 && mb <= MB_MAX, "the cause is not profiled yet"),
     };
     let notes = format!(
         "The tree has as many README.md files beside the Dockerfiles; {}. Output goes to /dev/null for both. Median of {ROUNDS}, in turns, after one round for the cache;\n\

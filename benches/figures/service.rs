@@ -45,10 +45,10 @@ pub async fn run() {
 fn why_not(ours: Duration, theirs: Duration, limit: Duration, yardstick: &Yardstick) -> String {
     let mut words = Vec::new();
     if ours >= theirs {
-        words.push("Swarm begins the next containers while the last ones are still being watched, refit only when they are proven".to_owned());
+        words.push("slower than Swarm; the cause is not profiled yet".to_owned());
     }
     if ours > limit {
-        words.push(format!("the yardstick is one container on an idle engine; three at once need {}", show(yardstick.three)));
+        words.push(format!("above the limit, whose yardstick is one container alone; three at once take {}", show(yardstick.three)));
     }
     words.join("; ")
 }
