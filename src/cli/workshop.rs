@@ -146,9 +146,26 @@ fn take_lock(state: &Path) -> Result<Lock, LockError> {
     Lock::take(state, SystemClock.now(), &command_line())
 }
 
-/// What was asked for, as a person would type it: where the program lies is of no interest afterwards.
+/// What was asked for, as a person would type it: where the program lies is of no interest afterwards, and the value of a variable may be secret.
 pub(super) fn command_line() -> String {
-    std::iter::once("refit".to_owned()).chain(std::env::args().skip(1)).collect::<Vec<_>>().join(" ")
+    words(std::env::args().skip(1))
+}
+
+fn words(arguments: impl Iterator<Item = String>) -> String {
+    let without_value = |setting: &str| format!("{}=***", setting.split_once('=').map_or(setting, |(name, _)| name));
+    let mut line = "refit".to_owned();
+    let mut is_setting = false;
+    for argument in arguments {
+        let shown = match argument.strip_prefix("--var=") {
+            _ if is_setting => without_value(&argument),
+            Some(setting) => format!("--var={}", without_value(setting)),
+            None => argument.clone(),
+        };
+        is_setting = argument == "--var";
+        line.push(' ');
+        line.push_str(&shown);
+    }
+    line
 }
 
 /// A connection to each engine of an estate; opening none of them.
