@@ -78,7 +78,7 @@ pub enum Command {
     #[command(after_help = "Example:\n  refit pause 7")]
     Pause(super::person::PersonArgs),
     Resume(super::resume::ResumeArgs),
-    /// Stop a run and take back what it rolled.
+    /// Stop a run; the service that it is rolling goes back.
     ///
     /// The process that carries the run out does it within a second. If there is none any more, `refit resume` does.
     #[command(after_help = "Example:\n  refit abort 7")]

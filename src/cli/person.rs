@@ -28,7 +28,9 @@ pub(super) fn run(args: &PersonArgs, word: Person, state: Option<PathBuf>, face:
     }
     face.printer.err(&match word {
         Person::Pause => format!("{run} stops where it is; `refit resume {run}` goes on, `refit abort {run}` takes it back"),
-        Person::Abort => format!("{run} takes back what it rolled; if nobody carries it out any more, `refit resume {run}` does"),
+        Person::Abort => {
+            format!("{run} ends, and the service that it is rolling goes back; if nobody carries it out any more, `refit resume {run}` does")
+        }
         Person::Resume => format!("{run} goes on"),
     });
     Ok(Exit::Done)

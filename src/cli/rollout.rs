@@ -104,7 +104,7 @@ pub(super) async fn carry_on(workshop: &Workshop, recorder: &Arc<Recorder>, face
         }
         Some(Ok(CameTo::Pause { what, why })) => {
             face.printer.err(&format!("paused: {what}: {why}"));
-            face.printer.err(&format!("`refit resume {run}` goes on, `refit abort {run}` takes back what it rolled"));
+            face.printer.err(&format!("`refit resume {run}` goes on, `refit abort {run}` ends it, and the service that it is rolling goes back"));
             Exit::Between
         }
         Some(Ok(CameTo::End(outcome))) => {
@@ -150,8 +150,8 @@ async fn interrupted(workshop: &Workshop, recorder: &Arc<Recorder>) {
             return;
         }
         let (word, line) = match pressed {
-            0 => (Person::Pause, "pausing here; Ctrl-C again takes back what this run has rolled"),
-            _ => (Person::Abort, "taking back what this run has rolled; please wait"),
+            0 => (Person::Pause, "pausing here; Ctrl-C again ends the run, and the service that it is rolling goes back"),
+            _ => (Person::Abort, "the service that is being rolled goes back; please wait"),
         };
         pressed += 1;
         workshop.live.note(line);

@@ -240,6 +240,12 @@ fn user_of(uid: u32, passwd: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     #[test]
+    fn the_value_of_a_variable_is_not_journalled() {
+        let asked = ["rollout", "--var", "token=a=b", "--var=key=c=d", "--yes"].map(String::from);
+        assert_eq!(super::words(asked.into_iter()), "refit rollout --var token=*** --var=key=*** --yes");
+    }
+
+    #[test]
     fn a_user_is_found_by_number() {
         let passwd = "root:x:0:0:root:/root:/bin/sh\nbroken\ndeploy:x:1000:1000::/home/deploy:/bin/sh\n";
         assert_eq!(super::user_of(1000, passwd).as_deref(), Some("deploy"));
