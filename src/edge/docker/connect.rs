@@ -27,6 +27,8 @@ use crate::pipeline::Endpoint;
 
 /// An engine answers who it is within milliseconds, unless it hangs.
 const HELLO_MAX: Duration = CONNECT_MAX;
+/// bollard's own limit comes so much later than ours, so that it is always ours that speaks: ours says what was waited for.
+const OURS_FIRST: Duration = Duration::from_secs(1);
 /// Connections kept for the next call; an observation asks this often at once.
 const IDLE_MAX: usize = 16;
 /// Shorter than the idle time after which firewalls forget a connection.
@@ -109,7 +111,7 @@ impl Connection {
     }
 
     async fn say_hello(&self) -> Result<String, EngineError> {
-        let hello = self.inner.docker.clone().with_timeout(HELLO_MAX);
+        let hello = self.inner.docker.clone().with_timeout(HELLO_MAX + OURS_FIRST);
         let version = self.within(HELLO_MAX, "say its version", hello.version()).await?;
         let theirs = version.api_version.unwrap_or_default();
         let spoken = smaller(&theirs, &bollard::API_DEFAULT_VERSION.to_string());
@@ -125,7 +127,7 @@ impl Connection {
     /// bollard's client with this time limit until the headers of an answer, its paths pinned to the spoken version.
     pub(super) async fn docker(&self, limit: Duration) -> Result<Docker, EngineError> {
         self.api_version().await?;
-        Ok(self.inner.docker.clone().with_timeout(limit))
+        Ok(self.inner.docker.clone().with_timeout(limit + OURS_FIRST))
     }
 
     /// Waits for an answer, body included, no longer than `limit`.
