@@ -77,7 +77,7 @@ services:
     let facts_before: Vec<Value> = before.iter().map(|one| facts(&estate, one)).collect();
 
     rewrite(&estate, "store", &dockerfile("two"));
-    let since = estate.host(1).docker(&["info", "--format", "{{.SystemTime}}"]).unwrap();
+    let listening = Listening::begin(estate.host(1), &estate);
     estate.refit(&["rollout"]).expect_code(0);
     let after = estate.expect_exactly(&[("store", 2, 1)]);
     for (container, old) in after.iter().zip(&before) {
@@ -92,8 +92,8 @@ services:
         assert_eq!(get(&address, "/version").await.as_deref(), Some("two"));
     }
     // A volume that is written is never written by two: the old one died before the new one started, though start-first was asked for.
-    let happened = events_of(estate.host(1), &estate, &since);
-    assert_eq!(happened, [("die", &before[0].id), ("start", &after[0].id)].map(|(what, id)| format!("{what} {id}")));
+    let wanted = [("die", &before[0].id), ("start", &after[0].id)].map(|(what, id)| format!("{what} {id}"));
+    assert_eq!(listening.until(&wanted[1]), wanted);
 }
 
 /// What must be the same before and after, as the engine tells it.
@@ -116,14 +116,44 @@ fn facts(estate: &Estate, container: &Container) -> Value {
     serde_json::json!({ "mounts": mounts, "env": config["Env"], "ports": host["PortBindings"], "restart": host["RestartPolicy"] })
 }
 
-/// Deaths and starts of the estate's containers on a host since then.
-fn events_of(host: &LabHost, estate: &Estate, since: &str) -> Vec<String> {
-    let now = host.docker(&["info", "--format", "{{.SystemTime}}"]).unwrap();
-    let label = format!("label=io.refit.estate={}", estate.name);
-    let format = "{{.Action}} {{.ID}}";
-    let filters = ["--filter", "event=die", "--filter", "event=start", "--filter", &label];
-    let all = host.docker(&[&["events", "--since", since, "--until", &now, "--format", format][..], &filters].concat()).unwrap();
-    all.lines().map(str::to_owned).collect()
+/// Listens to the deaths and starts of the estate's containers on a host. The engine remembers only its last few hundred events, and other
+/// stories are told on it meanwhile, so they are heard as they happen.
+struct Listening {
+    listener: std::process::Child,
+    heard: std::sync::mpsc::Receiver<String>,
+}
+
+impl Listening {
+    fn begin(host: &LabHost, estate: &Estate) -> Self {
+        // From this moment on, so that nothing is missed until the stream is open.
+        let since = host.docker(&["info", "--format", "{{.SystemTime}}"]).unwrap();
+        let label = format!("label=io.refit.estate={}", estate.name);
+        let filters = ["--filter", "event=die", "--filter", "event=start", "--filter", &label];
+        let mut listener = std::process::Command::new("docker")
+            .args(["-H", &host.endpoint, "events", "--since", since.trim(), "--format", "{{.Action}} {{.ID}}"])
+            .args(filters)
+            .stdout(std::process::Stdio::piped())
+            .spawn()
+            .unwrap();
+        let (say, heard) = std::sync::mpsc::channel();
+        let lines = std::io::BufRead::lines(std::io::BufReader::new(listener.stdout.take().unwrap()));
+        std::thread::spawn(move || lines.map_while(Result::ok).try_for_each(|line| say.send(line)));
+        Self { listener, heard }
+    }
+
+    /// What was heard, up to the first `last`.
+    fn until(mut self, last: &str) -> Vec<String> {
+        let mut happened = Vec::new();
+        while let Ok(line) = self.heard.recv_timeout(std::time::Duration::from_secs(30)) {
+            happened.push(line);
+            if happened.last().is_some_and(|line| line == last) {
+                break;
+            }
+        }
+        self.listener.kill().unwrap();
+        self.listener.wait().unwrap();
+        happened
+    }
 }
 
 /// With a range of ports and no volume the new container stands before the old one goes: at every moment something answers on each host.
