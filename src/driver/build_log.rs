@@ -15,7 +15,8 @@ const LINE_CHARS_MAX: usize = 500;
 const LINES_HELD_MAX: usize = 50;
 
 /// Takes the progress of one build.
-pub(super) struct BuildLog {
+pub(super) struct BuildLog<'a> {
+    free: &'a (dyn Fn() + Sync),
     recorder: Arc<Recorder>,
     image: ImageName,
     kept: Mutex<Kept>,
@@ -28,11 +29,11 @@ struct Kept {
     half_line: String,
 }
 
-impl BuildLog {
-    /// Opens the log of one build of the recorder's run.
-    pub(super) fn new(recorder: Arc<Recorder>, logs: &Logs, image: ImageName) -> Self {
+impl<'a> BuildLog<'a> {
+    /// Opens the log of one build of the recorder's run. `free` is called when the builder has done the steps and only stores the image.
+    pub(super) fn new(recorder: Arc<Recorder>, logs: &Logs, image: ImageName, free: &'a (dyn Fn() + Sync)) -> Self {
         let writer = logs.writer(recorder.run(), &image).inspect_err(|error| tracing::warn!(%error, %image, "build log could not be opened")).ok();
-        Self { recorder, image, kept: Mutex::new(Kept { writer, last: VecDeque::new(), half_line: String::new() }) }
+        Self { free, recorder, image, kept: Mutex::new(Kept { writer, last: VecDeque::new(), half_line: String::new() }) }
     }
 
     /// The last lines that the build wrote.
@@ -65,7 +66,11 @@ impl Kept {
     }
 }
 
-impl BuildProgress for BuildLog {
+impl BuildProgress for BuildLog<'_> {
+    fn storing(&self) {
+        (self.free)();
+    }
+
     fn step(&self, step: BuildStepSeen) {
         let mut kept = self.kept.lock().unwrap_or_else(|broken| broken.into_inner());
         let ending = match (&step.error, step.ended, step.cached) {

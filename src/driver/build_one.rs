@@ -45,7 +45,8 @@ impl Broken {
 impl Driver {
     /// Builds one image of a plan. What fails in it is an outcome; only the journal can make it an error. Returns how long it took, too.
     ///
-    /// `before` is what is released of it; `free` is called when the engine is done and only tests and tags are left.
+    /// `before` is what is released of it; `free` is called when the builder's hands are free again, perhaps more than once: storing the image,
+    /// tests and tags go on beside the next build.
     pub(super) async fn build_one(
         &self,
         recorder: &Arc<Recorder>,
@@ -82,7 +83,7 @@ impl Driver {
         });
         let dockerfile = String::from_utf8_lossy(&prepared.dockerfile).into_owned();
         recorder.record(Event::BuildBegan { image: step.image.clone(), inputs, dockerfile, bases: bases.collect() }).await?;
-        let (staging, log) = (prepared.tag.clone(), BuildLog::new(recorder.clone(), &self.logs, image.name.clone()));
+        let (staging, log) = (prepared.tag.clone(), BuildLog::new(recorder.clone(), &self.logs, image.name.clone(), free));
         let built = self.engines.builder().build(prepared, &log).await;
         free();
         let last_lines = log.close(LAST_LINES);

@@ -262,6 +262,8 @@ pub trait BuildProgress: Send + Sync {
     fn step(&self, step: BuildStepSeen);
     /// A piece of the build's output; not necessarily whole lines.
     fn output(&self, text: &[u8]);
+    /// Every step has ended, and the image is being stored: what is left needs the builder's hands no more. Not every builder says so.
+    fn storing(&self) {}
 }
 
 /// A step of a build, as the builder reports it.

@@ -7,6 +7,9 @@ use bollard_buildkit_proto::moby::buildkit::v1::{StatusResponse, Vertex};
 use super::words::clean;
 use crate::edge::{BuildProgress, BuildStepSeen};
 
+/// How BuildKit's exporters for the engine's own image store call what they do.
+const STORING: &str = "exporting to image";
+
 /// Remembers what was said of each step; BuildKit repeats itself.
 #[derive(Default)]
 pub(super) struct Steps {
@@ -17,6 +20,9 @@ impl Steps {
     pub(super) fn tell(&mut self, news: StatusResponse, progress: &dyn BuildProgress) {
         for vertex in news.vertexes {
             if let Some(step) = self.changed(vertex) {
+                if step.name == STORING {
+                    progress.storing();
+                }
                 progress.step(step);
             }
         }
@@ -61,6 +67,9 @@ mod tests {
         fn output(&self, text: &[u8]) {
             self.0.lock().unwrap().push(String::from_utf8_lossy(text).into_owned());
         }
+        fn storing(&self) {
+            self.0.lock().unwrap().push("the builder's hands are free".to_owned());
+        }
     }
 
     #[test]
@@ -81,5 +90,13 @@ mod tests {
         steps.tell(StatusResponse { logs: vec![VertexLog { msg: b"hello\n".to_vec(), ..VertexLog::default() }], ..news(vec![]) }, &said);
         steps.tell(news(vec![vertex("b", true, true, "rpc error: code = Unknown desc = bad")]), &said);
         assert_eq!(*said.0.lock().unwrap(), ["step b began", "hello\n", "step b ended bad"]);
+    }
+
+    #[test]
+    fn the_builder_s_hands_are_free_when_it_stores() {
+        let said = Said::default();
+        let vertex = Vertex { digest: "x".into(), name: "exporting to image".into(), started: Some(Timestamp::default()), ..Vertex::default() };
+        Steps::default().tell(StatusResponse { vertexes: vec![vertex], ..StatusResponse::default() }, &said);
+        assert_eq!(*said.0.lock().unwrap(), ["the builder's hands are free", "exporting to image began"]);
     }
 }
