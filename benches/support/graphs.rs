@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use refit::dockerfile::{EdgeClass, RefKind};
 use refit::graph::{ImageReaches, Reach};
-use refit::model::{Digest, ImageName, ImageRef, Place, ReleaseNumber};
+use refit::model::{Digest, ImageName, ImageRef, Place, ReleaseNumber, SmallMap};
 use refit::pipeline::{BuildSpec, Context, Estate, Image, RebuildPolicy, Sources};
 use refit::plan::{self, ImageFacts, LastBuild, SourceFacts};
 use refit::release::ReleasedImage;
@@ -80,7 +80,7 @@ fn name<T: std::str::FromStr<Err = refit::model::NameError>>(text: &str) -> T {
 }
 
 fn image_reaches(at: usize, numbers: &mut Numbers) -> ImageReaches {
-    let file = format!("{}/Dockerfile", label(at));
+    let file: std::sync::Arc<str> = format!("{}/Dockerfile", label(at)).into();
     let reach = |base: ImageRef, class, kind, line| Reach { resolved: base.familiar(), base, class, kind, at: Place { file: file.clone(), line } };
     let parent = at / 8;
     let from = if at == 0 { root() } else { reference(&label(parent)) };
@@ -95,7 +95,7 @@ fn an_image(image: &ImageName) -> Image {
     Image {
         name: image.clone(),
         reference: reference(image.as_str()),
-        at: Place { file: "pipelines/shop.yaml".to_owned(), line: 1 },
+        at: Place { file: "pipelines/shop.yaml".into(), line: 1 },
         build: BuildSpec {
             context: Context::Folder { path: format!("/srv/{image}").into() },
             dockerfile: "Dockerfile".to_owned(),
@@ -125,9 +125,9 @@ fn facts_of(image: &ImageReaches, made: &Image, root_digest: Digest) -> ImageFac
     let context = plan::Context { hash, commit: commit.clone(), dirty: false, deployed: None };
     let newest = SourceFacts { context, dockerfile: hash };
     let pinned = |base: &ImageRef| if *base == root() { root_digest } else { id_of(base) };
-    let bases: BTreeMap<ImageRef, Digest> = image.reaches.iter().map(|reach| (reach.base.clone(), pinned(&reach.base))).collect();
+    let bases: SmallMap<ImageRef, Digest> = image.reaches.iter().map(|reach| (reach.base.clone(), pinned(&reach.base))).collect();
     let own = plan::own_inputs(&made.build, &newest);
-    let pins = bases.iter().map(|(reference, digest)| (reference.to_string(), *digest)).collect();
+    let pins = bases.iter().map(|(reference, digest)| (reference.clone(), *digest)).collect();
     let released = ReleasedImage {
         id: id_of(&made.reference),
         inputs: plan::inputs(own, &pins),

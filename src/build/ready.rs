@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Duration;
 
 use crate::build::BuildOutcome;
-use crate::model::{Digest, ImageName};
+use crate::model::{Digest, ImageName, ImageRef, SmallMap};
 use crate::plan::{BuildStep, Pin, Plan, Reason, StepKind, inputs, resolve_pins};
 
 /// A build that was never measured is taken for one of a second.
@@ -36,7 +36,7 @@ pub enum Start {
         /// All that it depends on.
         inputs: Digest,
         /// What each reference, by its normal form, is pinned to.
-        pins: BTreeMap<String, Digest>,
+        pins: SmallMap<ImageRef, Digest>,
     },
     /// Take the build that is there.
     Reuse {

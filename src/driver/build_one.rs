@@ -22,7 +22,7 @@ pub(super) struct Pinned {
     /// All that the build depends on.
     pub inputs: Digest,
     /// Normal form of the reference → the name by which the builder knows exactly that content.
-    pub names: BTreeMap<String, ImageRef>,
+    pub names: BTreeMap<ImageRef, ImageRef>,
 }
 
 /// The name under which the builder keeps exactly this content of a base: the base's own repository, a tag that says which.
@@ -249,7 +249,7 @@ fn pinned_text(image: &Image, found: &SourceFound, pinned: &Pinned) -> Result<Ve
     let mut pins = BTreeMap::new();
     for reference in &read.references {
         if let RefTarget::Image(wanted) = &reference.target
-            && let Some(name) = pinned.names.get(&wanted.to_string())
+            && let Some(name) = pinned.names.get(wanted)
         {
             pins.insert(reference.resolved.clone(), name.to_string());
         }

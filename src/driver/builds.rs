@@ -166,7 +166,7 @@ fn names_of(
     schedule: &Schedule<'_>,
     released: &BTreeMap<ImageName, Released>,
     tags: &BTreeMap<Digest, ImageRef>,
-) -> Result<BTreeMap<String, ImageRef>, DriverError> {
+) -> Result<BTreeMap<ImageRef, ImageRef>, DriverError> {
     let name_of = |pin: &Pin| match pin {
         Pin::Base { base, digest } => base_name(base, *digest),
         Pin::Image(image) => {

@@ -339,7 +339,7 @@ fn refused(file: &str, error: &dockerfile::DockerfileError) -> Finding {
 fn graph_finding(found: &GraphFinding) -> Finding {
     match found {
         GraphFinding::Cycle(ring) => {
-            let (file, line) = ring.edges.first().map_or(("", 1), |edge| (edge.at.file.as_str(), edge.at.line));
+            let (file, line) = ring.edges.first().map_or(("", 1), |edge| (&*edge.at.file, edge.at.line));
             let help = "none of them can be built first: let one of these lines reach for something else";
             finding(Severity::Error, file, line, found.to_string(), Some(help.into()))
         }

@@ -369,7 +369,7 @@ fn results_of(state: &RunState, plan: &Plan) -> BTreeMap<ImageName, ImageResult>
                 Pin::Base { digest, .. } => *digest,
                 Pin::Image(parent) => id_of(state.build_outcome(parent)?)?,
             };
-            Some((reference.parse().ok()?, digest))
+            Some((reference.clone(), digest))
         });
         results.insert(
             step.image.clone(),

@@ -1,5 +1,7 @@
 //! What one image's Dockerfile reaches for: the graph's raw material.
 
+use std::sync::Arc;
+
 use crate::dockerfile::{EdgeClass, Reached, RefKind};
 use crate::model::{ImageName, ImageRef, Place};
 
@@ -30,12 +32,13 @@ pub struct Reach {
 impl ImageReaches {
     /// Takes what the Dockerfile of `image` reaches; `file` is how people would name that Dockerfile.
     pub fn of(image: ImageName, file: &str, reached: &[Reached<'_>]) -> Self {
+        let file: Arc<str> = file.into();
         let reach = |one: &Reached<'_>| Reach {
             base: one.image.clone(),
             resolved: one.reference.resolved.clone(),
             class: one.class,
             kind: one.reference.kind,
-            at: Place { file: file.to_owned(), line: one.reference.line },
+            at: Place { file: file.clone(), line: one.reference.line },
         };
         Self { image, reaches: reached.iter().map(reach).collect() }
     }

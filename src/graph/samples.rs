@@ -20,7 +20,7 @@ pub(crate) fn reaches(text: &str) -> Vec<ImageReaches> {
                     resolved: base.to_owned(),
                     class: if from { EdgeClass::Runtime } else { EdgeClass::Build },
                     kind: if from { RefKind::From } else { RefKind::CopyFrom },
-                    at: Place { file: format!("{name}/Dockerfile"), line: line as u32 + 1 },
+                    at: Place { file: format!("{name}/Dockerfile").into(), line: line as u32 + 1 },
                 }
             };
             ImageReaches { image: name.parse().unwrap(), reaches: bases.split_whitespace().enumerate().map(reach).collect() }

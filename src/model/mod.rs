@@ -23,3 +23,6 @@ pub use name::{BuilderName, EstateName, HostName, ImageName, NameError, ServiceN
 pub use place::Place;
 pub use reference::{ImageRef, ReferenceError};
 pub use secret::Secret;
+
+/// A map of few entries: sorted, with the memory that its entries need and no more. (A `BTreeMap` of one entry takes the room of eleven.)
+pub type SmallMap<K, V> = litemap::LiteMap<K, V>;

@@ -1,6 +1,7 @@
 //! Where something was written.
 
 use std::fmt;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -8,7 +9,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Place {
     /// The file, as the user would name it from the folder where refit was called.
-    pub file: String,
+    pub file: Arc<str>,
     /// The line, counted from 1.
     pub line: u32,
 }

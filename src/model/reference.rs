@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -15,10 +16,14 @@ use super::Digest;
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct ImageRef {
-    registry: String,
-    repository: String,
-    tag: Option<String>,
-    digest: Option<Digest>,
+    /// The normal form; shared, because references are copied into every edge, pin and reason. It alone decides what is equal.
+    text: Arc<str>,
+    /// Where the registry ends in it.
+    registry_end: u16,
+    /// Where the repository ends in it.
+    name_end: u16,
+    /// Where the tag ends in it; the same as `name_end` if there is none.
+    tag_end: u16,
 }
 
 /// The text is no image reference.
@@ -40,56 +45,62 @@ const NAME_CHARS_MAX: usize = 255;
 impl ImageRef {
     /// The registry's host, and its port if one was written: `docker.io`, `localhost:5000`.
     pub fn registry(&self) -> &str {
-        &self.registry
+        &self.text[..self.registry_end.into()]
     }
 
     /// The path within the registry: `library/debian`.
     pub fn repository(&self) -> &str {
-        &self.repository
+        &self.text[usize::from(self.registry_end) + 1..self.name_end.into()]
     }
 
     /// The tag; `latest` if neither tag nor digest was written.
     pub fn tag(&self) -> Option<&str> {
-        self.tag.as_deref()
+        self.text[self.name_end.into()..self.tag_end.into()].strip_prefix(':')
     }
 
     /// The digest, if one was written.
     pub fn digest(&self) -> Option<Digest> {
-        self.digest
+        self.text[self.tag_end.into()..].strip_prefix('@')?.parse().ok()
+    }
+
+    /// The normal form, as `Display` prints it.
+    pub fn as_str(&self) -> &str {
+        &self.text
     }
 
     /// Registry and repository, without tag and digest: what two tags of one image share.
-    pub fn name(&self) -> String {
-        format!("{}/{}", self.registry, self.repository)
+    pub fn name(&self) -> &str {
+        &self.text[..self.name_end.into()]
     }
 
     /// The same image under another tag, without a digest.
     pub fn with_tag(&self, tag: &str) -> Result<Self, ReferenceError> {
         let refuse = |reason| ReferenceError { text: format!("{}:{tag}", self.name()), reason };
         check_tag(tag).map_err(refuse)?;
-        Ok(Self { tag: Some(tag.to_owned()), digest: None, ..self.clone() })
+        Ok(Self::of(self.registry(), self.repository(), Some(tag), None))
     }
 
     /// The same repository at exactly this content, without a tag.
     pub fn with_digest(&self, digest: Digest) -> Self {
-        Self { tag: None, digest: Some(digest), ..self.clone() }
+        Self::of(self.registry(), self.repository(), None, Some(digest))
+    }
+
+    /// Puts together what was checked already: the name has 255 characters at most, the tag 128.
+    fn of(registry: &str, repository: &str, tag: Option<&str>, digest: Option<Digest>) -> Self {
+        let mut text = format!("{registry}/{repository}");
+        let name_end = text.len() as u16;
+        text.extend(tag.iter().flat_map(|tag| [":", tag]));
+        let tag_end = text.len() as u16;
+        text.extend(digest.iter().map(|digest| format!("@{digest}")));
+        Self { text: text.into(), registry_end: registry.len() as u16, name_end, tag_end }
     }
 
     /// The short form that people write: `debian`, `shop/web:1.2`.
     pub fn familiar(&self) -> String {
-        let mut text = if self.registry == DEFAULT_REGISTRY {
-            self.repository.strip_prefix(OFFICIAL_PREFIX).unwrap_or(&self.repository).to_owned()
-        } else {
-            self.name()
-        };
-        match (&self.tag, &self.digest) {
-            (Some(tag), None) if tag == DEFAULT_TAG => {}
-            (tag, digest) => {
-                text.extend(tag.iter().map(|tag| format!(":{tag}")));
-                text.extend(digest.iter().map(|digest| format!("@{digest}")));
-            }
-        }
-        text
+        let is_plain = self.tag() == Some(DEFAULT_TAG) && self.text.len() == usize::from(self.tag_end);
+        let text = if is_plain { self.name() } else { &self.text };
+        let Some(text) = text.strip_prefix(DEFAULT_REGISTRY).and_then(|text| text.strip_prefix('/')) else { return text.to_owned() };
+        text.strip_prefix(OFFICIAL_PREFIX).unwrap_or(text).to_owned()
     }
 }
 
@@ -190,12 +201,8 @@ fn parse(text: &str) -> Result<ImageRef, &'static str> {
     if registry.len() + 1 + repository.len() > NAME_CHARS_MAX {
         return Err("the name is longer than 255 characters");
     }
-    let tag = match (tag, digest) {
-        (Some(tag), _) => Some(tag.to_owned()),
-        (None, Some(_)) => None,
-        (None, None) => Some(DEFAULT_TAG.to_owned()),
-    };
-    Ok(ImageRef { registry: registry.to_owned(), repository, tag, digest })
+    let tag = tag.or(digest.is_none().then_some(DEFAULT_TAG));
+    Ok(ImageRef::of(registry, &repository, tag, digest))
 }
 
 impl FromStr for ImageRef {
@@ -220,14 +227,7 @@ impl From<ImageRef> for String {
 
 impl fmt::Display for ImageRef {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{}", self.registry, self.repository)?;
-        if let Some(tag) = &self.tag {
-            write!(f, ":{tag}")?;
-        }
-        if let Some(digest) = &self.digest {
-            write!(f, "@{digest}")?;
-        }
-        Ok(())
+        f.pad(&self.text)
     }
 }
 

@@ -58,13 +58,13 @@ impl<'a> At<'a> {
 
     /// The place of its key, as the estate keeps it.
     pub(super) fn place(&self) -> Place {
-        Place { file: self.file.to_owned(), line: self.key_spot.line }
+        Place { file: self.file.into(), line: self.key_spot.line }
     }
 
     pub(super) fn finding(&self, severity: Severity, spot: Spot, message: String, help: String) -> Finding {
         Finding {
             severity,
-            file: self.file.to_owned(),
+            file: self.file.into(),
             line: spot.line,
             column: spot.column,
             key: self.path.clone(),

@@ -104,7 +104,7 @@ pub(super) fn known(joined: &Joined<'_>, name: &EstateName, folder: &Path, findi
     for key in &joined.written["images"] {
         known.images.insert(key.clone());
         if let Ok(reference) = key.parse::<ImageRef>() {
-            known.repositories.insert(reference.name(), key.clone());
+            known.repositories.insert(reference.name().to_owned(), key.clone());
             known.references.insert(reference, key.clone());
         }
     }

@@ -57,7 +57,7 @@ impl Lower<'_> {
             self.findings.error(at, format!("the image `{text}` is not in the estate"), help);
             return None;
         }
-        if let Some(key) = self.estate.repositories.get(&reference.name()) {
+        if let Some(key) = self.estate.repositories.get(reference.name()) {
             let message = format!("`{text}` is not what the estate builds as `{key}`: it would be pulled");
             self.findings.warning(at, message, format!("write `image: {key}` for the estate's own; its tag is chosen by each run"));
         }

@@ -3,17 +3,15 @@
 //! It has two halves. [`own_inputs`] is known when the plan is made: files, Dockerfile, settings. [`inputs`] adds what the references are
 //! pinned to, and is known when the parents are ready: a parent that comes out as before leaves the inputs as they were.
 
-use std::collections::BTreeMap;
-
 use sha2::{Digest as _, Sha256};
 
 use super::request::SourceFacts;
 use super::{Pin, Plan};
-use crate::model::{Digest, ImageName};
+use crate::model::{Digest, ImageName, ImageRef, SmallMap};
 use crate::pipeline::BuildSpec;
 
 /// Changed when the way of hashing changes: then nothing old is taken for the same.
-const FORMAT: &str = "refit-inputs-1";
+const FORMAT: &str = "refit-inputs-2";
 
 /// Feeds fields to a hash so that no two different lists of fields give the same bytes: each with its name and its length.
 struct Fields(Sha256);
@@ -26,8 +24,12 @@ impl Fields {
     }
 
     fn text(&mut self, value: &str) -> &mut Self {
+        self.bytes(value.as_bytes())
+    }
+
+    fn bytes(&mut self, value: &[u8]) -> &mut Self {
         self.0.update((value.len() as u64).to_le_bytes());
-        self.0.update(value.as_bytes());
+        self.0.update(value);
         self
     }
 
@@ -42,7 +44,7 @@ impl Fields {
     }
 
     fn digest(&mut self, name: &str, value: &Digest) {
-        self.one(name, &value.hex());
+        self.text(name).bytes(value.as_bytes());
     }
 
     fn end(self) -> Digest {
@@ -77,17 +79,17 @@ pub fn own_inputs(build: &BuildSpec, sources: &SourceFacts) -> Digest {
 }
 
 /// All that a build depends on. `pins` says what each reference is pinned to, by its normal form: base digests and image ids.
-pub fn inputs(own: Digest, pins: &BTreeMap<String, Digest>) -> Digest {
+pub fn inputs(own: Digest, pins: &SmallMap<ImageRef, Digest>) -> Digest {
     let mut fields = Fields::new("all");
     fields.digest("own", &own);
     for (reference, pinned) in pins {
-        fields.text("pin").text(reference).text(&pinned.hex());
+        fields.text("pin").text(reference.as_str()).bytes(pinned.as_bytes());
     }
     fields.end()
 }
 
 /// What the pins of a step come down to once its parents are ready; `None` while one of them is not.
-pub fn resolve_pins(pins: &BTreeMap<String, Pin>, id_of: impl Fn(&ImageName) -> Option<Digest>) -> Option<BTreeMap<String, Digest>> {
+pub fn resolve_pins(pins: &SmallMap<ImageRef, Pin>, id_of: impl Fn(&ImageName) -> Option<Digest>) -> Option<SmallMap<ImageRef, Digest>> {
     let resolve = |pin: &Pin| match pin {
         Pin::Image(image) => id_of(image),
         Pin::Base { digest, .. } => Some(*digest),

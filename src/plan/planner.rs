@@ -7,7 +7,7 @@ use super::rolls::{release_rolls, rolls};
 use super::verdict::{Look, Verdict};
 use super::{BuildStep, Change, Context, Pin, Plan, PlanError, Reason, StepKind};
 use crate::graph::NodeId;
-use crate::model::Digest;
+use crate::model::{Digest, ImageName, ImageRef, SmallMap};
 
 /// Decides what a change leads to.
 ///
@@ -43,7 +43,7 @@ fn verdicts(look: &mut Look<'_>) -> Result<Vec<Verdict>, PlanError> {
     }
 }
 
-type StepsAndBases = (Vec<BuildStep>, BTreeMap<crate::model::ImageRef, Digest>);
+type StepsAndBases = (Vec<BuildStep>, BTreeMap<ImageRef, Digest>);
 
 fn steps(look: &Look<'_>, verdicts: &[Verdict]) -> Result<StepsAndBases, PlanError> {
     let graph = look.request.graph;
@@ -55,11 +55,14 @@ fn steps(look: &Look<'_>, verdicts: &[Verdict]) -> Result<StepsAndBases, PlanErr
         }
     }
     let order = graph.order(&marked, |id| took_ms(look, verdicts, id)).map_err(PlanError::Ring)?;
-    let steps = order.into_iter().map(|id| step(look, verdicts, &marked, id)).collect::<Result<Vec<_>, _>>()?;
+    let mut steps = Vec::with_capacity(order.len());
     let mut used = vec![false; graph.len()];
-    for step in steps.iter().filter(|step| !step.pins.is_empty()) {
-        let reached = graph.image(&step.image).into_iter().flat_map(|id| graph.reaches(id));
-        reached.filter(|(_, to)| !graph.is_image(*to)).for_each(|(_, to)| used[to.index()] = true);
+    for id in order {
+        let step = step(look, verdicts, &marked, id)?;
+        if !step.pins.is_empty() {
+            graph.reaches(id).filter(|(_, to)| !graph.is_image(*to)).for_each(|(_, to)| used[to.index()] = true);
+        }
+        steps.push(step);
     }
     let bases = graph.bases().filter(|id| used[id.index()]);
     let bases = bases.filter_map(|id| Some((graph.node(id).reference().clone(), look.digest(id)?))).collect();
@@ -86,7 +89,7 @@ fn step(look: &Look<'_>, verdicts: &[Verdict], marked: &[bool], id: NodeId) -> R
         kind,
         reasons: reasons.to_vec(),
         after: Vec::new(),
-        pins: BTreeMap::new(),
+        pins: SmallMap::new(),
         context: facts.newest.context.clone(),
         own_inputs: facts.newest.dockerfile,
         took: facts.took,
@@ -115,7 +118,7 @@ fn standing_context(look: &Look<'_>, id: NodeId) -> Option<Context> {
 }
 
 /// The steps that must have ended before: each parent once, in the order of the Dockerfile. What waits by its policy is not waited for.
-fn parents(look: &Look<'_>, verdicts: &[Verdict], marked: &[bool], id: NodeId) -> Vec<crate::model::ImageName> {
+fn parents(look: &Look<'_>, verdicts: &[Verdict], marked: &[bool], id: NodeId) -> Vec<ImageName> {
     let graph = look.request.graph;
     let mut parents: Vec<NodeId> = Vec::new();
     for (_, to) in graph.reaches(id) {
@@ -127,9 +130,9 @@ fn parents(look: &Look<'_>, verdicts: &[Verdict], marked: &[bool], id: NodeId) -
     parents.into_iter().filter_map(|id| graph.name(id).cloned()).collect()
 }
 
-fn pins(look: &Look<'_>, id: NodeId) -> Result<BTreeMap<String, Pin>, PlanError> {
+fn pins(look: &Look<'_>, id: NodeId) -> Result<SmallMap<ImageRef, Pin>, PlanError> {
     let graph = look.request.graph;
-    let mut pins = BTreeMap::new();
+    let mut pins = SmallMap::new();
     for (edge, to) in graph.reaches(id) {
         let pin = match graph.name(to) {
             Some(parent) => Pin::Image(parent.clone()),
@@ -141,7 +144,7 @@ fn pins(look: &Look<'_>, id: NodeId) -> Result<BTreeMap<String, Pin>, PlanError>
                 }
             }
         };
-        pins.insert(look.key(to).to_owned(), pin);
+        pins.insert(graph.node(to).reference().clone(), pin);
     }
     Ok(pins)
 }

@@ -125,7 +125,7 @@ impl Sample {
                 id: id(&step.image).unwrap(),
                 inputs: inputs(step.own_inputs, &pins),
                 tag: format!("{}:1", step.image).parse().unwrap(),
-                bases: pins.iter().map(|(reference, pinned)| (reference.parse().unwrap(), *pinned)).collect(),
+                bases: pins.iter().map(|(reference, pinned)| (reference.clone(), *pinned)).collect(),
                 commit: step.context.commit.clone(),
                 own_inputs: Some(step.own_inputs),
                 context: Some(step.context.hash),

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::{Digest, HostName, ImageName, ImageRef, Place, ReleaseNumber, ServiceName};
+use crate::model::{Digest, HostName, ImageName, ImageRef, Place, ReleaseNumber, ServiceName, SmallMap};
 
 /// What moved, or who says so.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -71,7 +71,7 @@ pub struct BuildStep {
     /// The images of this plan that must have ended before it starts.
     pub after: Vec<ImageName>,
     /// What each of its references is pinned to. Images of this plan appear as [`Pin::Image`].
-    pub pins: BTreeMap<String, Pin>,
+    pub pins: SmallMap<ImageRef, Pin>,
     /// Where its files come from, pinned.
     pub context: Context,
     /// The hash of all that the build depends on, as far as it is known before its parents are built; see `inputs`.

@@ -1,6 +1,7 @@
 //! What is known of every image while a plan is made, and the verdict on each: built, reused, left for later, untouched.
 
 use std::cell::OnceCell;
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
 use super::inputs::{inputs, own_inputs};
@@ -8,7 +9,7 @@ use super::request::{ImageFacts, LastBuild, PlanRequest, SourceFacts, sources_of
 use super::{Change, PlanError, Reason, error};
 use crate::dockerfile::EdgeClass;
 use crate::graph::{Edge, NodeId};
-use crate::model::{Digest, ImageName, ImageRef};
+use crate::model::{Digest, ImageName, ImageRef, SmallMap};
 use crate::pipeline::{Image, Rebuild, Sources};
 
 /// What is done about one image, and why.
@@ -35,7 +36,6 @@ pub(super) struct Look<'a> {
     images: Vec<&'a Image>,
     facts: Vec<Option<&'a ImageFacts>>,
     digests: Vec<Option<Digest>>,
-    keys: Vec<OnceCell<String>>,
     own: Vec<OnceCell<Digest>>,
     /// Images that must be built because something that is built stands on them, whatever the change says of them.
     pub(super) forced: Vec<Option<Reason>>,
@@ -68,7 +68,6 @@ impl<'a> Look<'a> {
             sources,
             images: request.estate.images.values().collect(),
             digests: nothing.chain(graph.bases().map(digest)).collect(),
-            keys: vec![OnceCell::new(); graph.len()],
             own: vec![OnceCell::new(); facts.len()],
             forced: vec![None; facts.len()],
             unreleased_waits: matches!(request.change, Change::Base(_)) && sources == Sources::Deployed && released,
@@ -91,11 +90,6 @@ impl<'a> Look<'a> {
     /// The digest of a base now.
     pub(super) fn digest(&self, base: NodeId) -> Option<Digest> {
         self.digests[base.index()]
-    }
-
-    /// The normal form by which a node is pinned.
-    pub(super) fn key(&self, id: NodeId) -> &str {
-        self.keys[id.index()].get_or_init(|| self.request.graph.node(id).reference().to_string())
     }
 
     /// The sources that an image is built from; one that only has to be there again is made again from what is deployed.
@@ -204,13 +198,13 @@ impl<'a> Look<'a> {
         })
     }
 
-    fn pins_then(&self, id: NodeId, last: &LastBuild, verdicts: &[Verdict]) -> Option<BTreeMap<String, Digest>> {
+    fn pins_then(&self, id: NodeId, last: &LastBuild, verdicts: &[Verdict]) -> Option<SmallMap<ImageRef, Digest>> {
         let then = |to: NodeId| last.released.bases.get(self.request.graph.node(to).reference()).copied();
         self.pins(id, |to| then(to).or_else(|| self.standing_id(to, verdicts)))
     }
 
-    fn pins(&self, id: NodeId, pinned: impl Fn(NodeId) -> Option<Digest>) -> Option<BTreeMap<String, Digest>> {
-        self.request.graph.reaches(id).map(|(_, to)| Some((self.key(to).to_owned(), pinned(to)?))).collect()
+    fn pins(&self, id: NodeId, pinned: impl Fn(NodeId) -> Option<Digest>) -> Option<SmallMap<ImageRef, Digest>> {
+        self.request.graph.reaches(id).map(|(_, to)| Some((self.request.graph.node(to).reference().clone(), pinned(to)?))).collect()
     }
 
     /// What a reference to a node means if no build is waited for; `None` if one is, or if nobody knows.
@@ -297,8 +291,13 @@ fn image_node(request: &PlanRequest<'_>, asked: &ImageName) -> Result<NodeId, Pl
 fn aligned<'a, K: Ord + 'a, V>(keys: impl Iterator<Item = &'a K>, map: &'a BTreeMap<K, V>) -> Vec<Option<&'a V>> {
     let mut entries = map.iter().peekable();
     keys.map(|key| {
-        while entries.next_if(|(other, _)| *other < key).is_some() {}
-        entries.next_if(|(other, _)| *other == key).map(|(_, value)| value)
+        loop {
+            match entries.peek()?.0.cmp(key) {
+                Ordering::Less => drop(entries.next()),
+                Ordering::Equal => return entries.next().map(|(_, value)| value),
+                Ordering::Greater => return None,
+            }
+        }
     })
     .collect()
 }

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use super::{Release, ReleasedImage, ServiceRelease};
 use crate::build::BuildOutcome;
-use crate::model::{Digest, ImageName, ImageRef, ReleaseNumber, RunId, ServiceName};
+use crate::model::{Digest, ImageName, ImageRef, ReleaseNumber, RunId, ServiceName, SmallMap};
 use crate::pipeline::{Estate, Service, ServiceImage};
 
 /// How one image of the run ended, and what it stands on.
@@ -15,7 +15,7 @@ pub struct ImageResult {
     /// How.
     pub outcome: BuildOutcome,
     /// Every reference of that build, resolved: bases by digest, images of the estate by id.
-    pub bases: BTreeMap<ImageRef, Digest>,
+    pub bases: SmallMap<ImageRef, Digest>,
     /// The commit of its context.
     pub commit: Option<String>,
     /// The part of its inputs that its own sources and settings make up.

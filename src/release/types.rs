@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::model::{ContainerSpec, Digest, ImageName, ImageRef, ProbeSpec, ReleaseNumber, RunId, ServiceName, spec_hash};
+use crate::model::{ContainerSpec, Digest, ImageName, ImageRef, ProbeSpec, ReleaseNumber, RunId, ServiceName, SmallMap, spec_hash};
 
 /// An immutable set {image → digest}, and what each service was then; made by one run, never changed afterwards.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -32,7 +32,7 @@ pub struct ReleasedImage {
     /// The immutable tag it was given.
     pub tag: ImageRef,
     /// The bases that it was built on, each at the digest of that build.
-    pub bases: BTreeMap<ImageRef, Digest>,
+    pub bases: SmallMap<ImageRef, Digest>,
     /// The commit of its context; none outside git, or where files differed from it.
     pub commit: Option<String>,
     /// The part of `inputs` that its own sources and settings make up.

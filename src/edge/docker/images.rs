@@ -107,7 +107,7 @@ pub(super) async fn pull(connection: &Connection, reference: &ImageRef) -> Resul
     // With a digest the reference stands alone; with a bare name the engine would pull every tag.
     let (from_image, tag) = match reference.digest() {
         Some(digest) => (reference.with_digest(digest).to_string(), None),
-        None => (reference.name(), reference.tag().map(str::to_owned)),
+        None => (reference.name().to_owned(), reference.tag().map(str::to_owned)),
     };
     let options = CreateImageOptions { from_image: Some(from_image), tag, ..CreateImageOptions::default() };
     let mut progress = docker.create_image(Some(options), None, credentials);
@@ -153,7 +153,7 @@ async fn credentials(connection: &Connection, registry: &str, what: &str) -> Res
 /// Gives an image a further name.
 pub(super) async fn tag(connection: &Connection, id: Digest, reference: &ImageRef) -> Result<(), EngineError> {
     let docker = connection.docker(LOOK_MAX).await?;
-    let options = TagImageOptions { repo: Some(reference.name()), tag: reference.tag().map(str::to_owned) };
+    let options = TagImageOptions { repo: Some(reference.name().to_owned()), tag: reference.tag().map(str::to_owned) };
     let what = format!("tag {} as {}", id.short(), reference.familiar());
     connection.within(LOOK_MAX, &what, docker.tag_image(&id.to_string(), Some(options))).await
 }
