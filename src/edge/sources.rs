@@ -6,11 +6,20 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use async_trait::async_trait;
+
 use super::ContextFiles;
 use super::context::{ContextError, FolderContext, within_context};
 use super::git::{GitError, RepositoryCache, TreeContext, WorkTrees, redact};
 use crate::pipeline::{self, BuildSpec};
 use crate::plan;
+
+/// Where the files of a build come from.
+#[async_trait]
+pub trait Source: Send + Sync {
+    /// Finds the files of a build: at the commit `at` if one is given, else what is there now.
+    async fn find(&self, build: &BuildSpec, at: Option<&str>) -> Result<SourceFound, SourceError>;
+}
 
 /// The sources of one run.
 #[derive(Clone)]
@@ -80,6 +89,13 @@ impl Sources {
                 Err(_) => Err(GitError::Broken { place: "reading of sources".into(), why: "it was interrupted".into() }.into()),
             },
         }
+    }
+}
+
+#[async_trait]
+impl Source for Sources {
+    async fn find(&self, build: &BuildSpec, at: Option<&str>) -> Result<SourceFound, SourceError> {
+        Sources::find(self, build, at).await
     }
 }
 
