@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::*;
 use crate::graph::{Graph, ImageReaches, samples};
 use crate::model::{ContainerSpec, Digest, ImageName, ImageRef, ReleaseNumber, ServiceName, SlotId};
-use crate::pipeline::{self, BuildSpec, Estate, FailureAction, Image, Order, RebuildPolicy, Service, ServiceImage, Sources, UpdateConfig};
+use crate::pipeline::{BuildSpec, Estate, FailureAction, Image, Order, RebuildPolicy, Service, ServiceImage, Sources, UpdateConfig};
 use crate::release::{ReleasedImage, ServiceRelease};
 
 /// All that a [`PlanRequest`] borrows.
@@ -63,19 +63,7 @@ fn image(name: &ImageName) -> Image {
         name: name.clone(),
         reference: name.as_str().parse().unwrap(),
         at: crate::model::Place { file: "pipelines/shop.yaml".into(), line: 1 },
-        build: BuildSpec {
-            context: pipeline::Context::Folder { path: format!("/shop/{name}").into() },
-            dockerfile: "Dockerfile".into(),
-            dockerfile_inline: None,
-            args: BTreeMap::new(),
-            target: None,
-            secrets: Vec::new(),
-            platform: None,
-            labels: BTreeMap::new(),
-            no_cache: false,
-            network: None,
-            extra_hosts: Vec::new(),
-        },
+        build: BuildSpec::of_folder(format!("/shop/{name}")),
         tests: Vec::new(),
         tag: None,
         rebuild: RebuildPolicy::default(),
