@@ -322,6 +322,12 @@ pub struct UpdateConfig {
     pub host_timeout: Duration,
 }
 
+impl Default for UpdateConfig {
+    fn default() -> Self {
+        defaults::update()
+    }
+}
+
 /// Which container of a slot goes first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]

@@ -21,11 +21,7 @@ pub(super) fn network(
     let network = network.unwrap_or(&none);
     let external = network.external == Some(true);
     if external && (network.driver.is_some() || network.ipam.is_some() || network.internal == Some(true)) {
-        findings.error_at_key(
-            at,
-            format!("the network `{key}` is external, so refit does not make it as described"),
-            "keep only `external` and `name`",
-        );
+        described_in_vain(at, "network", key, findings);
     }
     let pools = network.ipam.as_ref().map(|ipam| ipam.config.as_slice()).unwrap_or_default();
     let subnets_at = at.key("ipam").key("config");
@@ -35,16 +31,12 @@ pub(super) fn network(
             findings.error(&subnets_at.index(index).key("subnet"), message, "");
         }
     }
-    let mut lower_labels = BTreeMap::new();
-    if let Some(labels) = &network.labels {
-        lower_labels.extend(plain_labels(labels));
-    }
     let create = NetworkCreate {
         driver: network.driver.clone(),
         driver_opts: texts(&network.driver_opts),
         internal: network.internal.unwrap_or(false),
         subnets: pools.iter().map(|pool| (pool.subnet.clone(), pool.gateway.clone())).collect(),
-        labels: lower_labels,
+        labels: network.labels.as_ref().map(plain_labels).unwrap_or_default(),
     };
     (engine_name(key, estate, network.name.as_deref(), external), (!external).then_some(create))
 }
@@ -61,11 +53,7 @@ pub(super) fn volume(
     let volume = volume.unwrap_or(&none);
     let external = volume.external == Some(true);
     if external && (volume.driver.is_some() || !volume.driver_opts.0.is_empty()) {
-        findings.error_at_key(
-            at,
-            format!("the volume `{key}` is external, so refit does not make it as described"),
-            "keep only `external` and `name`",
-        );
+        described_in_vain(at, "volume", key, findings);
     }
     let create = VolumeCreate {
         driver: volume.driver.clone(),
@@ -73,6 +61,11 @@ pub(super) fn volume(
         labels: volume.labels.as_ref().map(plain_labels).unwrap_or_default(),
     };
     (engine_name(key, estate, volume.name.as_deref(), external), (!external).then_some(create))
+}
+
+fn described_in_vain(at: &At<'_>, what: &str, key: &str, findings: &mut Findings) {
+    let message = format!("the {what} `{key}` is external, so refit does not make it as described");
+    findings.error_at_key(at, message, "keep only `external` and `name`");
 }
 
 fn plain_labels(labels: &Settings) -> BTreeMap<String, String> {

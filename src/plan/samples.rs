@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::*;
 use crate::graph::{Graph, ImageReaches, samples};
 use crate::model::{ContainerSpec, Digest, ImageName, ImageRef, ReleaseNumber, ServiceName, SlotId};
-use crate::pipeline::{BuildSpec, Estate, FailureAction, Image, Order, RebuildPolicy, Service, ServiceImage, Sources, UpdateConfig};
+use crate::pipeline::{BuildSpec, Estate, Image, Order, RebuildPolicy, Service, ServiceImage, Sources, UpdateConfig};
 use crate::release::{ReleasedImage, ServiceRelease};
 
 /// All that a [`PlanRequest`] borrows.
@@ -30,16 +30,7 @@ pub(crate) fn name(text: &str) -> ImageName {
 }
 
 fn update() -> UpdateConfig {
-    UpdateConfig {
-        parallelism: 1,
-        delay: Duration::ZERO,
-        monitor: Duration::ZERO,
-        healthy_deadline: Duration::from_secs(60),
-        order: Order::StartFirst,
-        failure_action: FailureAction::Rollback,
-        max_failure_ratio: 0.0,
-        host_timeout: Duration::from_secs(60),
-    }
+    UpdateConfig { order: Order::StartFirst, ..UpdateConfig::default() }
 }
 
 pub(crate) fn service(text: &str, image: ServiceImage) -> Service {
