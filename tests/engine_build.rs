@@ -323,20 +323,7 @@ async fn folders_and_repositories_are_built_without_what_is_ignored() {
 
     let sources = Sources::new(cache.path().into());
     let git = Context::Git { url: work.path().display().to_string(), reference: None, path: "web".into() };
-    for (context, expected) in [(Context::Folder { path: web.clone() }, "2"), (git, "1")] {
-        let spec = BuildSpec {
-            context,
-            dockerfile: "Dockerfile".into(),
-            dockerfile_inline: None,
-            args: BTreeMap::new(),
-            target: None,
-            secrets: Vec::new(),
-            platform: None,
-            labels: BTreeMap::new(),
-            no_cache: false,
-            network: None,
-            extra_hosts: Vec::new(),
-        };
+    for (spec, expected) in [(BuildSpec::of_folder(&web), "2"), (BuildSpec::of(git), "1")] {
         let found = sources.find(&spec, None).await.unwrap();
         let tag = Named::new("sources");
         let mut request = request(Files::new(), "", &tag);

@@ -6,7 +6,7 @@ use std::time::Duration;
 use refit::dockerfile::{EdgeClass, RefKind};
 use refit::graph::{ImageReaches, Reach};
 use refit::model::{Digest, ImageName, ImageRef, Place, ReleaseNumber, SmallMap};
-use refit::pipeline::{BuildSpec, Context, Estate, Image, RebuildPolicy, Sources};
+use refit::pipeline::{BuildSpec, Estate, Image, RebuildPolicy, Sources};
 use refit::plan::{self, ImageFacts, LastBuild, SourceFacts};
 use refit::release::ReleasedImage;
 
@@ -96,19 +96,7 @@ fn an_image(image: &ImageName) -> Image {
         name: image.clone(),
         reference: reference(image.as_str()),
         at: Place { file: "pipelines/shop.yaml".into(), line: 1 },
-        build: BuildSpec {
-            context: Context::Folder { path: format!("/srv/{image}").into() },
-            dockerfile: "Dockerfile".to_owned(),
-            dockerfile_inline: None,
-            args: BTreeMap::from([("MODE".to_owned(), "prod".to_owned())]),
-            target: None,
-            secrets: Vec::new(),
-            platform: None,
-            labels: BTreeMap::new(),
-            no_cache: false,
-            network: None,
-            extra_hosts: Vec::new(),
-        },
+        build: BuildSpec { args: BTreeMap::from([("MODE".to_owned(), "prod".to_owned())]), ..BuildSpec::of_folder(format!("/srv/{image}")) },
         tests: Vec::new(),
         tag: None,
         rebuild: RebuildPolicy::default(),

@@ -136,6 +136,14 @@ struct Run<'a> {
     depth: usize,
 }
 
+/// What stands behind `${`.
+struct Variable<'v> {
+    name: String,
+    value: Option<&'v str>,
+    /// It is not set, and such ones stay as they are written.
+    keep: bool,
+}
+
 impl Run<'_> {
     /// Heredocs are looked for in whole instructions, in which nothing grows.
     fn check_length(&self, out: &str) -> Result<(), ShellError> {
@@ -295,35 +303,28 @@ impl Run<'_> {
             Some('{' | '}' | ':') => return Err(ShellError::Substitution),
             Some(_) => {}
         }
-        let name = self.name();
-        let env = self.env;
+        let (env, name) = (self.env, self.name());
         let value = env.get(&name);
-        let keep = value.is_none() && self.lexer.skip_unset;
+        let variable = Variable { keep: value.is_none() && self.lexer.skip_unset, name, value };
         match self.next() {
-            Some('}') if keep => Ok(format!("${{{name}}}")),
+            Some('}') if variable.keep => Ok(format!("${{{}}}", variable.name)),
             Some('}') => Ok(value.unwrap_or_default().to_owned()),
-            Some('/') => self.replacement(&name, value, keep),
+            Some('/') => self.replacement(&variable),
             Some(':') => {
                 let modifier = self.next();
-                self.modified(&name, value.filter(|v| !v.is_empty()), value, keep, modifier, ":")
+                self.modified(&variable, modifier, ":")
             }
-            Some(c @ ('+' | '-' | '?' | '#' | '%')) => self.modified(&name, value, value, keep, Some(c), ""),
+            Some(c @ ('+' | '-' | '?' | '#' | '%')) => self.modified(&variable, Some(c), ""),
             _ => Err(ShellError::Substitution),
         }
     }
 
-    /// Behind `${X:-` and its like. `counts` is the value if it counts as set.
-    fn modified(
-        &mut self,
-        name: &str,
-        counts: Option<&str>,
-        value: Option<&str>,
-        keep: bool,
-        modifier: Option<char>,
-        colon: &str,
-    ) -> Result<String, ShellError> {
+    /// Behind `${X:-` and its like. With a colon an empty value counts as none.
+    fn modified(&mut self, variable: &Variable<'_>, modifier: Option<char>, colon: &str) -> Result<String, ShellError> {
+        let Variable { name, value, keep } = variable;
+        let counts = value.filter(|value| colon.is_empty() || !value.is_empty());
         let word = self.until(Some('}'), matches!(modifier, Some('#' | '%')), None)?;
-        if keep {
+        if *keep {
             let modifier = modifier.unwrap_or(char::REPLACEMENT_CHARACTER);
             return Ok(format!("${{{name}{colon}{modifier}{word}}}"));
         }
@@ -333,10 +334,10 @@ impl Run<'_> {
             Some('+') => Ok(counts.map_or_else(String::new, |_| word)),
             Some('?') => match counts {
                 Some(value) => Ok(value.to_owned()),
-                None if !word.is_empty() => Err(ShellError::Demanded(name.to_owned(), word)),
+                None if !word.is_empty() => Err(ShellError::Demanded(name.clone(), word)),
                 None => {
                     let why = if value.is_none() { "it must be set" } else { "it must not be empty" };
-                    Err(ShellError::Demanded(name.to_owned(), why.to_owned()))
+                    Err(ShellError::Demanded(name.clone(), why.to_owned()))
                 }
             },
             Some(c @ ('#' | '%')) => {
@@ -353,15 +354,15 @@ impl Run<'_> {
     }
 
     /// Behind `${X/`.
-    fn replacement(&mut self, name: &str, value: Option<&str>, keep: bool) -> Result<String, ShellError> {
+    fn replacement(&mut self, variable: &Variable<'_>) -> Result<String, ShellError> {
         let all = self.peek() == Some('/');
         self.at += usize::from(all);
         let pattern = self.until(Some('/'), true, None)?;
         let replacement = self.until(Some('}'), true, None)?;
-        if keep {
-            return Ok(format!("${{{name}/{pattern}/{replacement}}}"));
+        if variable.keep {
+            return Ok(format!("${{{}/{pattern}/{replacement}}}", variable.name));
         }
-        pattern::replace(&pattern, value.unwrap_or_default(), &replacement, all).map_err(|_| ShellError::Pattern)
+        pattern::replace(&pattern, variable.value.unwrap_or_default(), &replacement, all).map_err(|_| ShellError::Pattern)
     }
 
     /// A variable's name: letters, digits and `_`; or digits alone; or one special character.

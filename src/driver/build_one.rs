@@ -7,7 +7,7 @@ use super::build_log::BuildLog;
 use super::{Driver, DriverError, Recorder};
 use crate::build::{self, Content, ImageLabels};
 use crate::dockerfile::{self, ReadOptions, RefTarget};
-use crate::edge::{BuildError, BuildRequest, ImageSeen, SourceFound, TestRun, labels};
+use crate::edge::{BuildError, BuildRequest, Engine, ImageSeen, SourceFound, TestRun, labels};
 use crate::model::{Digest, ImageRef, Secret};
 use crate::pipeline::{Context, Image, ImageTest, SecretSource};
 use crate::plan::{BuildStep, Pin};
@@ -42,38 +42,35 @@ impl Broken {
     }
 }
 
-impl Driver {
-    /// Builds one image of a plan. What fails in it is an outcome; only the journal can make it an error. Returns how long it took, too.
+/// One build of a plan, and all that it goes by.
+pub(super) struct Build<'a> {
+    pub driver: &'a Driver,
+    pub recorder: &'a Arc<Recorder>,
+    pub image: &'a Image,
+    pub step: &'a BuildStep,
+    pub pinned: Pinned,
+    /// What is released of the image.
+    pub before: Option<&'a ReleasedImage>,
+}
+
+impl Build<'_> {
+    /// Builds the image. What fails in it is an outcome; only the journal can make it an error. Returns how long it took, too.
     ///
-    /// `before` is what is released of it; `free` is called when the builder's hands are free again, perhaps more than once: storing the image,
-    /// tests and tags go on beside the next build.
-    pub(super) async fn build_one(
-        &self,
-        recorder: &Arc<Recorder>,
-        step: &BuildStep,
-        pinned: &Pinned,
-        before: Option<&ReleasedImage>,
-        free: &(dyn Fn() + Sync),
-    ) -> Result<(BuildOutcome, u64), DriverError> {
-        let began = self.clock.now();
-        let outcome = match self.build_anew(recorder, step, pinned, before, free).await? {
+    /// `free` is called when the builder's hands are free again, perhaps more than once: storing the image, tests and tags go on beside
+    /// the next build.
+    pub(super) async fn carry_out(&self, free: &(dyn Fn() + Sync)) -> Result<(BuildOutcome, u64), DriverError> {
+        let began = self.driver.clock.now();
+        let outcome = match self.build_anew(free).await? {
             Ok(outcome) => outcome,
             Err(broken) => BuildOutcome::Failed { why: broken.why, last_lines: broken.last_lines },
         };
-        let elapsed_ms = self.clock.now().duration_since(began).as_millis();
+        let elapsed_ms = self.driver.clock.now().duration_since(began).as_millis();
         Ok((outcome, u64::try_from(elapsed_ms).unwrap_or_default()))
     }
 
-    async fn build_anew(
-        &self,
-        recorder: &Arc<Recorder>,
-        step: &BuildStep,
-        pinned: &Pinned,
-        before: Option<&ReleasedImage>,
-        free: &(dyn Fn() + Sync),
-    ) -> Result<Result<BuildOutcome, Broken>, DriverError> {
-        let (image, inputs) = (&self.estate.images[&step.image], pinned.inputs);
-        let prepared = match self.prepare(recorder, image, step, pinned, inputs).await {
+    async fn build_anew(&self, free: &(dyn Fn() + Sync)) -> Result<Result<BuildOutcome, Broken>, DriverError> {
+        let Self { recorder, image, step, .. } = *self;
+        let prepared = match self.prepare().await {
             Ok(prepared) => prepared,
             Err(broken) => return Ok(Err(broken)),
         };
@@ -82,9 +79,9 @@ impl Driver {
             Pin::Image(_) => None,
         });
         let dockerfile = String::from_utf8_lossy(&prepared.dockerfile).into_owned();
-        recorder.record(Event::BuildBegan { image: step.image.clone(), inputs, dockerfile, bases: bases.collect() }).await?;
-        let (staging, log) = (prepared.tag.clone(), BuildLog::new(recorder.clone(), &self.logs, image.name.clone(), free));
-        let built = self.engines.builder().build(prepared, &log).await;
+        recorder.record(Event::BuildBegan { image: step.image.clone(), inputs: self.pinned.inputs, dockerfile, bases: bases.collect() }).await?;
+        let (staging, log) = (prepared.tag.clone(), BuildLog::new(recorder.clone(), &self.driver.logs, image.name.clone(), free));
+        let built = self.builder().build(prepared, &log).await;
         free();
         let last_lines = log.close(LAST_LINES);
         let id = match built {
@@ -92,24 +89,25 @@ impl Driver {
             Err(BuildError::Failed { why }) => return Ok(Err(Broken { why, last_lines })),
             Err(other) => return Ok(Err(Broken::new(other))),
         };
-        let kept = self.test_and_tag(recorder, image, step, id, before, inputs).await;
+        let kept = self.test_and_tag(id).await;
         // The staging name goes whatever came of it; the image stays under its own tag, or as a leftover that the engine's own prune takes.
-        let _ = self.engines.builder().untag(&staging).await;
+        let _ = self.builder().untag(&staging).await;
         Ok(kept)
     }
 
-    async fn prepare(&self, recorder: &Recorder, image: &Image, step: &BuildStep, pinned: &Pinned, inputs: Digest) -> Result<BuildRequest, Broken> {
-        let found = self.source_of(image, step).await?;
-        let dockerfile = pinned_text(image, &found, pinned)?;
-        let tag = self.tag_of(recorder, image, step, inputs)?;
-        let staging = image.reference.with_tag(&format!("refit-building-{}", inputs.short())).map_err(Broken::new)?;
+    async fn prepare(&self) -> Result<BuildRequest, Broken> {
+        let image = self.image;
+        let found = self.source().await?;
+        let dockerfile = pinned_text(image, &found, &self.pinned)?;
+        let tag = self.tag()?;
+        let staging = image.reference.with_tag(&format!("refit-building-{}", self.pinned.inputs.short())).map_err(Broken::new)?;
         Ok(BuildRequest {
             context: found.files,
             dockerfile,
             args: image.build.args.clone(),
             target: image.build.target.clone(),
-            labels: self.labels_of(recorder, image, step, &tag, inputs),
-            secrets: self.secrets_of(image).await?,
+            labels: self.labels(&tag),
+            secrets: self.secrets().await?,
             platform: image.build.platform.clone(),
             no_cache: image.build.no_cache,
             network: image.build.network.clone(),
@@ -119,23 +117,22 @@ impl Driver {
     }
 
     /// The files that the plan was made of, and no others.
-    async fn source_of(&self, image: &Image, step: &BuildStep) -> Result<SourceFound, Broken> {
-        let at = step.context.commit.as_deref().filter(|_| !step.context.dirty);
-        let found = self.sources.find(&image.build, at).await.map_err(Broken::new)?;
-        if found.context.hash == step.context.hash {
+    async fn source(&self) -> Result<SourceFound, Broken> {
+        let found = self.driver.sources.find(&self.image.build, self.commit()).await.map_err(Broken::new)?;
+        if found.context.hash == self.step.context.hash {
             Ok(found)
         } else {
             Err(Broken::new("the files of its context changed after the plan was made; `refit rollout` again makes a new plan"))
         }
     }
 
-    async fn secrets_of(&self, image: &Image) -> Result<BTreeMap<String, Secret>, Broken> {
-        let mut secrets = BTreeMap::new();
-        for secret in &image.build.secrets {
+    async fn secrets(&self) -> Result<BTreeMap<String, Secret>, Broken> {
+        let (environment, mut secrets) = (&self.driver.settings.environment, BTreeMap::new());
+        for secret in &self.image.build.secrets {
             let value = match &secret.source {
                 SecretSource::File(path) => tokio::fs::read(path).await.map_err(|error| format!("file {}: {error}", path.display())),
                 SecretSource::Environment(name) => {
-                    self.settings.environment.get(name).map(|value| value.reveal().to_vec()).ok_or_else(|| format!("variable {name} is not set"))
+                    environment.get(name).map(|value| value.reveal().to_vec()).ok_or_else(|| format!("variable {name} is not set"))
                 }
             };
             let value = value.map_err(|why| Broken::new(format!("build secret `{}` cannot be read: {why}", secret.id)))?;
@@ -144,45 +141,29 @@ impl Driver {
         Ok(secrets)
     }
 
-    async fn test_and_tag(
-        &self,
-        recorder: &Recorder,
-        image: &Image,
-        step: &BuildStep,
-        id: Digest,
-        before: Option<&ReleasedImage>,
-        inputs: Digest,
-    ) -> Result<BuildOutcome, Broken> {
-        for test in &image.tests {
-            self.test(image, id, test).await?;
+    async fn test_and_tag(&self, id: Digest) -> Result<BuildOutcome, Broken> {
+        for test in &self.image.tests {
+            self.test(id, test).await?;
         }
-        self.keep(recorder, image, step, id, before, inputs).await
+        self.keep(id).await
     }
 
-    async fn test(&self, image: &Image, id: Digest, test: &ImageTest) -> Result<(), Broken> {
-        let run = TestRun { image: id, command: test.run.clone(), timeout: test.timeout, estate: self.estate.name.clone() };
+    async fn test(&self, id: Digest, test: &ImageTest) -> Result<(), Broken> {
+        let run = TestRun { image: id, command: test.run.clone(), timeout: test.timeout, estate: self.driver.estate.name.clone() };
         let words = test.run.join(" ");
-        let end = self.engines.builder().run_test(&run).await.map_err(|error| Broken::new(format!("its test `{words}` could not run: {error}")))?;
+        let end = self.builder().run_test(&run).await.map_err(|error| Broken::new(format!("its test `{words}` could not run: {error}")))?;
         let why = match end.code {
             Some(0) => return Ok(()),
-            Some(code) => format!("its test `{words}` ended with exit code {code} ({})", image.at),
-            None => format!("its test `{words}` ran for more than {} s and was ended ({})", test.timeout.as_secs(), image.at),
+            Some(code) => format!("its test `{words}` ended with exit code {code} ({})", self.image.at),
+            None => format!("its test `{words}` ran for more than {} s and was ended ({})", test.timeout.as_secs(), self.image.at),
         };
         Err(Broken { why, last_lines: end.last_lines })
     }
 
     /// Gives the image its immutable tag, unless it came out with the content of the one that is released: then that one stays.
-    async fn keep(
-        &self,
-        recorder: &Recorder,
-        image: &Image,
-        step: &BuildStep,
-        id: Digest,
-        before: Option<&ReleasedImage>,
-        inputs: Digest,
-    ) -> Result<BuildOutcome, Broken> {
-        let builder = self.engines.builder();
-        if let Some(released) = before {
+    async fn keep(&self, id: Digest) -> Result<BuildOutcome, Broken> {
+        let (builder, inputs) = (self.builder(), self.pinned.inputs);
+        if let Some(released) = self.before {
             let (new, old) = (id.to_string(), released.id.to_string());
             let (new, old) = tokio::try_join!(builder.image(&new), builder.image(&old)).map_err(Broken::new)?;
             if let (Some(old), Some(new)) = (old, new)
@@ -191,54 +172,69 @@ impl Driver {
                 return Ok(BuildOutcome::Unchanged { id: released.id, tag: released.tag.clone(), inputs });
             }
         }
-        let tag = self.free_tag(recorder, image, step, id, inputs).await?;
+        let tag = self.free_tag(id).await?;
         builder.tag(id, &tag).await.map_err(Broken::new)?;
         Ok(BuildOutcome::Built { id, tag, inputs })
     }
 
     /// The image's immutable tag. One that was given to another image is never moved: the run's number is added. An attempt of this run that was
     /// interrupted before it was recorded gave nothing to anybody.
-    async fn free_tag(&self, recorder: &Recorder, image: &Image, step: &BuildStep, id: Digest, inputs: Digest) -> Result<ImageRef, Broken> {
-        let tag = self.tag_of(recorder, image, step, inputs)?;
-        let run = recorder.run().0.to_string();
-        match self.engines.builder().image(&tag.to_string()).await.map_err(Broken::new)? {
+    async fn free_tag(&self, id: Digest) -> Result<ImageRef, Broken> {
+        let tag = self.tag()?;
+        let run = self.recorder.run().0.to_string();
+        match self.builder().image(&tag.to_string()).await.map_err(Broken::new)? {
             Some(other) if other.id != id && other.labels.get(labels::RUN) != Some(&run) => {
-                let text = format!("{}-{}", tag.tag().unwrap_or_default(), recorder.run());
+                let text = format!("{}-{}", tag.tag().unwrap_or_default(), self.recorder.run());
                 tag.with_tag(&text).map_err(Broken::new)
             }
             _ => Ok(tag),
         }
     }
 
-    fn tag_of(&self, recorder: &Recorder, image: &Image, step: &BuildStep, inputs: Digest) -> Result<ImageRef, Broken> {
-        let branch = match &image.build.context {
+    fn tag(&self) -> Result<ImageRef, Broken> {
+        let branch = match &self.image.build.context {
             Context::Git { reference, .. } => reference.as_deref(),
             Context::Folder { .. } => None,
         };
-        let commit = step.context.commit.as_deref().filter(|_| !step.context.dirty);
-        let parts = TagParts { image: &image.reference, commit, branch, inputs, run: recorder.run(), now: self.clock.now() };
-        release::tag(image.tag.as_deref(), &parts).map_err(Broken::new)
+        let parts = TagParts {
+            image: &self.image.reference,
+            commit: self.commit(),
+            branch,
+            inputs: self.pinned.inputs,
+            run: self.recorder.run(),
+            now: self.driver.clock.now(),
+        };
+        release::tag(self.image.tag.as_deref(), &parts).map_err(Broken::new)
     }
 
-    fn labels_of(&self, recorder: &Recorder, image: &Image, step: &BuildStep, tag: &ImageRef, inputs: Digest) -> BTreeMap<String, String> {
-        let source = match &image.build.context {
+    fn labels(&self, tag: &ImageRef) -> BTreeMap<String, String> {
+        let source = match &self.image.build.context {
             Context::Git { url, .. } => Some(url.as_str()),
             Context::Folder { .. } => None,
         };
-        let base = step.pins.values().find_map(|pin| match pin {
+        let base = self.step.pins.values().find_map(|pin| match pin {
             Pin::Base { base, digest } => Some((base, *digest)),
             Pin::Image(_) => None,
         });
         build::labels(&ImageLabels {
-            created: self.clock.now(),
-            revision: step.context.commit.as_deref(),
+            created: self.driver.clock.now(),
+            revision: self.step.context.commit.as_deref(),
             source,
             version: tag.tag().unwrap_or_default(),
             base,
-            run: recorder.run(),
-            inputs,
-            own: &image.build.labels,
+            run: self.recorder.run(),
+            inputs: self.pinned.inputs,
+            own: &self.image.build.labels,
         })
+    }
+
+    fn builder(&self) -> &Arc<dyn Engine> {
+        self.driver.engines.builder()
+    }
+
+    /// The commit that the image is made of; none if there are changes which no commit holds.
+    fn commit(&self) -> Option<&str> {
+        self.step.context.commit.as_deref().filter(|_| !self.step.context.dirty)
     }
 }
 

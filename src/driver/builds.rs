@@ -9,7 +9,7 @@ use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
 use tokio::sync::mpsc;
 
-use super::build_one::{Pinned, base_name};
+use super::build_one::{Build, Pinned, base_name};
 use super::{Driver, DriverError, Recorder};
 use crate::build::{Released, Schedule, Start};
 use crate::model::{Digest, ImageName, ImageRef};
@@ -76,10 +76,11 @@ impl Driver {
                         let step = steps[&image];
                         let pinned = Pinned { inputs, names: names_of(step, &schedule, &released, &tags)? };
                         let (before, free) = (released_image(&image), on_built.clone());
+                        let build = Build { driver: self, recorder, image: &self.estate.images[&image], step, pinned, before };
                         running.push(Box::pin(async move {
                             // Nobody listens any more only when the builds are given up.
                             let free = || drop(free.send(step.image.clone()));
-                            (image, self.build_one(recorder, step, &pinned, before, &free).await)
+                            (image, build.carry_out(&free).await)
                         }));
                     }
                     other => {

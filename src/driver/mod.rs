@@ -9,11 +9,14 @@ mod builds;
 mod carry;
 mod engines;
 mod error;
+mod inheritance;
 mod look;
+mod new_release;
 mod observer;
 mod outcome;
 mod recorder;
 mod roll;
+mod rollouts;
 mod status;
 mod story;
 
@@ -25,7 +28,8 @@ use jiff::Timestamp;
 
 pub use engines::Engines;
 pub use error::DriverError;
-pub use look::{Looked, examine, inheritance};
+pub use inheritance::{examine, inheritance};
+pub use look::Looked;
 pub use recorder::{Recorder, Watch};
 pub use status::{Expected, Seen};
 pub use story::CameTo;

@@ -1,11 +1,18 @@
-//! The machine's own clock.
+//! Time as refit is told it, and the machine's own clock.
 
 use std::time::Duration;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
 
-use super::Clock;
+/// Wall time and waiting.
+#[async_trait]
+pub trait Clock: Send + Sync {
+    /// The time now.
+    fn now(&self) -> Timestamp;
+    /// Waits.
+    async fn sleep(&self, for_: Duration);
+}
 
 /// Wall time and real waiting.
 #[derive(Debug, Clone, Copy, Default)]

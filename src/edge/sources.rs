@@ -6,11 +6,20 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use async_trait::async_trait;
+
 use super::ContextFiles;
 use super::context::{ContextError, FolderContext, within_context};
 use super::git::{GitError, RepositoryCache, TreeContext, WorkTrees, redact};
 use crate::pipeline::{self, BuildSpec};
 use crate::plan;
+
+/// Where the files of a build come from.
+#[async_trait]
+pub trait Source: Send + Sync {
+    /// Finds the files of a build: at the commit `at` if one is given, else what is there now.
+    async fn find(&self, build: &BuildSpec, at: Option<&str>) -> Result<SourceFound, SourceError>;
+}
 
 /// The sources of one run.
 #[derive(Clone)]
@@ -83,6 +92,13 @@ impl Sources {
     }
 }
 
+#[async_trait]
+impl Source for Sources {
+    async fn find(&self, build: &BuildSpec, at: Option<&str>) -> Result<SourceFound, SourceError> {
+        Sources::find(self, build, at).await
+    }
+}
+
 impl Inner {
     fn find(&self, build: &BuildSpec, at: Option<&str>) -> Result<SourceFound, SourceError> {
         match (&build.context, at) {
@@ -135,26 +151,9 @@ fn dockerfile_path(build: &BuildSpec, place: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
     use std::fs;
 
     use super::*;
-
-    fn spec(context: pipeline::Context) -> BuildSpec {
-        BuildSpec {
-            context,
-            dockerfile: "Dockerfile".into(),
-            dockerfile_inline: None,
-            args: BTreeMap::new(),
-            target: None,
-            secrets: Vec::new(),
-            platform: None,
-            labels: BTreeMap::new(),
-            no_cache: false,
-            network: None,
-            extra_hosts: Vec::new(),
-        }
-    }
 
     fn commit(repository: &git2::Repository) -> String {
         let mut index = repository.index().unwrap();
@@ -176,9 +175,9 @@ mod tests {
         let first = commit(&repository);
 
         let sources = Sources::new(cache.path().into());
-        let folder = spec(pipeline::Context::Folder { path: web.clone() });
+        let folder = BuildSpec::of_folder(&web);
         let url = work.path().display().to_string();
-        let git = spec(pipeline::Context::Git { url: url.clone(), reference: None, path: "web".into() });
+        let git = BuildSpec::of(pipeline::Context::Git { url: url.clone(), reference: None, path: "web".into() });
         let [by_folder, by_git] = [sources.find(&folder, None).await.unwrap(), sources.find(&git, None).await.unwrap()];
         assert_eq!(by_folder.context, plan::Context { hash: by_git.context.hash, commit: Some(first.clone()), dirty: false, deployed: None });
         assert_eq!(by_folder.context, by_git.context);
@@ -200,7 +199,7 @@ mod tests {
         let (folder, cache) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
         fs::write(folder.path().join("web.Dockerfile"), "FROM a").unwrap();
         let sources = Sources::new(cache.path().into());
-        let mut build = spec(pipeline::Context::Folder { path: folder.path().into() });
+        let mut build = BuildSpec::of_folder(folder.path());
         let missing = sources.find(&build, None).await.err().unwrap();
         assert_eq!(missing.to_string(), format!("there is no Dockerfile {}/Dockerfile", folder.path().display()));
         let help = miette::Diagnostic::help(&missing).unwrap().to_string();

@@ -47,19 +47,6 @@ fn released(run: u64, number: u64) -> Event {
     Event::Released { release: Box::new(release) }
 }
 
-fn policy() -> Policy {
-    Policy {
-        parallelism: 1,
-        delay: Default::default(),
-        monitor: Default::default(),
-        healthy_deadline: Default::default(),
-        order: crate::pipeline::Order::StopFirst,
-        failure_action: crate::pipeline::FailureAction::Rollback,
-        max_failure_ratio: 0.0,
-        host_timeout: Default::default(),
-    }
-}
-
 fn rollout_began(service: &str, to: u64, back: Option<u64>) -> Event {
     let version = |number| Version { release: ReleaseNumber(number), spec: Digest::of(b"spec") };
     let desired = Desired {
@@ -67,8 +54,8 @@ fn rollout_began(service: &str, to: u64, back: Option<u64>) -> Event {
         to: version(to),
         back: back.map(version),
         slots: Vec::new(),
-        update: policy(),
-        rollback: policy(),
+        update: Policy::default(),
+        rollback: Policy::default(),
         stop_grace_period: Default::default(),
     };
     Event::RolloutBegan { desired: Box::new(desired) }

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::defaults;
 use crate::model::{BuilderName, ContainerSpec, EstateName, HostName, ImageName, ImageRef, Place, ProbeSpec, ServiceName, serde_duration};
 
 /// Everything that refit manages: the union of all the pipeline files of a folder.
@@ -91,6 +92,30 @@ pub struct BuildSpec {
     pub network: Option<String>,
     /// `name:address` lines for RUN steps.
     pub extra_hosts: Vec<String>,
+}
+
+impl BuildSpec {
+    /// A build of a context about which nothing else was written.
+    pub fn of(context: Context) -> Self {
+        Self {
+            context,
+            dockerfile: defaults::DOCKERFILE.to_owned(),
+            dockerfile_inline: None,
+            args: BTreeMap::new(),
+            target: None,
+            secrets: Vec::new(),
+            platform: None,
+            labels: BTreeMap::new(),
+            no_cache: false,
+            network: None,
+            extra_hosts: Vec::new(),
+        }
+    }
+
+    /// A build of a folder on this machine about which nothing else was written.
+    pub fn of_folder(path: impl Into<PathBuf>) -> Self {
+        Self::of(Context::Folder { path: path.into() })
+    }
 }
 
 /// Where the files of a build come from.
@@ -295,6 +320,12 @@ pub struct UpdateConfig {
     /// How long a host that does not answer is waited for.
     #[serde(with = "serde_duration")]
     pub host_timeout: Duration,
+}
+
+impl Default for UpdateConfig {
+    fn default() -> Self {
+        defaults::update()
+    }
 }
 
 /// Which container of a slot goes first.

@@ -4,15 +4,15 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::at::At;
-use super::endpoint::{self, DEFAULT_SOCKET};
-use super::estate::{Base, Builder, Endpoint, Host, SecretSource, Sources};
+use super::estate::{Base, SecretSource, Sources};
 use super::finding::Findings;
 use super::forms::Entries;
 use super::lower::{Known, Lower, Want, WantKind, texts};
+use super::lower_network;
 use super::node::Kind;
 use super::raw;
 use super::raw_service::Service;
-use crate::model::{BuilderName, EstateName, HostName, ImageRef, NetworkCreate, VolumeCreate};
+use crate::model::{EstateName, ImageRef};
 
 /// A section: each key once, with its place.
 type Section<'a, T> = BTreeMap<String, (At<'a>, &'a T)>;
@@ -114,11 +114,11 @@ pub(super) fn known(joined: &Joined<'_>, name: &EstateName, folder: &Path, findi
         known.hosts.insert(key.clone(), labels);
     }
     for key in &joined.written["networks"] {
-        let defined = joined.networks.get(key).map(|(at, network)| named(at, key, name, network.as_ref(), findings));
+        let defined = joined.networks.get(key).map(|(at, network)| lower_network::network(at, key, name, network.as_ref(), findings));
         known.networks.insert(key.clone(), defined);
     }
     for key in &joined.written["volumes"] {
-        let defined = joined.volumes.get(key).map(|(at, volume)| volume_named(at, key, name, volume.as_ref(), findings));
+        let defined = joined.volumes.get(key).map(|(at, volume)| lower_network::volume(at, key, name, volume.as_ref(), findings));
         known.volumes.insert(key.clone(), defined);
     }
     let empty = Known::default();
@@ -145,144 +145,6 @@ fn same_reference(joined: &Joined<'_>, findings: &mut Findings) {
             first.insert(reference, (key, at));
         }
     }
-}
-
-fn named(at: &At<'_>, key: &str, estate: &EstateName, network: Option<&raw::Network>, findings: &mut Findings) -> (String, Option<NetworkCreate>) {
-    let none = raw::Network::default();
-    let network = network.unwrap_or(&none);
-    let external = network.external == Some(true);
-    if external && (network.driver.is_some() || network.ipam.is_some() || network.internal == Some(true)) {
-        findings.error_at_key(
-            at,
-            format!("the network `{key}` is external, so refit does not make it as described"),
-            "keep only `external` and `name`",
-        );
-    }
-    let pools = network.ipam.as_ref().map(|ipam| ipam.config.as_slice()).unwrap_or_default();
-    let subnets_at = at.key("ipam").key("config");
-    for (index, pool) in pools.iter().enumerate() {
-        if !is_subnet(&pool.subnet) {
-            let message = format!("expected a subnet such as `172.28.0.0/16`, found `{}`", pool.subnet);
-            findings.error(&subnets_at.index(index).key("subnet"), message, "");
-        }
-    }
-    let mut lower_labels = BTreeMap::new();
-    if let Some(labels) = &network.labels {
-        lower_labels.extend(plain_labels(labels));
-    }
-    let create = NetworkCreate {
-        driver: network.driver.clone(),
-        driver_opts: texts(&network.driver_opts),
-        internal: network.internal.unwrap_or(false),
-        subnets: pools.iter().map(|pool| (pool.subnet.clone(), pool.gateway.clone())).collect(),
-        labels: lower_labels,
-    };
-    (engine_name(key, estate, network.name.as_deref(), external), (!external).then_some(create))
-}
-
-fn volume_named(
-    at: &At<'_>,
-    key: &str,
-    estate: &EstateName,
-    volume: Option<&raw::Volume>,
-    findings: &mut Findings,
-) -> (String, Option<VolumeCreate>) {
-    let none = raw::Volume::default();
-    let volume = volume.unwrap_or(&none);
-    let external = volume.external == Some(true);
-    if external && (volume.driver.is_some() || !volume.driver_opts.0.is_empty()) {
-        findings.error_at_key(
-            at,
-            format!("the volume `{key}` is external, so refit does not make it as described"),
-            "keep only `external` and `name`",
-        );
-    }
-    let create = VolumeCreate {
-        driver: volume.driver.clone(),
-        driver_opts: texts(&volume.driver_opts),
-        labels: volume.labels.as_ref().map(plain_labels).unwrap_or_default(),
-    };
-    (engine_name(key, estate, volume.name.as_deref(), external), (!external).then_some(create))
-}
-
-fn plain_labels(labels: &super::forms::Settings) -> BTreeMap<String, String> {
-    use super::forms::ListOrMap;
-    match labels {
-        ListOrMap::Map(map) => {
-            map.iter().map(|(name, value)| (name.clone(), value.as_ref().map(|text| text.0.clone()).unwrap_or_default())).collect()
-        }
-        ListOrMap::List(list) => list
-            .iter()
-            .map(|line| line.split_once('=').map_or_else(|| (line.clone(), String::new()), |(name, value)| (name.to_owned(), value.to_owned())))
-            .collect(),
-    }
-}
-
-/// The name on the engine, as Compose makes it.
-fn engine_name(key: &str, estate: &EstateName, name: Option<&str>, external: bool) -> String {
-    match name {
-        Some(name) => name.to_owned(),
-        None if external => key.to_owned(),
-        None => format!("{estate}_{key}"),
-    }
-}
-
-fn is_subnet(text: &str) -> bool {
-    text.split_once('/').is_some_and(|(address, bits)| match (address.parse::<std::net::IpAddr>(), bits.parse::<u8>()) {
-        (Ok(address), Ok(bits)) => bits <= if address.is_ipv4() { 32 } else { 128 },
-        _ => false,
-    })
-}
-
-/// The hosts that have no mistake in them.
-pub(super) fn hosts(joined: &Joined<'_>, folder: &Path, findings: &mut Findings, wants: &mut Vec<Want>) -> BTreeMap<HostName, Host> {
-    let mut hosts = BTreeMap::new();
-    for (key, (at, raw)) in &joined.hosts {
-        let endpoint = endpoint_of(at, &raw.endpoint, raw.tls.as_deref(), folder, findings, wants);
-        if let Some((label_at, _)) = raw.labels.0.iter().find(|(label, _)| label == "name").map(|(label, value)| (at.key("labels").key(label), value))
-        {
-            findings.error_at_key(&label_at, "the label `name` is the host's own name already", "choose another label");
-        }
-        match key.parse::<HostName>() {
-            Ok(name) => hosts.extend(endpoint.map(|endpoint| (name, Host { at: at.place(), endpoint, labels: texts(&raw.labels) }))),
-            Err(error) => findings.error_at_key(at, error.to_string(), ""),
-        }
-    }
-    hosts
-}
-
-/// The builders that have no mistake in them; the local engine if none was written.
-pub(super) fn builders(joined: &Joined<'_>, folder: &Path, findings: &mut Findings, wants: &mut Vec<Want>) -> BTreeMap<BuilderName, Builder> {
-    let mut builders = BTreeMap::new();
-    for (key, (at, raw)) in &joined.builders {
-        let endpoint = endpoint_of(at, &raw.endpoint, raw.tls.as_deref(), folder, findings, wants);
-        let parallel = raw.parallel.map(std::num::NonZeroU32::get);
-        match key.parse::<BuilderName>() {
-            Ok(name) => builders.extend(endpoint.map(|endpoint| (name, Builder { at: Some(at.place()), endpoint, parallel }))),
-            Err(error) => findings.error_at_key(at, error.to_string(), ""),
-        }
-    }
-    if builders.is_empty()
-        && let Ok(name) = "local".parse::<BuilderName>()
-    {
-        builders.insert(name, Builder { at: None, endpoint: Endpoint::Unix { path: DEFAULT_SOCKET.into() }, parallel: None });
-    }
-    builders
-}
-
-fn endpoint_of(at: &At<'_>, text: &str, tls: Option<&str>, folder: &Path, findings: &mut Findings, wants: &mut Vec<Want>) -> Option<Endpoint> {
-    let tls = tls.map(|tls| super::lower::normal(&folder.join(tls)));
-    let endpoint = endpoint::endpoint(text, tls.as_deref()).map_err(|message| findings.error(&at.key("endpoint"), message, "")).ok()?;
-    if let Some(folder) = tls {
-        for file in ["ca.pem", "cert.pem", "key.pem"] {
-            let place = at.key("tls");
-            let message = format!("the folder of certificates has no {file}: {}", folder.display());
-            let help = "it holds ca.pem, cert.pem and key.pem; paths are relative to the folder that holds `pipelines/`";
-            let finding = place.finding(super::finding::Severity::Error, place.spot(), message, help.to_owned());
-            wants.push(Want { path: folder.join(file), kind: WantKind::File, finding });
-        }
-    }
-    Some(endpoint)
 }
 
 /// The bases that have no mistake in them.
@@ -328,50 +190,6 @@ impl Lower<'_> {
                 None
             }
         }
-    }
-}
-
-/// Says what is understood and not acted on yet, after checking its form.
-pub(super) fn check_later(files: &[(At<'_>, &raw::Pipeline)], findings: &mut Findings) {
-    for (at, pipeline) in files {
-        let triggers = at.key("triggers");
-        for (name, trigger) in &pipeline.triggers.0 {
-            let at = triggers.key(name);
-            if trigger.cron.split_whitespace().count() != 5 {
-                findings.error(&at.key("cron"), format!("expected five cron fields such as `0 3 * * TUE`, found `{}`", trigger.cron), "");
-            }
-            if let Some(window) = &trigger.window
-                && let Err(error) = crate::model::parse_duration(window)
-            {
-                findings.error(&at.key("window"), error.to_string(), "");
-            }
-        }
-        if !pipeline.triggers.0.is_empty() {
-            findings.warning(&triggers, "`triggers` is read, but not acted on yet", "start runs by `refit rollout`, from cron for instance");
-        }
-        check_freeze(&at.key("freeze"), &pipeline.freeze, findings);
-    }
-}
-
-fn check_freeze(at: &At<'_>, freezes: &[raw::Freeze], findings: &mut Findings) {
-    for (index, freeze) in freezes.iter().enumerate() {
-        let at = at.index(index);
-        let mut day = |key: &str, text: &str| match text.parse::<jiff::civil::Date>() {
-            Ok(day) => Some(day),
-            Err(_) => {
-                findings.error(&at.key(key), format!("expected a day such as `2026-12-20`, found `{text}`"), "");
-                None
-            }
-        };
-        let (from, to) = (day("from", &freeze.from), day("to", &freeze.to));
-        if let (Some(from), Some(to)) = (from, to)
-            && to < from
-        {
-            findings.error(&at.key("to"), format!("the freeze ends ({to}) before it begins ({from})"), "swap the two days");
-        }
-    }
-    if !freezes.is_empty() {
-        findings.warning(at, "`freeze` is read, but not acted on yet", "nothing rolls by itself yet; a person who runs `refit rollout` decides");
     }
 }
 

@@ -56,35 +56,57 @@ impl Lower<'_> {
             Short::Short(path) => (&empty, self.context_text(at, path)),
             Short::Long(build) => (build, self.context(&at.key("context"), build.context.as_ref())),
         };
+        let (dockerfile, in_context) = self.dockerfile(&at.key("dockerfile"), build);
+        let context = context?;
+        if let Context::Folder { path } = &context {
+            self.want_files(at, path, in_context.then_some(&dockerfile));
+        }
+        self.check_network_and_platforms(at, build);
+        Some(BuildSpec {
+            context,
+            dockerfile,
+            dockerfile_inline: build.dockerfile_inline.clone(),
+            args: self.settings(&at.key("args"), build.args.as_ref()),
+            target: build.target.clone(),
+            secrets: self.build_secrets(&at.key("secrets"), &build.secrets),
+            platform: build.platforms.first().cloned(),
+            labels: self.labels(&at.key("labels"), build.labels.as_ref()),
+            no_cache: build.no_cache.unwrap_or(false),
+            network: build.network.clone(),
+            extra_hosts: self.extra_hosts(&at.key("extra_hosts"), build.extra_hosts.as_ref()),
+        })
+    }
+
+    /// The Dockerfile's path, and whether it is to be looked for in the context.
+    fn dockerfile(&mut self, at: &At<'_>, build: &raw::Build) -> (String, bool) {
         let dockerfile = build.dockerfile.clone().unwrap_or_else(|| defaults::DOCKERFILE.to_owned());
-        let dockerfile_at = at.key("dockerfile");
         if build.dockerfile.is_some() && build.dockerfile_inline.is_some() {
-            self.findings.error(&dockerfile_at, "`dockerfile` and `dockerfile_inline` are both there", "keep one of them");
+            self.findings.error(at, "`dockerfile` and `dockerfile_inline` are both there", "keep one of them");
         }
         let inside = stays_inside(&dockerfile);
         if !inside {
             let help = "the Dockerfile is sent with its context: move it there, or choose a context that holds both";
-            self.findings.error(&dockerfile_at, format!("the Dockerfile `{dockerfile}` is outside of its context"), help);
+            self.findings.error(at, format!("the Dockerfile `{dockerfile}` is outside of its context"), help);
         }
-        let context = context?;
-        if let Context::Folder { path } = &context {
-            let place = if at.key("context").is_written() { at.key("context") } else { at.clone() };
-            let shown = path.strip_prefix(self.folder).unwrap_or(path).display().to_string();
-            let shown = if shown.is_empty() { ".".to_owned() } else { shown };
-            self.want(
-                &place,
-                path.clone(),
-                WantKind::Folder,
-                format!("the context `{shown}` is no folder"),
-                "paths are relative to the folder that holds `pipelines/`",
-            );
-            if inside && build.dockerfile_inline.is_none() {
-                let place = if dockerfile_at.is_written() { dockerfile_at } else { place };
-                let file = path.join(&dockerfile);
-                let message = format!("there is no `{dockerfile}` in the context `{shown}`");
-                self.want(&place, file, WantKind::File, message, "name it by `dockerfile:`, or write it");
-            }
+        (dockerfile, inside && build.dockerfile_inline.is_none())
+    }
+
+    /// The folder of a context must be there, and so must its Dockerfile, if it has one.
+    fn want_files(&mut self, at: &At<'_>, folder: &Path, dockerfile: Option<&String>) {
+        let (context_at, dockerfile_at) = (at.key("context"), at.key("dockerfile"));
+        let place = if context_at.is_written() { context_at } else { at.clone() };
+        let shown = folder.strip_prefix(self.folder).unwrap_or(folder).display().to_string();
+        let shown = if shown.is_empty() { ".".to_owned() } else { shown };
+        let help = "paths are relative to the folder that holds `pipelines/`";
+        self.want(&place, folder.to_owned(), WantKind::Folder, format!("the context `{shown}` is no folder"), help);
+        if let Some(dockerfile) = dockerfile {
+            let place = if dockerfile_at.is_written() { dockerfile_at } else { place };
+            let message = format!("there is no `{dockerfile}` in the context `{shown}`");
+            self.want(&place, folder.join(dockerfile), WantKind::File, message, "name it by `dockerfile:`, or write it");
         }
+    }
+
+    fn check_network_and_platforms(&mut self, at: &At<'_>, build: &raw::Build) {
         if let Some(network) = &build.network
             && !matches!(network.as_str(), "default" | "none" | "host")
         {
@@ -101,19 +123,6 @@ impl Lower<'_> {
                 "describe one image for each platform, each with its own key",
             );
         }
-        Some(BuildSpec {
-            context,
-            dockerfile,
-            dockerfile_inline: build.dockerfile_inline.clone(),
-            args: self.settings(&at.key("args"), build.args.as_ref()),
-            target: build.target.clone(),
-            secrets: self.build_secrets(&at.key("secrets"), &build.secrets),
-            platform: build.platforms.first().cloned(),
-            labels: self.labels(&at.key("labels"), build.labels.as_ref()),
-            no_cache: build.no_cache.unwrap_or(false),
-            network: build.network.clone(),
-            extra_hosts: self.extra_hosts(&at.key("extra_hosts"), build.extra_hosts.as_ref()),
-        })
     }
 
     fn context(&mut self, at: &At<'_>, raw: Option<&Short<raw::GitContext>>) -> Option<Context> {

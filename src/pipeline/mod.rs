@@ -1,8 +1,8 @@
 //! What people wrote in their pipeline files: text in, an [`Estate`] or findings out. Opens no file.
 //!
-//! A text becomes a tree that knows its places (`node`), the tree is held against the schema of the raw types (`shape`), serde makes those types
-//! (`raw`), each part becomes what it means (`lower*`), and what stands side by side is checked (`join`, `conflict`). Every step goes on after a
-//! mistake, so that all of them are reported at once.
+//! A text becomes a tree that knows its places (`parse`, `node`), the tree is held against the schema of the raw types (`shape`), serde makes those
+//! types (`raw`), each part becomes what it means (`lower*`), and what stands side by side is checked (`join`, `conflict`). Every step goes on after
+//! a mistake, so that all of them are reported at once.
 
 mod at;
 mod conflict;
@@ -13,13 +13,17 @@ mod estate;
 mod finding;
 mod forms;
 mod join;
+mod later;
 mod lower;
 mod lower_deploy;
+mod lower_host;
 mod lower_image;
+mod lower_network;
 mod lower_service;
 mod mounts;
 mod near;
 mod node;
+mod parse;
 mod ports;
 mod raw;
 mod raw_service;

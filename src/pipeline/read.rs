@@ -13,8 +13,11 @@ use super::env_file;
 use super::estate::{Estate, Service, Sources};
 use super::finding::{Finding, Findings, Severity};
 use super::join::{self, Joined};
+use super::later;
 use super::lower::{Lower, Want, WantKind};
+use super::lower_host;
 use super::node::{self, Node};
+use super::parse;
 use super::raw;
 use super::schema;
 use super::shape::Fitter;
@@ -181,7 +184,7 @@ impl Tree<'_> {
 fn trees<'f>(files: &'f [PipelineText], findings: &mut Findings) -> Vec<Tree<'f>> {
     let mut trees = Vec::new();
     for file in files {
-        let parsed = node::parse(&file.file, &file.text);
+        let parsed = parse::parse(&file.file, &file.text);
         parsed.findings.into_iter().for_each(|finding| findings.add(finding));
         trees.extend(parsed.root.map(|root| Tree { file, root }));
     }
@@ -267,10 +270,10 @@ fn lowered(name: EstateName, written: &[(At<'_>, &raw::Pipeline)], given: &Given
     let joined = Joined::of(written, findings);
     let known = join::known(&joined, &name, &given.folder, findings, wants);
     let folder: &Path = &given.folder;
-    let hosts = join::hosts(&joined, folder, findings, wants);
-    let builders = join::builders(&joined, folder, findings, wants);
+    let hosts = lower_host::hosts(&joined, folder, findings, wants);
+    let builders = lower_host::builders(&joined, folder, findings, wants);
     let bases = join::bases(&joined, findings);
-    join::check_later(written, findings);
+    later::check(written, findings);
     let host_names = hosts.keys().cloned().collect();
     let mut lower = Lower { name: &name, folder, estate: &known, host_names, findings, wants };
     let images: BTreeMap<_, _> =

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::*;
 use crate::graph::{Graph, ImageReaches, samples};
 use crate::model::{ContainerSpec, Digest, ImageName, ImageRef, ReleaseNumber, ServiceName, SlotId};
-use crate::pipeline::{self, BuildSpec, Estate, FailureAction, Image, Order, RebuildPolicy, Service, ServiceImage, Sources, UpdateConfig};
+use crate::pipeline::{BuildSpec, Estate, Image, Order, RebuildPolicy, Service, ServiceImage, Sources, UpdateConfig};
 use crate::release::{ReleasedImage, ServiceRelease};
 
 /// All that a [`PlanRequest`] borrows.
@@ -30,16 +30,7 @@ pub(crate) fn name(text: &str) -> ImageName {
 }
 
 fn update() -> UpdateConfig {
-    UpdateConfig {
-        parallelism: 1,
-        delay: Duration::ZERO,
-        monitor: Duration::ZERO,
-        healthy_deadline: Duration::from_secs(60),
-        order: Order::StartFirst,
-        failure_action: FailureAction::Rollback,
-        max_failure_ratio: 0.0,
-        host_timeout: Duration::from_secs(60),
-    }
+    UpdateConfig { order: Order::StartFirst, ..UpdateConfig::default() }
 }
 
 pub(crate) fn service(text: &str, image: ServiceImage) -> Service {
@@ -63,19 +54,7 @@ fn image(name: &ImageName) -> Image {
         name: name.clone(),
         reference: name.as_str().parse().unwrap(),
         at: crate::model::Place { file: "pipelines/shop.yaml".into(), line: 1 },
-        build: BuildSpec {
-            context: pipeline::Context::Folder { path: format!("/shop/{name}").into() },
-            dockerfile: "Dockerfile".into(),
-            dockerfile_inline: None,
-            args: BTreeMap::new(),
-            target: None,
-            secrets: Vec::new(),
-            platform: None,
-            labels: BTreeMap::new(),
-            no_cache: false,
-            network: None,
-            extra_hosts: Vec::new(),
-        },
+        build: BuildSpec::of_folder(format!("/shop/{name}")),
         tests: Vec::new(),
         tag: None,
         rebuild: RebuildPolicy::default(),

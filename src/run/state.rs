@@ -258,16 +258,7 @@ mod tests {
 
     fn desired(service: &ServiceName) -> Desired {
         let version = |release| crate::rollout::Version { release: crate::model::ReleaseNumber(release), spec: Digest::of(&[release as u8]) };
-        let policy = crate::pipeline::UpdateConfig {
-            parallelism: 1,
-            delay: Default::default(),
-            monitor: Default::default(),
-            healthy_deadline: Default::default(),
-            order: crate::pipeline::Order::StopFirst,
-            failure_action: crate::pipeline::FailureAction::Rollback,
-            max_failure_ratio: 0.0,
-            host_timeout: Default::default(),
-        };
+        let policy = crate::pipeline::UpdateConfig::default();
         Desired {
             service: service.clone(),
             to: version(2),

@@ -1,0 +1,89 @@
+//! Makes the release of a run out of what its builds came to.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::{Driver, DriverError, Recorder};
+use crate::model::{Digest, ImageName, ImageRef};
+use crate::pipeline::ServiceImage;
+use crate::plan::{Change, Pin, Plan};
+use crate::release::{self, ImageResult, Release};
+use crate::run::{BuildOutcome, Event, RunState};
+
+impl Driver {
+    /// The release that this run rolls: its own, one that it was asked for, or the latest where nothing is new.
+    pub(super) async fn make_release(&self, recorder: &Arc<Recorder>, plan: &Plan) -> Result<Release, DriverError> {
+        if let Some(made) = recorder.state(|state| state.release.clone()).await {
+            return Ok(made);
+        }
+        if let Change::Release(number) = plan.change {
+            return self.release(number);
+        }
+        let results = recorder.state(|state| results_of(state, plan)).await;
+        let previous = self.journal.latest_release()?;
+        let external_ids = self.external_ids_now().await?;
+        let rolls = plan.rolls.iter().filter(|roll| roll.repair.is_none()).map(|roll| roll.service.clone()).collect();
+        let made = release::make(&release::Making {
+            number: self.journal.next_release()?,
+            run: recorder.run(),
+            now: self.clock.now(),
+            previous: previous.as_ref(),
+            estate: &self.estate,
+            results: &results,
+            rolls: &rolls,
+            external_ids: &external_ids,
+        });
+        match previous {
+            Some(previous) if !release::differs(&made.release, Some(&previous)) => Ok(previous),
+            _ => {
+                recorder.record(Event::Released { release: Box::new(made.release.clone()) }).await?;
+                Ok(made.release)
+            }
+        }
+    }
+
+    async fn external_ids_now(&self) -> Result<BTreeMap<ImageRef, Digest>, DriverError> {
+        let mut ids = BTreeMap::new();
+        for service in self.estate.services.values() {
+            if let ServiceImage::External(reference) = &service.image
+                && let Some(seen) = self.engines.builder().image(&reference.to_string()).await?
+            {
+                ids.insert(reference.clone(), seen.id);
+            }
+        }
+        Ok(ids)
+    }
+}
+
+/// What the builds came to, with all that each was built from.
+fn results_of(state: &RunState, plan: &Plan) -> BTreeMap<ImageName, ImageResult> {
+    let mut results = BTreeMap::new();
+    for step in &plan.steps {
+        let Some(outcome) = state.build_outcome(&step.image) else { continue };
+        let bases = step.pins.iter().filter_map(|(reference, pin)| {
+            let digest = match pin {
+                Pin::Base { digest, .. } => *digest,
+                Pin::Image(parent) => id_of(state.build_outcome(parent)?)?,
+            };
+            Some((reference.clone(), digest))
+        });
+        results.insert(
+            step.image.clone(),
+            ImageResult {
+                outcome: outcome.clone(),
+                bases: bases.collect(),
+                commit: step.context.commit.clone().filter(|_| !step.context.dirty),
+                own_inputs: Some(step.own_inputs),
+                context: Some(step.context.hash),
+            },
+        );
+    }
+    results
+}
+
+fn id_of(outcome: &BuildOutcome) -> Option<Digest> {
+    match outcome {
+        BuildOutcome::Built { id, .. } | BuildOutcome::Reused { id, .. } | BuildOutcome::Unchanged { id, .. } => Some(*id),
+        BuildOutcome::Failed { .. } | BuildOutcome::Skipped { .. } => None,
+    }
+}
