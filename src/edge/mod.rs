@@ -11,6 +11,7 @@ pub mod docker;
 pub mod dockerfiles;
 pub mod git;
 pub mod pipeline_files;
+mod refusal;
 mod shown;
 pub mod sources;
 
@@ -133,6 +134,7 @@ pub enum EngineError {
     },
     /// The engine answered no; asking again will not help.
     #[error("engine {endpoint} refused to {what}: {why}")]
+    #[diagnostic(help("{}", refusal::help(endpoint, what, why)))]
     Refused {
         /// Which engine.
         endpoint: String,
