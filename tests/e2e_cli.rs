@@ -25,6 +25,11 @@ services:
 "#;
 const DOCKERFILE: &str = "FROM BASE\nRUN cp /etc/patch-level /www/version\nCMD [\"httpd\", \"-f\", \"-p\", \"8080\", \"-h\", \"/www\"]\n";
 
+/// The same on another port, where a failure pauses instead of going back.
+fn pausing() -> String {
+    PIPELINE.replace("8131", "8132").replace("monitor: 300ms", "monitor: 300ms, failure_action: pause")
+}
+
 /// Runs commands as they are given, and tells them with what they said.
 fn session(estate: &Estate, commands: &[&[&str]]) -> String {
     let mut text = String::new();
@@ -102,8 +107,21 @@ async fn what_is_seen_from_the_first_plan_to_the_way_back() {
         session(&estate, &[&["rollback", "--list"], &["rollback", "web", "--to", "r1", "--yes"], &["rollback", "--to", "r9", "--yes"]])
     );
     insta::assert_snapshot!("a_run_afterwards", without_moments(&session(&estate, &[&["show", "1"], &["logs", "1"], &["pause", "1"]])));
+    ended_in_between(&Estate::new(&lab, "between", &pausing(), &[("web", DOCKERFILE)]));
     for args in [&["status"][..], &["plan"], &["history"], &["show"], &["logs"], &["hosts"], &["rollback", "--list"]] {
         let ended = estate.refit(&[args, &["--json"]].concat());
         assert!(serde_json::from_str::<serde_json::Value>(&ended.out).is_ok(), "{args:?}: {}", ended.out);
     }
+}
+
+/// Exit code 3: neither the new release nor the old one serves everywhere, and a person says what becomes of it.
+fn ended_in_between(estate: &Estate) {
+    estate.patch_base("one", "");
+    estate.refit(&["rollout"]).expect_code(0);
+    estate
+        .write("images/web/Dockerfile", &DOCKERFILE.replace("BASE", &estate.base()).replace("[\"httpd\"", "[\"sh\", \"-c\", \"exit 3\", \"httpd\""));
+    insta::assert_snapshot!(
+        "ended_in_between",
+        session(estate, &[&["rollout", "--offline", "--yes"], &["status"], &["abort"], &["resume", "--offline"], &["status"]])
+    );
 }

@@ -403,6 +403,56 @@ fn colours_are_used_when_asked_for_and_never_against_no_color() {
     }
 }
 
+/// Whatever bears a Dockerfile's name and is no file is told, and nothing is waited for.
+#[test]
+fn a_scan_tells_what_only_looks_like_a_dockerfile() {
+    let home = Home::new();
+    home.write("good/Dockerfile", "FROM debian:12\n");
+    home.write("dockerfile/notes", "an ordinary folder");
+    home.write("folder/Dockerfile/inner", "x");
+    fs::create_dir(home.shop().join("pipe")).unwrap();
+    fifo(&home.shop().join("pipe/Dockerfile"));
+    fifo(&home.shop().join("pipe/Dockerfile.j2"));
+    insta::assert_snapshot!(home.session(&[&["scan"], &["init"]]), @"
+    $ refit scan
+    debian:12  1 Dockerfile
+    └─ good/Dockerfile
+
+    Oddities (2)
+      folder/Dockerfile: refused: it is a folder
+      pipe/Dockerfile: refused: it is no regular file
+
+    3 Dockerfiles, 0 edges between them, 2 refused, 2 oddities
+    => 0
+
+    $ refit init
+    wrote pipelines/shop.yaml with 1 image; 2 left out, see the comments there
+    ! next: `refit check` and `refit graph`; then fill in hosts and services there, and see `refit plan`
+    => 0
+    ");
+    let scan: serde_json::Value = serde_json::from_str(&home.run(&["scan", "--json"]).out).unwrap();
+    let errors: Vec<_> = scan["dockerfiles"].as_object().unwrap().iter().map(|(path, file)| (path.as_str(), file["error"].as_str())).collect();
+    assert_eq!(
+        errors,
+        [("folder/Dockerfile", Some("it is a folder")), ("good/Dockerfile", None), ("pipe/Dockerfile", Some("it is no regular file"))]
+    );
+}
+
+#[test]
+fn a_login_that_cannot_be_read_is_told_where_it_would_count() {
+    let home = Home::with("images: { web: { build: web } }\nbuilders: { b: { endpoint: \"unix:///nowhere.sock\" } }\n");
+    let warning = "warning: [HOME]/.docker/config.json is not as `docker login` writes it (line 1, column 21); no login in it counts, so images are \
+                   pulled as nobody; mend it, or move it away and `docker login` again\n";
+    home.write("../.docker/config.json", r#"{ "auths": "c2VjcmV0" }"#);
+    for (args, is_told) in [(&["plan"][..], true), (&["rollout", "--yes"], true), (&["plan", "--offline"], false), (&["status"], false)] {
+        let ended = home.run(args);
+        assert_eq!(ended.err.starts_with(warning), is_told, "{args:?}: {}", ended.err);
+        assert!(!ended.err.contains("c2VjcmV0"), "invariant 9");
+    }
+    fs::remove_file(home.shop().join("../.docker/config.json")).unwrap();
+    assert!(!home.run(&["plan"]).err.contains("config.json"), "who never logged in is told nothing");
+}
+
 #[test]
 fn what_may_not_be_read_is_named() {
     let home = Home::with("images: { web: { build: web } }\n");

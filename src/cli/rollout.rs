@@ -5,6 +5,8 @@ use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use tokio::signal::unix::{SignalKind, signal};
+
 use super::estate::{EstateArgs, known};
 use super::plan::{self, ChangeArgs};
 use super::workshop::{self, Access, BuildArgs, Workshop};
@@ -81,6 +83,7 @@ pub(super) async fn begin(workshop: &Workshop, plan: Plan, yes: bool, face: &mut
         return Err(DriverError::Preflight { problems: silent, hosts: hosts.len() }.into());
     }
     if !yes && !agreed(&plan, &hosts, face)? {
+        face.printer.err("nothing was begun");
         return Ok(Exit::Failed);
     }
     let recorder = workshop.driver.begin(plan, &workshop::whoami(), &workshop::command_line()).await?;
@@ -97,9 +100,8 @@ pub(super) async fn carry_on(workshop: &Workshop, recorder: &Arc<Recorder>, face
     workshop.live.close();
     let exit = match came {
         None => {
-            face.printer.err(&format!(
-                "interrupted: {run} stopped, running builds were cancelled; `refit resume {run}` goes on, builds that ended are not done again"
-            ));
+            workshop.driver.interrupted(recorder, &workshop::whoami()).await?;
+            face.printer.err(&format!("{run} stopped here; `refit resume {run}` goes on, builds that ended are not done again"));
             Exit::Interrupted
         }
         Some(Ok(CameTo::Pause { what, why })) => {
@@ -140,11 +142,10 @@ fn exit_of(outcome: &RunOutcome) -> Exit {
 
 /// Returns when Ctrl-C should end the process. While containers are being rolled the first one pauses and the second one takes back.
 async fn interrupted(workshop: &Workshop, recorder: &Arc<Recorder>) {
+    // One listener for all of them: what is pressed while the one before is dealt with waits here, and is not lost.
+    let Ok(mut interrupts) = signal(SignalKind::interrupt()) else { return std::future::pending().await };
     let mut pressed = 0;
-    loop {
-        if tokio::signal::ctrl_c().await.is_err() {
-            std::future::pending::<()>().await;
-        }
+    while interrupts.recv().await.is_some() {
         let rolling = recorder.state(|state| state.rollouts.iter().any(|rollout| rollout.ended.is_none())).await;
         if !rolling {
             return;
@@ -160,6 +161,7 @@ async fn interrupted(workshop: &Workshop, recorder: &Arc<Recorder>) {
             workshop.live.note(&format!("the word could not be passed on: {error}"));
         }
     }
+    std::future::pending().await
 }
 
 /// A run that died is gone on with before anything new: it may hold services in between.

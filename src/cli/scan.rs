@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::{Exit, Face};
 use crate::dockerfile::ReadOptions;
-use crate::edge::dockerfiles::{self, Found, Wanted};
+use crate::edge::dockerfiles::{self, Found, Kind, Wanted};
 use crate::report;
 use crate::scan::{self, FileKind, FileScan, Scan};
 
@@ -89,10 +89,12 @@ pub(super) fn usage(face: &mut Face, error: miette::Report) -> Exit {
 
 /// Reads all Dockerfiles below a folder. Folders below it that cannot be listed are told and passed over.
 pub(super) fn scan_folder(dir: &Path, options: &ReadOptions, face: &mut Face) -> Result<Scan, FolderError> {
-    let wanted = |name: &str| match scan::file_kind(name) {
-        FileKind::Dockerfile => Wanted::Text,
-        FileKind::Template => Wanted::Name,
-        FileKind::Other => Wanted::No,
+    let wanted = |name: &str, kind: Kind| match (scan::file_kind(name), kind) {
+        // `dockerfile/` or `Dockerfile.d/` are common folders of Dockerfiles; where a build would look for its own, there must be a file.
+        (_, Kind::Folder) if !["Dockerfile", "Containerfile"].contains(&name) => Wanted::No,
+        (FileKind::Dockerfile, _) => Wanted::Text,
+        (FileKind::Template, Kind::File) => Wanted::Name,
+        (FileKind::Template | FileKind::Other, _) => Wanted::No,
     };
     let make = |found: Found<'_>| match found {
         Found::Text(path, Ok(text)) => Ok(scan::file(path, text, options)),

@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use super::estate::{self, EstateArgs};
 use super::{Exit, Face};
 use crate::driver::{Driver, Engines, Settings, Watch};
-use crate::edge::docker::DockerEngine;
+use crate::edge::docker::{DockerEngine, login_trouble};
 use crate::edge::sources::Sources;
 use crate::edge::{Clock, Engine, SystemClock};
 use crate::journal::{Journal, Lock, LockError, Logs, SqliteJournal};
@@ -76,6 +76,11 @@ pub(super) fn open(
         Access::Write => SqliteJournal::open_to_write(&state, take_lock(&state)?)?,
     };
     let engines = engines_of(&estate)?;
+    if !build.offline
+        && let Some(trouble) = login_trouble()
+    {
+        face.printer.err(&format!("warning: {trouble}; mend it, or move it away and `docker login` again"));
+    }
     let own = estate.builders.values().next().and_then(|builder| builder.parallel);
     let live = Arc::new(Live::new(face.printer.live && !face.json));
     let watch = Arc::new(Shown(live.clone()));

@@ -58,7 +58,7 @@ impl Driver {
             if let CarryOutcome::Failed { why } = &outcome {
                 problem = Some(format!("image {} cannot be brought there: {why}", image.short()));
             }
-            recorder.record(Event::Carried { image: *image, host: host.clone(), outcome }).await?;
+            recorder.record(Event::Carried { image: *image, name: name.clone(), host: host.clone(), outcome }).await?;
             if problem.is_some() {
                 break;
             }

@@ -31,15 +31,17 @@ pub enum DriverError {
         hosts: usize,
     },
     /// A base that no engine and no registry has.
-    #[error("base {} is neither on builder {builder} nor can it be pulled: {why}", base.familiar())]
-    #[diagnostic(help("check the name at {place}; log in with `docker login {}` on the builder, or bring the image there", base.registry()))]
+    #[error("base {} is not on builder {builder}, and {}", base.familiar(), not_pulled(why.as_deref()))]
+    #[diagnostic(help("check the name at {place}; {}", how_to_have(base, why.is_none(), endpoint)))]
     BaseUnknown {
         /// The base.
         base: ImageRef,
         /// The builder.
         builder: String,
-        /// What the pull said.
-        why: String,
+        /// How it is reached.
+        endpoint: String,
+        /// What the pull said; none if nothing was to be pulled.
+        why: Option<String>,
         /// Where it is reached for.
         place: String,
     },
@@ -100,6 +102,24 @@ pub enum DriverError {
         /// What happened that cannot.
         what: String,
     },
+}
+
+fn not_pulled(why: Option<&str>) -> String {
+    why.map_or_else(|| "`--offline` forbids to pull it".to_owned(), |why| format!("cannot be pulled: {why}"))
+}
+
+/// What brings a base to the builder. Where no registry may be asked, a login is of no use.
+fn how_to_have(base: &ImageRef, offline: bool, endpoint: &str) -> String {
+    let name = base.familiar();
+    match offline {
+        true => format!(
+            "leave out `--offline`, or bring the image there: `docker -H {endpoint} pull {name}`, or `docker save {name} | docker -H {endpoint} load`"
+        ),
+        false => format!(
+            "log in with `docker login {}` as the user who runs refit, or bring the image there: `docker save {name} | docker -H {endpoint} load`",
+            base.registry()
+        ),
+    }
 }
 
 /// Findings without the texts that they are about: a line each, and the next move below it.

@@ -142,8 +142,12 @@ impl Driver {
             _ => Err(DriverError::Several {
                 what: format!("{} bases cannot be had", failed.len()),
                 lines: failed.iter().map(ToString::to_string).collect(),
-                next: "check their names, log in with `docker login`, or bring them to the builder; `refit graph` tells where each is reached for"
-                    .into(),
+                next: match self.settings.offline {
+                    true => "check their names, leave out `--offline`, or bring them to the builder (`docker save … | docker -H … load`)",
+                    false => "check their names, log in with `docker login`, or bring them to the builder",
+                }
+                .to_owned()
+                    + "; `refit graph` tells where each is reached for",
             }),
         }
     }
@@ -165,10 +169,16 @@ impl Driver {
             None => Err(DriverError::BaseUnknown {
                 base: base.clone(),
                 builder: self.engines.builder.0.to_string(),
-                why: why.unwrap_or_else(|| "`--offline` was given".into()),
+                endpoint: self.builder_endpoint(),
+                why,
                 place: place.to_owned(),
             }),
         }
+    }
+
+    /// How the builder is reached, for commands that people type.
+    fn builder_endpoint(&self) -> String {
+        self.estate.builders.get(&self.engines.builder.0).map_or_else(String::new, |builder| builder.endpoint.to_string())
     }
 
     fn image_facts(

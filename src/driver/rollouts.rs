@@ -67,7 +67,7 @@ impl Driver {
             return Ok(Next::Not { why: format!("{} has no such service", release.number) });
         };
         // The plan said "if its image comes out changed".
-        if !step.certain && step.from.is_some() && desired.back.is_none() {
+        if !step.certain && step.from.is_some() && desired.back.as_ref().is_none_or(|back| back.spec == desired.to.spec) {
             return Ok(Next::AsItIs);
         }
         Ok(match self.held(plan, service, &desired)? {
@@ -100,11 +100,13 @@ impl Driver {
         let volumes = self.engines.builder().image(&released.id.to_string()).await?.map(|seen| seen.volumes).unwrap_or_default();
         let (order, _) = plan::effective_order(service, service.update.order, &volumes);
         let mut update = service.update.clone();
-        let back = back.filter(|back| back.spec != to.spec || current.is_none());
-        if back.is_none() && current.is_some() {
-            // A repair of the version that runs: there is nothing to go back to, and what runs must not be taken away.
+        let is_repair = back.as_ref().is_some_and(|back| back.spec == to.spec);
+        if is_repair || back.is_none() && current.is_some() {
+            // There is nothing to go back to, and what runs must not be taken away.
             update.failure_action = FailureAction::Pause;
         }
+        // A repair that names no way back would look like a first rollout, whose way back is to take everything away.
+        let back = if is_repair { Some(to.clone()) } else { back };
         let slots = (0..service.replicas).flat_map(|index| {
             let hosts = service.hosts.iter().filter(|host| hosts.contains(host));
             hosts.map(move |host| SlotWanted { slot: SlotId { service: service.name.clone(), host: host.clone(), index }, order })

@@ -77,7 +77,7 @@ impl Driver {
     }
 
     /// Adds to a plan the services whose slots are not as they were released, although nothing of them changed: a container that somebody removed,
-    /// a host that was left behind, a number of replicas that grew. Hosts that do not answer are left out.
+    /// a host that was left behind, what a rollout left lying, a number of replicas that grew. Hosts that do not answer are left out.
     pub async fn add_drift(&self, plan: &mut Plan) -> Result<(), DriverError> {
         let expected = self.expected()?;
         let seen = self.see_hosts().await;
@@ -87,8 +87,9 @@ impl Driver {
             let drifted = statuses.iter().filter(|status| {
                 status.service == service.name && service.hosts.contains(&status.host) && status.health != "unknown" && status.drift.is_some()
             });
-            let notes: Vec<String> =
+            let mut notes: Vec<String> =
                 drifted.map(|status| format!("{}/{}: {}", status.host, status.index, status.drift.as_deref().unwrap_or_default())).collect();
+            notes.extend(leftovers(service, &seen, now));
             // A container where the service has no host any more is for `refit status` to show; no rollout goes there.
             let is_reachable = service.hosts.iter().any(|host| matches!(seen.hosts.get(host), Some(Ok(_))));
             if notes.is_empty() || !is_reachable {
@@ -169,6 +170,25 @@ fn slot_status(slot: &SlotId, seen: Option<&Result<Vec<ContainerFound>, String>>
         drift: drift(first, running, expected),
         ..empty("", None)
     }
+}
+
+/// Stopped containers beside the one that serves: what a rollout could not clear away, on a host that it had left behind. Only between runs;
+/// during one they are its way back.
+fn leftovers(service: &Service, seen: &Seen, now: &Expected) -> Vec<String> {
+    let mut notes = Vec::new();
+    for host in &service.hosts {
+        let Some(Ok(containers)) = seen.hosts.get(host) else { continue };
+        for index in 0..service.replicas {
+            let slot = SlotId { service: service.name.clone(), host: host.clone(), index };
+            let (up, stopped): (Vec<_>, Vec<_>) = containers.iter().filter(|found| found.slot == slot).partition(|found| is_up(found));
+            if let ([serves], [lies, ..]) = (&up[..], &stopped[..])
+                && serves.version.spec == now.spec
+            {
+                notes.push(format!("{host}/{index}: a stopped container of {} lies beside it", lies.version.release));
+            }
+        }
+    }
+    notes
 }
 
 fn drift(found: &ContainerFound, running: usize, expected: Option<&Expected>) -> Option<String> {

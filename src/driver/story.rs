@@ -54,6 +54,11 @@ impl Driver {
         Ok(recorder)
     }
 
+    /// Records that a person ended refit in the middle of a run, which can be taken up again.
+    pub async fn interrupted(&self, recorder: &Recorder, by: &str) -> Result<(), DriverError> {
+        recorder.record(Event::Interrupted { by: by.to_owned() }).await
+    }
+
     fn recorder(&self, run: RunId, state: RunState) -> Arc<Recorder> {
         Arc::new(Recorder::new(run, state, self.journal.clone(), self.clock.clone(), self.watch.clone()))
     }

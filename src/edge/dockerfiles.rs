@@ -1,7 +1,7 @@
 //! Walks a folder for Dockerfiles and reads them, with all processors.
 //!
 //! `.git` is passed over, `.gitignore` is not honoured. Symbolic links are not followed, so that nothing is read twice and no walk leaves the
-//! folder; what is no regular file (a FIFO, a socket, a device) is never opened.
+//! folder; what is no regular file (a FIFO, a socket, a device) is never opened, and told where a Dockerfile's name is on it.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read};
@@ -34,7 +34,18 @@ struct Shared {
     changed: Condvar,
 }
 
-/// What to do with a file of a name.
+/// What a name is the name of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// A regular file.
+    File,
+    /// A folder. It is walked whatever is wanted of its name.
+    Folder,
+    /// Neither, such as a FIFO.
+    Special,
+}
+
+/// What to do with a file of a name. What is no file and whose text is wanted is handed on as one that cannot be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Wanted {
     /// Read it.
@@ -57,7 +68,7 @@ pub enum Found<'a> {
 /// Walks `root` and hands every file that is wanted to `make`, from several threads at once.
 ///
 /// An error is that of `root` itself; below it, files that cannot be read are handed on as such, folders are listed in the result.
-pub fn walk<T: Send>(root: &Path, wanted: impl Fn(&str) -> Wanted + Sync, make: impl Fn(Found<'_>) -> T + Sync) -> io::Result<Walked<T>> {
+pub fn walk<T: Send>(root: &Path, wanted: impl Fn(&str, Kind) -> Wanted + Sync, make: impl Fn(Found<'_>) -> T + Sync) -> io::Result<Walked<T>> {
     // Listed once in front, so that its error is told apart from those below it.
     std::fs::read_dir(root)?;
     let shared = Shared { queue: Mutex::new(Queue { folders: vec![(root.to_owned(), String::new())], busy: 0 }), changed: Condvar::new() };
@@ -118,7 +129,7 @@ struct Reader<'a, T, W, M> {
     buffer: Vec<u8>,
 }
 
-impl<'a, T, W: Fn(&str) -> Wanted, M: Fn(Found<'_>) -> T> Reader<'a, T, W, M> {
+impl<'a, T, W: Fn(&str, Kind) -> Wanted, M: Fn(Found<'_>) -> T> Reader<'a, T, W, M> {
     fn new(shared: &'a Shared, wanted: &'a W, make: &'a M) -> Self {
         Self { shared, wanted, make, walked: Walked { files: Vec::new(), unlisted: Vec::new() }, buffer: vec![0; 64 << 10] }
     }
@@ -141,13 +152,14 @@ impl<'a, T, W: Fn(&str) -> Wanted, M: Fn(Found<'_>) -> T> Reader<'a, T, W, M> {
             let entry = entry?;
             let kind = entry.file_type()?;
             let raw = entry.file_name();
+            let file = raw.to_string_lossy();
             if kind.is_dir() {
                 if raw != ".git" {
-                    folders.push((entry.path(), below(&raw.to_string_lossy())));
+                    folders.push((entry.path(), below(&file)));
+                    self.no_file(&file, below, Kind::Folder, "it is a folder");
                 }
             } else if kind.is_file() {
-                let file = raw.to_string_lossy();
-                match (self.wanted)(&file) {
+                match (self.wanted)(&file, Kind::File) {
                     Wanted::No => {}
                     Wanted::Name => self.walked.files.push((self.make)(Found::Name(below(&file)))),
                     Wanted::Text => {
@@ -155,10 +167,19 @@ impl<'a, T, W: Fn(&str) -> Wanted, M: Fn(Found<'_>) -> T> Reader<'a, T, W, M> {
                         self.walked.files.push((self.make)(Found::Text(below(&file), text)));
                     }
                 }
+            } else if !kind.is_symlink() {
+                self.no_file(&file, below, Kind::Special, "it is no regular file");
             }
         }
         self.shared.add(&mut folders);
         Ok(())
+    }
+
+    /// Hands on what bears a wanted name and cannot be read as a file.
+    fn no_file(&mut self, file: &str, below: impl Fn(&str) -> String, kind: Kind, why: &str) {
+        if (self.wanted)(file, kind) == Wanted::Text {
+            self.walked.files.push((self.make)(Found::Text(below(file), Err(why.to_owned()))));
+        }
     }
 }
 
@@ -204,7 +225,7 @@ mod tests {
     use super::*;
 
     fn walked(root: &Path) -> Vec<String> {
-        let wanted = |name: &str| match name {
+        let wanted = |name: &str, _: Kind| match name {
             "Dockerfile" => Wanted::Text,
             "Dockerfile.j2" => Wanted::Name,
             _ => Wanted::No,
@@ -221,7 +242,7 @@ mod tests {
     }
 
     #[test]
-    fn regular_files_below_the_folder_are_found_and_nothing_else_is_opened() {
+    fn regular_files_below_the_folder_are_read_and_nothing_else_is_opened() {
         let folder = tempfile::tempdir().unwrap();
         let root = folder.path();
         for path in ["a/b", ".git/x", "c/Dockerfile", "big"] {
@@ -249,7 +270,9 @@ mod tests {
                 "a/b/Dockerfile.j2",
                 "a/b/Dockerfile: 0 bytes",
                 "big/Dockerfile: 10485760 bytes",
-                "c/Dockerfile/Dockerfile: 2 bytes"
+                "c/Dockerfile/Dockerfile: 2 bytes",
+                "c/Dockerfile: it is a folder",
+                "fifo/Dockerfile: it is no regular file",
             ]
         );
     }
@@ -268,7 +291,7 @@ mod tests {
     fn a_folder_that_is_none_is_an_error() {
         let file = tempfile::NamedTempFile::new().unwrap();
         for path in [file.path(), Path::new("/no/such/folder")] {
-            assert!(walk(path, |_| Wanted::No, |_| ()).is_err());
+            assert!(walk(path, |_, _| Wanted::No, |_| ()).is_err());
         }
     }
 }

@@ -10,6 +10,7 @@ use futures_util::Stream;
 
 use super::build::{BuildError, BuildProgress, BuildRequest, TestEnd, TestRun};
 use super::container::{ContainerFound, NewContainer, ProbeAnswer};
+use super::refusal;
 use crate::model::{Digest, EstateName, ImageRef, ProbeSpec, ServiceName};
 
 /// A stream of bytes, such as an image on its way from one engine to another.
@@ -113,6 +114,7 @@ pub enum EngineError {
     },
     /// The engine answered no; asking again will not help.
     #[error("engine {endpoint} refused to {what}: {why}")]
+    #[diagnostic(help("{}", refusal::help(endpoint, what, why)))]
     Refused {
         /// Which engine.
         endpoint: String,

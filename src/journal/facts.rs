@@ -63,6 +63,7 @@ pub(super) fn fact(recorded: &Recorded) -> Option<Fact> {
         | Event::HostLeftBehind { .. }
         | Event::PhaseChanged { .. }
         | Event::PersonSaid { .. }
+        | Event::Interrupted { .. }
         | Event::Resumed { .. } => return None,
     })
 }

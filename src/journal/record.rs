@@ -147,7 +147,7 @@ impl ServiceState {
                 (self.current, self.since) = (Some(rollout.to), Some(at));
             }
             // A repair that came to nothing says nothing about the release that the service is on.
-            Outcome::Stuck { .. } if self.current == Some(rollout.to) => {}
+            Outcome::Stuck { .. } if self.current == Some(rollout.to) || rollout.from == Some(rollout.to) => {}
             Outcome::RolledBack { why } | Outcome::Stuck { why } => {
                 self.quarantined.insert(rollout.to, quarantine(why));
             }

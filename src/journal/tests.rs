@@ -373,8 +373,68 @@ async fn journals_of_every_format_are_read() {
         assert_eq!((summary.words.as_str(), summary.outcome), ("refit rollout --yes", Some(RunOutcome::Done)));
         assert_eq!(journal.events(RunId(1)).unwrap().len(), 7);
         assert_eq!(journal.build_by_inputs(&"web".parse().unwrap(), Digest::of(b"x")).unwrap().unwrap().elapsed_ms, 1200);
-        assert_eq!(journal.service_states().unwrap()[&"web".parse::<ServiceName>().unwrap()].current, Some(ReleaseNumber(1)));
+        let web = &journal.service_states().unwrap()[&"web".parse::<ServiceName>().unwrap()];
+        assert_eq!((web.current, web.quarantined.len()), (Some(ReleaseNumber(1)), 1));
+        nothing_is_lost(dir.path(), &journal);
     }
+}
+
+/// Every event, read and written again, says all that stands in the file; what later formats add may come on top.
+fn nothing_is_lost(state: &Path, journal: &SqliteJournal) {
+    let file = Connection::open(state.join("journal.sqlite")).unwrap();
+    for run in [RunId(1), RunId(2)] {
+        for recorded in journal.events(run).unwrap() {
+            let body: String =
+                file.query_row("SELECT body FROM events WHERE position = ?1", [recorded.position.cast_signed()], |row| row.get(0)).unwrap();
+            let written: serde_json::Value = serde_json::from_str(&body).unwrap();
+            let read = serde_json::to_value(&recorded.event).unwrap();
+            assert!(holds(&read, &written), "{run}: {written:#} was read as {read:#}");
+        }
+    }
+}
+
+fn holds(read: &serde_json::Value, written: &serde_json::Value) -> bool {
+    use serde_json::Value::{Array, Object};
+    match (read, written) {
+        (Object(read), Object(written)) => written.iter().all(|(key, value)| read.get(key).is_some_and(|read| holds(read, value))),
+        (Array(read), Array(written)) => read.len() == written.len() && read.iter().zip(written).all(|(read, written)| holds(read, written)),
+        (read, written) => read == written,
+    }
+}
+
+/// A run in which much goes wrong, so that the sample has the fields that a good one leaves empty.
+fn trouble() -> Vec<Event> {
+    let mut sample = crate::plan::samples::Sample::built("base: debian, web: base");
+    sample.serve("web", "web");
+    sample.move_base("debian");
+    let mut plan = sample.plan(Change::Everything).unwrap();
+    let api: ServiceName = "api".parse().unwrap();
+    plan.held = vec![crate::plan::HeldService { service: api.clone(), stays: ReleaseNumber(1), refused: ReleaseNumber(2), why: "exited".into() }];
+    let (service, host): (ServiceName, HostName) = ("web".parse().unwrap(), "host-1".parse().unwrap());
+    let slot = crate::model::SlotId { service: service.clone(), host: host.clone(), index: 0 };
+    let (why, last_lines) = ("web@host-1/0 exited".to_owned(), vec!["panic: no such file".to_owned()]);
+    let sent = crate::run::CarryOutcome::Sent { bytes: 20_480, layers: 1, kept: 3, elapsed_ms: 250 };
+    vec![
+        Event::Planned { plan: Box::new(plan) },
+        Event::BuildEnded {
+            image: "tools".parse().unwrap(),
+            outcome: BuildOutcome::Failed { why: "exit code: 1".into(), last_lines: last_lines.clone() },
+            elapsed_ms: 5,
+        },
+        Event::Interrupted { by: "ann@desk".into() },
+        resumed("ann@desk"),
+        released(2, 2),
+        Event::Carried { image: Digest::of(b"web y"), name: Some("web:y".parse().unwrap()), host: host.clone(), outcome: sent },
+        rollout_began("web", 2, Some(1)),
+        Event::SlotFailed { slot, verdict: crate::rollout::SlotVerdict::Exited { code: 3 }, last_lines },
+        Event::HostLeftBehind { service: service.clone(), host, why: "it did not answer".into() },
+        Event::PhaseChanged { service: service.clone(), phase: crate::rollout::Phase::Back(crate::rollout::Back { why: why.clone() }) },
+        Event::PersonSaid { word: Person::Abort, by: "bob@desk".into() },
+        rollout_ended("web", 2, Outcome::RolledBack { why: why.clone() }),
+        Event::RunEnded {
+            outcome: RunOutcome::RolledBack { services: [(service, why)].into(), not_rolled: [(api, "the run stops there".into())].into() },
+        },
+    ]
 }
 
 async fn write_sample(folder: &Path) {
@@ -382,9 +442,13 @@ async fn write_sample(folder: &Path) {
     let journal = to_write(dir.path());
     let run = journal.begin_run(at(0), &began("refit rollout --yes")).await.unwrap();
     let host: HostName = "host-1".parse().unwrap();
-    let carried = Event::Carried { image: Digest::of(b"web x"), host, outcome: crate::run::CarryOutcome::AlreadyThere };
+    let carried = Event::Carried { image: Digest::of(b"web x"), name: None, host, outcome: crate::run::CarryOutcome::AlreadyThere };
     for event in [built("web", "x"), released(1, 1), carried, rollout_began("web", 1, None), rollout_ended("web", 1, Outcome::Done), done()] {
         journal.append(run, at(1), &event).await.unwrap();
+    }
+    let run = journal.begin_run(at(2), &began("refit rollout web --yes")).await.unwrap();
+    for event in trouble() {
+        journal.append(run, at(3), &event).await.unwrap();
     }
     std::fs::create_dir_all(folder).unwrap();
     let target = folder.join("journal-1.sqlite");

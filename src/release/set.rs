@@ -161,3 +161,143 @@ fn as_service(service: &Service, id: Digest) -> ServiceRelease {
     let image = crate::plan::image_as_written(&service.image);
     ServiceRelease { image, id, container: service.container.clone(), probe: service.probe.clone() }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::samples::{self, Sample};
+
+    fn id(text: &str) -> Digest {
+        Digest::of(text.as_bytes())
+    }
+
+    fn result(outcome: BuildOutcome) -> ImageResult {
+        let bases = SmallMap::from_iter([("debian".parse().unwrap(), id("debian"))]);
+        ImageResult { outcome, bases, commit: Some("abc".into()), own_inputs: Some(id("own")), context: Some(id("files")) }
+    }
+
+    fn built(image: &str, content: &str) -> ImageResult {
+        result(BuildOutcome::Built { id: id(content), tag: format!("{image}:{content}").parse().unwrap(), inputs: id(&format!("in {content}")) })
+    }
+
+    fn failed() -> ImageResult {
+        result(BuildOutcome::Failed { why: "exit code: 1".into(), last_lines: Vec::new() })
+    }
+
+    fn skipped(because: &str) -> ImageResult {
+        result(BuildOutcome::Skipped { because: because.parse().unwrap() })
+    }
+
+    /// `base`, and `api` and `web` on it, each with a service of its name.
+    fn shop() -> Estate {
+        let mut sample = Sample::fresh("base: debian, api: base, web: base");
+        sample.serve("api", "api");
+        sample.serve("web", "web");
+        sample.estate
+    }
+
+    fn made(estate: &Estate, number: u64, previous: Option<&Release>, results: &[(&str, ImageResult)], rolls: &[&str]) -> Made {
+        let results = results.iter().map(|(image, result)| (image.parse().unwrap(), result.clone())).collect();
+        let rolls = rolls.iter().map(|service| service.parse().unwrap()).collect();
+        make(&Making {
+            number: ReleaseNumber(number),
+            run: RunId(number),
+            now: Timestamp::UNIX_EPOCH,
+            previous,
+            estate,
+            results: &results,
+            rolls: &rolls,
+            external_ids: &BTreeMap::from([("redis".parse().unwrap(), id("redis"))]),
+        })
+    }
+
+    fn first(estate: &Estate) -> Release {
+        let results = [("base", built("base", "base-1")), ("api", built("api", "api-1")), ("web", built("web", "web-1"))];
+        made(estate, 1, None, &results, &["api", "web"]).release
+    }
+
+    /// What the release has for each service: `api api-1, web web-2`.
+    fn services(release: &Release) -> String {
+        let named = ["api-1", "api-2", "web-1", "web-2", "redis"];
+        let name = |found: Digest| named.iter().find(|name| id(name) == found).unwrap();
+        release.services.iter().map(|(service, one)| format!("{service} {}", name(one.id))).collect::<Vec<_>>().join(", ")
+    }
+
+    fn refused(made: &Made) -> Vec<String> {
+        made.refused.iter().map(|(service, why)| format!("{service}: {why}")).collect()
+    }
+
+    #[test]
+    fn a_service_without_its_image_stays_and_the_others_go_on() {
+        let estate = shop();
+        let r1 = first(&estate);
+        assert_eq!(services(&r1), "api api-1, web web-1");
+        let r2 = made(&estate, 2, Some(&r1), &[("api", failed()), ("web", built("web", "web-2"))], &["api", "web"]);
+        assert_eq!(services(&r2.release), "api api-1, web web-2", "invariant 6");
+        assert_eq!(refused(&r2), ["api: its image api failed to build: exit code: 1"]);
+        assert_eq!(r2.release.images[&"api".parse::<ImageName>().unwrap()], r1.images[&"api".parse::<ImageName>().unwrap()]);
+        let none = made(&estate, 1, None, &[("base", failed()), ("api", skipped("base"))], &["api", "web"]);
+        assert_eq!(services(&none.release), "", "nothing is released that was not built");
+        assert_eq!(refused(&none), ["api: its image api was skipped, because base failed to build", "web: its image web was never built"]);
+    }
+
+    #[test]
+    fn only_what_the_run_rolls_is_another_one() {
+        let estate = shop();
+        let r1 = first(&estate);
+        let results = [("api", built("api", "api-2")), ("web", built("web", "web-2"))];
+        let r2 = made(&estate, 2, Some(&r1), &results, &["web"]);
+        assert_eq!((services(&r2.release).as_str(), refused(&r2)), ("api api-1, web web-2", Vec::new()));
+        assert_eq!(r2.release.images[&"api".parse::<ImageName>().unwrap()].id, id("api-2"), "its image is there for a later run");
+    }
+
+    #[test]
+    fn what_left_the_estate_leaves_the_release() {
+        let mut estate = shop();
+        let r1 = first(&estate);
+        estate.images.remove(&"api".parse::<ImageName>().unwrap());
+        estate.services.remove(&"api".parse::<ServiceName>().unwrap());
+        let r2 = made(&estate, 2, Some(&r1), &[], &["web"]).release;
+        assert_eq!((services(&r2).as_str(), r2.images.len()), ("web web-1", 2));
+    }
+
+    #[test]
+    fn a_service_of_a_base_takes_the_builders_own() {
+        let mut estate = shop();
+        for (name, base) in [("cache", "redis"), ("queue", "rabbitmq")] {
+            let service = samples::service(name, ServiceImage::External(base.parse().unwrap()));
+            estate.services.insert(service.name.clone(), service);
+        }
+        let made = made(&estate, 1, None, &[], &["cache", "queue"]);
+        assert_eq!(services(&made.release), "cache redis");
+        assert_eq!(refused(&made), ["queue: its image rabbitmq is not on the builder"]);
+    }
+
+    #[test]
+    fn an_image_that_only_stood_there_keeps_what_was_known_of_it() {
+        let estate = shop();
+        let r1 = first(&estate);
+        let reused = |inputs: &str, bases| {
+            let outcome = BuildOutcome::Reused { id: id("web-1"), tag: "web:web-1".parse().unwrap(), inputs: id(inputs) };
+            let made = made(&estate, 2, Some(&r1), &[("web", ImageResult { bases, commit: None, ..result(outcome) })], &[]);
+            made.release.images[&"web".parse::<ImageName>().unwrap()].commit.clone()
+        };
+        assert_eq!(reused("in web-1", SmallMap::new()).as_deref(), Some("abc"));
+        assert_eq!(reused("in other", SmallMap::new()), None, "other inputs came to the same image");
+        assert_eq!(reused("in web-1", SmallMap::from_iter([("debian".parse().unwrap(), id("new"))])), None, "it was made from something now");
+    }
+
+    #[test]
+    fn a_release_differs_by_what_is_in_it() {
+        let estate = shop();
+        let r1 = first(&estate);
+        let again = made(&estate, 2, Some(&r1), &[], &["api", "web"]).release;
+        assert!(!differs(&again, Some(&r1)), "number, run and time say nothing");
+        assert!(differs(&again, None));
+        assert!(differs(&made(&estate, 2, Some(&r1), &[("base", built("base", "base-2"))], &[]).release, Some(&r1)));
+        let mut other = shop();
+        other.services.get_mut(&"web".parse::<ServiceName>().unwrap()).unwrap().container.user = Some("1000".into());
+        assert!(differs(&made(&other, 2, Some(&r1), &[], &["web"]).release, Some(&r1)));
+        assert!(!differs(&made(&other, 2, Some(&r1), &[], &[]).release, Some(&r1)), "a service that is not rolled stays as it was");
+    }
+}

@@ -209,6 +209,29 @@ mod tests {
     }
 
     #[test]
+    fn a_service_that_stays_although_there_is_something_else_is_told() {
+        let mut sample = Sample::built("base: debian, web: base, api: base");
+        let refuse = |sample: &mut Sample, service: &str| {
+            let user = sample.serve(service, service);
+            user.container.user = Some("1000".into());
+            let name = user.name.clone();
+            let facts = sample.services.get_mut(&name).unwrap();
+            let spec = crate::model::spec_hash(facts.as_released.id, &sample.estate.services[&name].container, None);
+            let why = "1 of 2 slots failed; web@host-1/0: its container exited with code 3".to_owned();
+            facts.refused = Some(crate::plan::RefusedRelease { release: crate::model::ReleaseNumber(2), spec, why });
+        };
+        refuse(&mut sample, "web");
+        insta::assert_snapshot!(plan(&sample.plan(Change::Everything).unwrap(), 1), @"
+        Hold
+          web stays on r1: r2 was rolled back (1 of 2 slots failed; web@host-1/0: its container exited with code 3); `refit rollout web --release r2` rolls it again
+
+        Nothing to do.
+        ");
+        sample.serve("api", "api").container.user = Some("1000".into());
+        insta::assert_snapshot!(plan(&sample.plan(Change::Everything).unwrap(), 1));
+    }
+
+    #[test]
     fn a_long_chain_is_shown_by_its_ends() {
         let chain: Vec<_> = (1..12).map(|at| format!("i{at}: i{}", at - 1)).collect();
         let mut sample = Sample::built(&format!("i0: debian, {}", chain.join(", ")));

@@ -28,7 +28,13 @@ pub fn lines(event: &Event, detail: Detail) -> Vec<String> {
         Event::BuildBegan { image, inputs, .. } => vec![format!("build    {image}: started (inputs {})", inputs.short())],
         Event::BuildEnded { image, outcome, elapsed_ms } => build_ended(&image.to_string(), outcome, *elapsed_ms),
         Event::Released { release } => vec![format!("release  {}: {}", release.number, count(release.images.len(), "image"))],
-        Event::Carried { image, host, outcome } => carried(&image.short(), &host.to_string(), outcome, detail),
+        Event::Carried { image, name, host, outcome } => {
+            let image = match name {
+                Some(name) => format!("{} ({})", name.familiar(), image.short()),
+                None => image.short(),
+            };
+            carried(&image, &host.to_string(), outcome, detail)
+        }
         Event::RolloutBegan { desired } => {
             let from = desired.back.as_ref().map_or_else(|| "nothing".to_owned(), |back| back.release.to_string());
             vec![format!("roll     {}: {from} → {}, {}", desired.service, desired.to.release, count(desired.slots.len(), "slot"))]
@@ -45,6 +51,7 @@ pub fn lines(event: &Event, detail: Detail) -> Vec<String> {
         Event::PhaseChanged { service, phase } => phase_words(phase).map(|words| format!("roll     {service}: {words}")).into_iter().collect(),
         Event::PersonSaid { word, by } => vec![format!("person   {by}: {}", person_words(*word))],
         Event::RolloutEnded { service, release, outcome } => vec![format!("roll     {service}: {}", outcome_words(outcome, &release.to_string()))],
+        Event::Interrupted { by } => vec![format!("run      interrupted by {by}; builds that ran were cancelled")],
         Event::Resumed { by } => vec![format!("run      taken up again by {by}")],
         Event::RunEnded { outcome } => run_ended(outcome),
     }

@@ -57,6 +57,9 @@ pub enum Event {
     Carried {
         /// The image id.
         image: Digest,
+        /// The name that it has there, if it gets one.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        name: Option<ImageRef>,
         /// The host.
         host: HostName,
         /// How it went.
@@ -125,6 +128,11 @@ pub enum Event {
         /// How.
         outcome: Outcome,
     },
+    /// A person ended refit (Ctrl-C) while images were built or brought; builds that ran were cancelled, and can be taken up again.
+    Interrupted {
+        /// Who.
+        by: String,
+    },
     /// refit died in this run and took it up again.
     Resumed {
         /// Who.
@@ -156,6 +164,7 @@ impl Event {
             Self::PhaseChanged { .. } => "phase_changed",
             Self::PersonSaid { .. } => "person_said",
             Self::RolloutEnded { .. } => "rollout_ended",
+            Self::Interrupted { .. } => "interrupted",
             Self::Resumed { .. } => "resumed",
             Self::RunEnded { .. } => "run_ended",
         }

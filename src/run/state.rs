@@ -140,11 +140,13 @@ impl RunState {
             }
             Event::Released { .. } if self.release.is_some() => return refuse("the run has made its release"),
             Event::Released { release } => self.release = Some((**release).clone()),
-            Event::Carried { image, host, outcome } => {
+            Event::Carried { image, host, outcome, .. } => {
                 self.carried.entry(host.clone()).or_default().insert(*image, outcome.clone());
             }
             Event::RolloutBegan { desired } => return self.begin_rollout(at, desired),
             Event::PersonSaid { word, .. } => self.person = (*word != Person::Resume).then_some(*word),
+            // What it cut short has begun and not ended, as after a crash.
+            Event::Interrupted { .. } => {}
             Event::Resumed { .. } => self.resumed += 1,
             Event::RunEnded { outcome } => self.ended = Some((at, outcome.clone())),
             Event::ActionIntended { .. }
@@ -288,6 +290,7 @@ mod tests {
             phase(Phase::Forward),
             phase(back),
             Event::PersonSaid { word: Person::Abort, by: "ann".into() },
+            Event::Interrupted { by: "bob".into() },
             Event::Resumed { by: "bob".into() },
             Event::RolloutEnded { service: service.clone(), release: crate::model::ReleaseNumber(1), outcome: Outcome::Done },
         ])

@@ -181,12 +181,17 @@ impl Estate {
             "rollback" if !args.contains(&"--list") => all.push("--yes"),
             _ => {}
         }
+        self.begin_plainly(&all, environment, Stdio::null())
+    }
+
+    /// Begins a command with these arguments and no others that matter to it, and with something to read from.
+    pub fn begin_plainly(&self, args: &[&str], environment: &[(&str, &str)], stdin: Stdio) -> Running {
         let stamp = format!("{}-{:08x}", args[0], rand_u32());
         let (out, err) = (self.path(&format!("home/{stamp}.out")), self.path(&format!("home/{stamp}.err")));
         let mut command = Command::new(env!("CARGO_BIN_EXE_refit"));
-        command.args(&all).current_dir(self.folder.path()).env("HOME", self.path("home")).env("NO_COLOR", "1").env_remove("REFIT_STATE");
+        command.args(args).current_dir(self.folder.path()).env("HOME", self.path("home")).env("NO_COLOR", "1").env_remove("REFIT_STATE");
         command.args(["--pipelines", "pipelines", "--state", ".refit"]).envs(environment.iter().copied());
-        command.stdin(Stdio::null()).stdout(File::create(&out).expect("a file")).stderr(File::create(&err).expect("a file"));
+        command.stdin(stdin).stdout(File::create(&out).expect("a file")).stderr(File::create(&err).expect("a file"));
         Running { child: command.spawn().expect("refit runs"), what: format!("refit {}", args.join(" ")), out, err }
     }
 
@@ -284,6 +289,12 @@ impl Running {
         let what = self.what.clone();
         let err = self.err.clone();
         until(&format!("{what} to say `{text}`"), || fs::read_to_string(&err).is_ok_and(|said| said.contains(text))).await;
+    }
+
+    /// As Ctrl-C does it.
+    pub fn interrupt(&self) {
+        let pid = rustix::process::Pid::from_child(&self.child);
+        rustix::process::kill_process(pid, rustix::process::Signal::INT).expect("it runs");
     }
 
     /// Whether it has ended.

@@ -2,9 +2,12 @@
 
 use std::time::Duration;
 
-use refit::model::ReleaseNumber;
+use refit::driver::CameTo;
+use refit::journal::Journal;
+use refit::model::{ReleaseNumber, RunId};
 use refit::plan::Change;
-use refit::run::RunOutcome;
+use refit::rollout::Person;
+use refit::run::{Event, RunOutcome};
 use refit::sim::Fate;
 
 use crate::world::{START, World};
@@ -56,4 +59,57 @@ async fn a_silent_host_holds_up_no_repair_elsewhere() {
     assert_eq!(world.roll(Change::Everything).await, RunOutcome::Done);
     world.host("h2").state().faults.silent.clear();
     assert_eq!(world.running().len(), 6);
+}
+
+/// What was repaired is what everything else runs: that a person ended the repair says nothing against it.
+#[tokio::test(start_paused = true)]
+async fn a_repair_that_a_person_ended_puts_nothing_into_quarantine() {
+    let world = World::rolled().await;
+    let before = world.contents();
+    remove(&world, "h1", "web");
+    let said = async {
+        while !world.events(2).iter().any(|event| matches!(event, Event::ActionIntended { .. })) {
+            tokio::time::sleep(Duration::from_millis(25)).await;
+        }
+        world.say(RunId(2), Person::Abort);
+    };
+    let driver = world.driver();
+    let recorder = world.begin(&driver, Change::Everything).await.unwrap();
+    let (came, ()) = tokio::join!(driver.carry_on(&recorder), said);
+    let Ok(CameTo::End(RunOutcome::Stuck { why, .. })) = &came else { panic!("{came:?}") };
+    assert!(why.contains("there is nothing to go back to"), "{why}");
+    assert!(world.healthy("web") >= 3, "what ran is not taken away: {} of 4 run", world.healthy("web"));
+    let web = &world.journal.service_states().unwrap()[&"web".parse().unwrap()];
+    assert_eq!((web.current, web.quarantined.len()), (Some(ReleaseNumber(1)), 0), "{came:?}");
+    assert!(world.plan(&Change::Everything).await.held.is_empty());
+    let _ = world.roll(Change::Everything).await;
+    assert_eq!(world.contents(), before, "the next rollout repairs it");
+}
+
+/// Two hosts of the estate are one machine: each slot is seen once, where it belongs, and what is missing on one is not found on the other.
+#[tokio::test(start_paused = true)]
+async fn hosts_that_share_an_engine_are_told_apart() {
+    let mut world = World::new();
+    let shared = world.host("h1").clone();
+    world.hosts.insert("h2".parse().unwrap(), shared);
+    assert_eq!(world.roll(Change::Everything).await, RunOutcome::Done);
+    let told = async || {
+        let driver = world.driver();
+        let statuses = driver.status(&driver.see_hosts().await, &driver.expected().unwrap());
+        let line = |status: &refit::rollout::SlotStatus| {
+            let drift = status.drift.as_deref().map(|drift| format!(" ({drift})")).unwrap_or_default();
+            format!("{}@{}/{} {}{drift}", status.service, status.host, status.index, status.health)
+        };
+        statuses.iter().map(line).collect::<Vec<_>>()
+    };
+    let well = ["api@h1/0 healthy", "api@h2/0 healthy", "web@h1/0 healthy", "web@h1/1 healthy", "web@h2/0 healthy", "web@h2/1 healthy"];
+    assert_eq!(told().await, well);
+    {
+        let mut state = world.host("h1").state();
+        let id = state.machine.containers().find(|one| one.slot.to_string() == "api@h2/0").unwrap().id.clone();
+        state.machine.remove_by_force(&id);
+    }
+    assert_eq!(told().await[..2], ["api@h1/0 healthy", "api@h2/0 missing (no container; r1 is released)"]);
+    assert_eq!(world.roll(Change::Everything).await, RunOutcome::Done);
+    assert_eq!(told().await, well);
 }

@@ -18,6 +18,7 @@ mod volumes;
 
 mod events;
 mod images;
+mod login;
 mod look;
 mod probe;
 mod trial;
@@ -25,6 +26,7 @@ mod trial;
 mod build;
 
 pub use connect::{AsyncReadWrite, Connection, RawStream};
+pub use login::login_trouble;
 
 use std::collections::BTreeSet;
 use std::sync::Mutex;
