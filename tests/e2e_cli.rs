@@ -101,7 +101,21 @@ async fn what_is_seen_from_the_first_plan_to_the_way_back() {
         session(&estate, &[&["rollout", "--offline", "--yes"], &["plan", "--offline"], &["rollback", "--list"], &["rollback", "--yes"]])
     );
     estate.patch_base("two", "");
-    insta::assert_snapshot!("a_moved_base", session(&estate, &[&["plan", "--offline"], &["rollout", "--offline", "--yes"], &["status"]]));
+    let planned: serde_json::Value = serde_json::from_str(&estate.refit(&["plan", "--json"]).out).unwrap();
+    let agreed = planned["hash"].as_str().unwrap();
+    insta::assert_snapshot!(
+        "a_moved_base",
+        session(
+            &estate,
+            &[
+                &["plan", "--offline"],
+                &["rollout", "--offline", "--plan", "1234567890ab"],
+                &["rollout", "--offline", "--plan", agreed],
+                &["rollout", "--offline", "--plan", agreed],
+                &["status"]
+            ]
+        )
+    );
     insta::assert_snapshot!(
         "the_way_back",
         session(&estate, &[&["rollback", "--list"], &["rollback", "web", "--to", "r1", "--yes"], &["rollback", "--to", "r9", "--yes"]])

@@ -42,10 +42,44 @@ pub struct RolloutArgs {
     /// Do not ask before hosts are touched.
     #[arg(short, long)]
     pub yes: bool,
+    /// Do exactly the plan that `refit plan` printed with this hash, without asking; refuse if it has become another one.
+    #[arg(long, value_name = "HASH", value_parser = PlanHash::parse)]
+    pub plan: Option<PlanHash>,
     #[command(flatten)]
     pub estate: EstateArgs,
     #[command(flatten)]
     pub build: BuildArgs,
+}
+
+/// The beginning of a plan's hash, as people copy it: twelve hexadecimal digits at least.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PlanHash(String);
+
+impl PlanHash {
+    const DIGITS_MIN: usize = 12;
+
+    fn parse(text: &str) -> Result<Self, String> {
+        let digits = text.strip_prefix("sha256:").unwrap_or(text);
+        match digits.len() {
+            Self::DIGITS_MIN..=64 if digits.bytes().all(|byte| byte.is_ascii_hexdigit()) => Ok(Self(digits.to_ascii_lowercase())),
+            _ => Err("expected the hash that `refit plan` prints: 12 to 64 hexadecimal digits".to_owned()),
+        }
+    }
+
+    /// What was agreed to is what is done. A plan that has become another one is shown and refused.
+    fn check(&self, plan: &Plan, workshop: &Workshop, face: &mut Face) -> miette::Result<()> {
+        let now = plan.hash();
+        if now.hex().starts_with(&self.0) {
+            return Ok(());
+        }
+        plan::show(plan, workshop, face);
+        Err(miette::miette!(
+            help = "look at the plan above: something moved, was built or was rolled since; `refit rollout` with its hash does that one",
+            "the plan is not {} any more but {}; nothing was begun",
+            self.0,
+            now.short()
+        ))
+    }
 }
 
 /// Runs `refit rollout`.
@@ -65,7 +99,10 @@ pub(super) async fn run(args: &RolloutArgs, state: Option<PathBuf>, face: &mut F
     };
     let mut plan = plan::make(&workshop, &change, face).await?;
     narrow(&mut plan, &args.services, hosts.as_ref());
-    begin(&workshop, plan, args.yes, face).await
+    if let Some(agreed) = &args.plan {
+        agreed.check(&plan, &workshop, face)?;
+    }
+    begin(&workshop, plan, args.yes || args.plan.is_some(), face).await
 }
 
 /// Shows a plan, asks, and carries it out.
@@ -214,4 +251,20 @@ fn agreed(plan: &Plan, hosts: &BTreeSet<HostName>, face: &mut Face) -> miette::R
     let mut answer = String::new();
     std::io::stdin().read_line(&mut answer).map_err(|error| miette::miette!("the answer could not be read: {error}"))?;
     Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_plan_s_hash_is_taken_as_people_copy_it() {
+        let hex = "0123456789abcdef".repeat(4);
+        for good in [&hex[..12], &hex, &format!("sha256:{hex}"), "0123456789AB"] {
+            assert!(hex.starts_with(&PlanHash::parse(good).unwrap().0), "{good}");
+        }
+        for bad in ["", "0123456789a", "0123456789ag", &format!("{hex}0")] {
+            assert!(PlanHash::parse(bad).is_err(), "{bad}");
+        }
+    }
 }
