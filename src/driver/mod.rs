@@ -10,6 +10,7 @@ mod carry;
 mod engines;
 mod error;
 mod look;
+mod looks;
 mod observer;
 mod outcome;
 mod recorder;
