@@ -94,6 +94,7 @@ impl Driver {
                 return Ok(if paused { Builds::Paused } else { Builds::Over });
             }
             tokio::select! {
+                biased;
                 Some((image, ended)) = running.next() => {
                     let (outcome, elapsed_ms) = ended?;
                     recorder.record(Event::BuildEnded { image: image.clone(), outcome: outcome.clone(), elapsed_ms }).await?;

@@ -12,6 +12,7 @@ mod error;
 mod inheritance;
 mod look;
 mod new_release;
+mod looks;
 mod observer;
 mod outcome;
 mod recorder;

@@ -1,10 +1,11 @@
 //! Looks at the hosts of a rollout, each at its own pace, so that a slow or silent one holds up no other.
 //!
-//! One task per host looks again when its engine reports an event, when it is poked, or after [`LOOK_AT_LEAST_EVERY`]. Every look carries the
-//! moment of its beginning on a counter that actions share, so that what was seen before an action ended is known to be old.
+//! One task per host looks again when its engine reports an event, when it is poked, or after [`LOOK_AT_LEAST_EVERY`]; hosts of a large estate in
+//! which nothing is under way are asked less often. Every look carries the moment of its beginning on a counter that actions share, so that what
+//! was seen before an action ended is known to be old.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -15,10 +16,13 @@ use tokio::task::JoinSet;
 
 use crate::edge::{Clock, ContainerFound, Engine, EngineError, ProbeAnswer};
 use crate::model::{Digest, EstateName, HostName, ProbeSpec, ServiceName};
-use crate::rollout::{self, ContainerSeen, ContainerState, HostSeen, Observed, ProbeBook};
+use crate::rollout::{self, ContainerSeen, ContainerState, HostSeen, ProbeBook};
 
 /// An engine whose event stream says nothing is still asked this often.
 const LOOK_AT_LEAST_EVERY: Duration = Duration::from_millis(500);
+/// For each host in which nothing is under way, so much longer may pass between two looks at any of them: a thousand looks a second are enough
+/// to hear of a change of which the engine's event stream says nothing.
+const QUIET_FOR_EACH: Duration = Duration::from_millis(1);
 /// A host that answers nothing for this long in one look counts as silent for that look.
 const LOOK_AT_MOST: Duration = Duration::from_secs(5);
 /// A silent host is asked again after this long.
@@ -38,23 +42,34 @@ pub(super) struct Watched {
 /// The newest look at every host.
 pub(super) struct Observers {
     shared: Arc<Shared>,
-    pokes: BTreeMap<HostName, Arc<Notify>>,
+    lines: BTreeMap<HostName, Arc<Line>>,
     /// Dropped with the observers, which ends their tasks.
     _tasks: JoinSet<()>,
 }
 
+/// The way to one host's observer.
+#[derive(Default)]
+struct Line {
+    poke: Notify,
+    /// Whether something is under way there.
+    is_close: AtomicBool,
+}
+
 struct Shared {
+    /// Those that nobody has taken yet.
     looks: Mutex<BTreeMap<HostName, Look>>,
     changed: Notify,
     moment: AtomicU64,
 }
 
 /// One look at one host.
-#[derive(Clone)]
-struct Look {
-    began: u64,
-    at: Timestamp,
-    seen: HostSeen,
+pub(super) struct Look {
+    /// When it began, on the counter of [`Observers::now`].
+    pub began: u64,
+    /// When it began.
+    pub at: Timestamp,
+    /// What was seen.
+    pub seen: HostSeen,
 }
 
 impl Observers {
@@ -62,38 +77,42 @@ impl Observers {
     pub(super) fn start(hosts: BTreeMap<HostName, Arc<dyn Engine>>, watched: &Watched, clock: &Arc<dyn Clock>) -> Self {
         let shared = Arc::new(Shared { looks: Mutex::new(BTreeMap::new()), changed: Notify::new(), moment: AtomicU64::new(1) });
         let mut tasks = JoinSet::new();
-        let mut pokes = BTreeMap::new();
+        let mut lines = BTreeMap::new();
+        let quiet_pause = QUIET_FOR_EACH.saturating_mul(u32::try_from(hosts.len()).unwrap_or(u32::MAX)).max(LOOK_AT_LEAST_EVERY);
         for (host, engine) in hosts {
-            let poke = Arc::new(Notify::new());
-            pokes.insert(host.clone(), poke.clone());
+            let line = Arc::new(Line::default());
+            lines.insert(host.clone(), line.clone());
             let observer = HostObserver {
                 host,
                 engine,
                 watched: watched.clone(),
                 clock: clock.clone(),
                 shared: shared.clone(),
-                poke,
+                line,
+                quiet_pause,
                 book: ProbeBook::default(),
                 next_probe: None,
                 silent: None,
             };
             tasks.spawn(observer.look_for_ever());
         }
-        Self { shared, pokes, _tasks: tasks }
+        Self { shared, lines, _tasks: tasks }
     }
 
-    /// The newest look at every host that was looked at, and when the oldest look that was answered began.
-    pub(super) fn observed(&self) -> (Observed, Option<Timestamp>) {
-        let looks = self.shared.looks.lock().unwrap_or_else(|broken| broken.into_inner());
-        let answered = looks.values().filter(|look| matches!(look.seen, HostSeen::Answered(_)));
-        let oldest = answered.map(|look| look.at).min();
-        (Observed { hosts: looks.iter().map(|(host, look)| (host.clone(), look.seen.clone())).collect() }, oldest)
+    /// The looks that came in since the last time, the newest of each host.
+    pub(super) fn take(&self) -> BTreeMap<HostName, Look> {
+        std::mem::take(&mut *self.shared.looks.lock().unwrap_or_else(|broken| broken.into_inner()))
     }
 
-    /// When the newest look at a host began, on the counter of [`Observers::now`].
-    pub(super) fn looked_at(&self, host: &HostName) -> u64 {
-        let looks = self.shared.looks.lock().unwrap_or_else(|broken| broken.into_inner());
-        looks.get(host).map_or(0, |look| look.began)
+    /// Says whether something is under way on a host, so that it is looked at often.
+    pub(super) fn attend(&self, host: &HostName, is_close: bool) {
+        if let Some(line) = self.lines.get(host) {
+            let was_close = line.is_close.swap(is_close, Ordering::Relaxed);
+            // It may be in the middle of a long rest.
+            if is_close && !was_close {
+                line.poke.notify_one();
+            }
+        }
     }
 
     /// A moment later than every look that has begun, and earlier than every one to come.
@@ -103,8 +122,8 @@ impl Observers {
 
     /// Has a host looked at again at once.
     pub(super) fn poke(&self, host: &HostName) {
-        if let Some(poke) = self.pokes.get(host) {
-            poke.notify_one();
+        if let Some(line) = self.lines.get(host) {
+            line.poke.notify_one();
         }
     }
 
@@ -120,7 +139,9 @@ struct HostObserver {
     watched: Watched,
     clock: Arc<dyn Clock>,
     shared: Arc<Shared>,
-    poke: Arc<Notify>,
+    line: Arc<Line>,
+    /// How long it rests where nothing is under way.
+    quiet_pause: Duration,
     book: ProbeBook,
     next_probe: Option<Timestamp>,
     silent: Option<Timestamp>,
@@ -142,20 +163,23 @@ impl HostObserver {
     async fn rest(&self, silent: bool) {
         if silent {
             tokio::select! {
+                biased;
                 () = self.clock.sleep(ASK_SILENT_AGAIN) => {}
-                () = self.poke.notified() => {}
+                () = self.line.poke.notified() => {}
             }
             return;
         }
         let now = self.clock.now();
-        let pause = self.next_probe.map_or(LOOK_AT_LEAST_EVERY, |due| super::until(now, due).min(LOOK_AT_LEAST_EVERY));
+        let pause = if self.line.is_close.load(Ordering::Relaxed) { LOOK_AT_LEAST_EVERY } else { self.quiet_pause };
+        let pause = self.next_probe.map_or(pause, |due| super::until(now, due).min(pause));
         tokio::select! {
+            biased;
+            () = self.line.poke.notified() => {}
             event = self.engine.wait_for_event(&self.watched.estate, pause) => {
                 if event.is_err() {
                     self.clock.sleep(pause).await;
                 }
             }
-            () = self.poke.notified() => {}
         }
     }
 

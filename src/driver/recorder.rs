@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use futures_util::future::try_join_all;
 use jiff::Timestamp;
 use tokio::sync::Mutex;
 
@@ -58,6 +57,9 @@ impl Recorder {
 
     /// The same for several events, which share one wait for the disk.
     pub async fn record_all(&self, events: Vec<Event>) -> Result<(), DriverError> {
+        if events.is_empty() {
+            return Ok(());
+        }
         let inner = self.inner.clone();
         in_a_task(async move { inner.record(&events).await }).await
     }
@@ -93,7 +95,7 @@ impl Inner {
         for event in events {
             state.apply(at, event)?;
         }
-        try_join_all(events.iter().map(|event| self.journal.append(self.run, at, event))).await?;
+        self.journal.append_all(self.run, at, events).await?;
         drop(state);
         events.iter().for_each(|event| self.watch.event(at, event));
         Ok(())

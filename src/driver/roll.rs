@@ -1,13 +1,14 @@
 //! Carries one rollout to its end: look, decide, remember, act.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use jiff::Timestamp;
-use tokio::task::JoinSet;
+use tokio::task::{JoinError, JoinSet};
 
+use super::looks::Looks;
 use super::observer::{Observers, Watched};
 use super::{DriverError, Engines, Recorder, until};
 use crate::edge::{Clock, EngineError, NewContainer};
@@ -24,6 +25,12 @@ const LISTEN_EVERY: Duration = Duration::from_millis(200);
 const WAIT_AT_LEAST: Duration = Duration::from_millis(20);
 /// An action that failed is not asked of its host again before this.
 const AFTER_A_FAILURE: Duration = Duration::from_secs(1);
+
+/// A decision goes through all slots. For each of them so much time passes until the next one, in which looks and results gather: of a hundred
+/// slots nobody notices, and a hundred thousand do not keep a processor busy with deciding the same again.
+const GATHER_FOR_EACH_SLOT: Duration = Duration::from_nanos(2_500);
+/// A shorter pause is none.
+const GATHER_AT_LEAST: Duration = Duration::from_millis(5);
 
 /// Everything that one rollout needs to be carried out.
 pub(super) struct Rollout<'a> {
@@ -50,21 +57,22 @@ impl Rollout<'_> {
     /// Rolls until the rollout is finished or paused. `progress` is fresh, or what the journal kept of one that was interrupted; `word` is what a
     /// person said and it has not heard yet.
     pub(super) async fn carry_out(&self, progress: Progress, mut word: Option<Person>) -> Result<Progress, DriverError> {
-        let mut hand = Hand { rollout: self, observers: self.observe(), busy: BTreeMap::new(), acting: JoinSet::new(), looked_for: None, progress };
+        let mut hand = Hand::new(self, progress);
         loop {
             hand.wait().await?;
             // Until every host was asked once nothing is decided, and nothing that was said may get lost meanwhile.
             word = self.recorder.listen().await?.or(word);
-            if let Some((observed, at)) = hand.seen() {
-                hand.progress.under_way = hand.busy.keys().filter(|slot| hand.is_busy(slot)).cloned().collect();
-                let (next, actions) = rollout::decide(&self.desired, &observed, hand.progress.clone(), word.take(), at);
-                self.remember(&hand.progress, &next, &observed).await?;
+            if let Some(at) = hand.look() {
+                hand.progress.under_way = hand.busy.keys().cloned().collect();
+                let (next, actions) = rollout::decide(&self.desired, hand.looks.observed(), hand.progress.clone(), word.take(), at);
+                self.remember(&hand.progress, &next, hand.looks.observed()).await?;
                 self.recorder.waiting(&next.waiting_for);
                 hand.progress = next;
                 hand.act(actions).await?;
                 if hand.is_at_rest() {
                     return Ok(hand.progress);
                 }
+                hand.attend();
             }
         }
     }
@@ -79,27 +87,24 @@ impl Rollout<'_> {
 
     /// Journals what a decision changed, before anything is done about it.
     async fn remember(&self, before: &Progress, after: &Progress, observed: &Observed) -> Result<(), DriverError> {
+        let service = || self.desired.service.clone();
+        let mut events = Vec::new();
         for (slot, verdict) in &after.failed {
             if before.failed.get(slot) != Some(verdict) {
                 let last_lines = self.last_lines(slot, verdict, observed).await;
-                self.recorder.record(Event::SlotFailed { slot: slot.clone(), verdict: verdict.clone(), last_lines }).await?;
+                events.push(Event::SlotFailed { slot: slot.clone(), verdict: verdict.clone(), last_lines });
             }
         }
         for (host, why) in &after.left_behind {
             if !before.left_behind.contains_key(host) {
-                let (service, host, why) = (self.desired.service.clone(), host.clone(), why.clone());
-                self.recorder.record(Event::HostLeftBehind { service, host, why }).await?;
+                events.push(Event::HostLeftBehind { service: service(), host: host.clone(), why: why.clone() });
             }
         }
         if before.phase != after.phase {
-            self.recorder.record(Event::PhaseChanged { service: self.desired.service.clone(), phase: after.phase.clone() }).await?;
+            events.push(Event::PhaseChanged { service: service(), phase: after.phase.clone() });
         }
-        for slot in &after.done {
-            if !before.done.contains(slot) {
-                self.recorder.record(Event::SlotDone { slot: slot.clone() }).await?;
-            }
-        }
-        Ok(())
+        events.extend(after.done.difference(&before.done).map(|slot| Event::SlotDone { slot: slot.clone() }));
+        self.recorder.record_all(events).await
     }
 
     /// What the failed container wrote last, if its host still tells.
@@ -151,6 +156,11 @@ type Ended = (Action, Result<(), EngineError>);
 struct Hand<'a> {
     rollout: &'a Rollout<'a>,
     observers: Observers,
+    looks: Looks,
+    /// The hosts that there are to look at.
+    hosts: BTreeSet<HostName>,
+    /// Those of them in which something is under way.
+    close: BTreeSet<HostName>,
     /// Slots in which an action is under way (none) or ended at that moment; a look from before it says nothing about the slot.
     busy: BTreeMap<SlotId, Option<u64>>,
     acting: JoinSet<Ended>,
@@ -159,18 +169,36 @@ struct Hand<'a> {
     progress: Progress,
 }
 
-impl Hand<'_> {
+impl<'a> Hand<'a> {
+    fn new(rollout: &'a Rollout<'a>, progress: Progress) -> Self {
+        Self {
+            rollout,
+            observers: rollout.observe(),
+            looks: Looks::default(),
+            hosts: rollout.desired.slots.iter().map(|wanted| &wanted.slot.host).collect::<BTreeSet<_>>().into_iter().cloned().collect(),
+            close: BTreeSet::new(),
+            busy: BTreeMap::new(),
+            acting: JoinSet::new(),
+            looked_for: None,
+            progress,
+        }
+    }
+
     /// Waits for the next reason to decide: an action ended, a look brought something, time passed that matters, or a person may have spoken.
     async fn wait(&mut self) -> Result<(), DriverError> {
         let now = self.rollout.clock.now();
         let due = self.progress.look_again_at.filter(|at| self.looked_for != Some(*at));
         let due = due.map_or(LISTEN_EVERY, |at| until(now, at).max(WAIT_AT_LEAST));
         tokio::select! {
+            // In this order and not in a random one, so that the same world tells the same story every time.
+            biased;
             Some(ended) = self.acting.join_next() => {
-                let (action, result) = ended.map_err(|died| DriverError::Bug { what: format!("an action's task ended by itself: {died}") })?;
-                self.ended(action, result).await?;
+                self.gather().await;
+                let mut all = vec![ended];
+                all.extend(std::iter::from_fn(|| self.acting.try_join_next()));
+                self.ended(all).await?;
             }
-            () = self.observers.changed() => {}
+            () = self.observers.changed() => self.gather().await,
             () = self.rollout.clock.sleep(due.min(LISTEN_EVERY)) => {
                 if due < LISTEN_EVERY {
                     self.look_again();
@@ -181,15 +209,39 @@ impl Hand<'_> {
         Ok(())
     }
 
-    /// What was seen, and the moment for which it holds: the oldest answer, so that "healthy for so long" is never said of a time nobody looked at.
-    fn seen(&self) -> Option<(Observed, Timestamp)> {
-        let (observed, oldest) = self.observers.observed();
-        let asked = self.rollout.desired.slots.iter().all(|wanted| observed.hosts.contains_key(&wanted.slot.host));
-        asked.then(|| (observed, oldest.unwrap_or_else(|| self.rollout.clock.now())))
+    /// In a large rollout, waits for what comes with the first of many.
+    async fn gather(&self) {
+        let slots = u32::try_from(self.rollout.desired.slots.len()).unwrap_or(u32::MAX);
+        let pause = GATHER_FOR_EACH_SLOT.saturating_mul(slots);
+        if pause >= GATHER_AT_LEAST {
+            self.rollout.clock.sleep(pause).await;
+        }
+    }
+
+    /// Takes in what the observers brought; the moment for which it holds, once every host was asked.
+    fn look(&mut self) -> Option<Timestamp> {
+        self.looks.add(self.observers.take());
+        let looks = &self.looks;
+        self.busy.retain(|slot, ended| ended.is_none_or(|ended| looks.began(&slot.host) <= ended));
+        let has_asked_all = self.looks.count() == self.hosts.len();
+        has_asked_all.then(|| self.looks.holds_at(&self.under_way()).unwrap_or_else(|| self.rollout.clock.now()))
+    }
+
+    /// The hosts in which something is under way.
+    fn under_way(&self) -> BTreeSet<HostName> {
+        self.progress.began.keys().chain(self.busy.keys()).map(|slot| slot.host.clone()).collect()
+    }
+
+    /// Has the hosts looked at closely in which something is under way or moves.
+    fn attend(&mut self) {
+        let close: BTreeSet<HostName> = self.under_way().union(self.looks.changed()).cloned().collect();
+        self.close.difference(&close).for_each(|host| self.observers.attend(host, false));
+        close.difference(&self.close).for_each(|host| self.observers.attend(host, true));
+        self.close = close;
     }
 
     async fn act(&mut self, actions: Vec<Action>) -> Result<(), DriverError> {
-        let free: Vec<Action> = actions.into_iter().filter(|action| !self.is_busy(action.slot())).collect();
+        let free: Vec<Action> = actions.into_iter().filter(|action| !self.busy.contains_key(action.slot())).collect();
         // What is decided together is made durable together: one wait for the disk.
         self.rollout.recorder.record_all(free.iter().map(|action| Event::ActionIntended { action: action.clone() }).collect()).await?;
         for action in free {
@@ -207,37 +259,34 @@ impl Hand<'_> {
         Ok(())
     }
 
-    async fn ended(&mut self, action: Action, result: Result<(), EngineError>) -> Result<(), DriverError> {
-        let slot = action.slot().clone();
-        self.busy.insert(slot.clone(), Some(self.observers.now()));
-        self.observers.poke(&slot.host);
-        let error = result.as_ref().err().map(ToString::to_string);
-        let is_new = matches!(action, Action::StartNew { .. });
-        self.rollout.recorder.record(Event::ActionEnded { action, error }).await?;
-        match result {
-            // A host that fell silent, or a container that somebody took away, shows itself as such in the next look.
-            Ok(()) | Err(EngineError::Silent { .. }) => Ok(()),
-            Err(EngineError::Missing { .. }) if !is_new => Ok(()),
-            Err(error) => {
-                let before = self.progress.clone();
-                rollout::report_refusal(&mut self.progress, &slot, &error.to_string());
-                self.rollout.remember(&before, &self.progress, &Observed::default()).await
+    /// Journals how actions ended, together, and takes in what that says of their slots.
+    async fn ended(&mut self, all: Vec<Result<Ended, JoinError>>) -> Result<(), DriverError> {
+        let died = |died: JoinError| DriverError::Bug { what: format!("an action's task ended by itself: {died}") };
+        let all = all.into_iter().collect::<Result<Vec<Ended>, _>>().map_err(died)?;
+        let mut events = Vec::with_capacity(all.len());
+        for (action, result) in &all {
+            let slot = action.slot();
+            self.busy.insert(slot.clone(), Some(self.observers.now()));
+            self.observers.poke(&slot.host);
+            events.push(Event::ActionEnded { action: action.clone(), error: result.as_ref().err().map(ToString::to_string) });
+        }
+        self.rollout.recorder.record_all(events).await?;
+        let before = self.progress.clone();
+        for (action, result) in all {
+            match result {
+                // A host that fell silent, or a container that somebody took away, shows itself as such in the next look.
+                Ok(()) | Err(EngineError::Silent { .. }) => {}
+                Err(EngineError::Missing { .. }) if !matches!(action, Action::StartNew { .. }) => {}
+                Err(error) => rollout::report_refusal(&mut self.progress, action.slot(), &error.to_string()),
             }
         }
+        self.rollout.remember(&before, &self.progress, &Observed::default()).await
     }
 
-    fn is_busy(&self, slot: &SlotId) -> bool {
-        match self.busy.get(slot) {
-            None => false,
-            Some(None) => true,
-            Some(Some(ended)) => self.observers.looked_at(&slot.host) <= *ended,
-        }
-    }
-
-    /// Has every host looked at: a decision holds for the oldest look, so one host that is done would hold up the others.
+    /// Has the hosts looked at for whose sake time matters: a decision holds for the oldest look. Where nothing is under way, all of them.
     fn look_again(&self) {
-        let hosts: std::collections::BTreeSet<&HostName> = self.rollout.desired.slots.iter().map(|wanted| &wanted.slot.host).collect();
-        hosts.into_iter().for_each(|host| self.observers.poke(host));
+        let hosts = if self.close.is_empty() { &self.hosts } else { &self.close };
+        hosts.iter().for_each(|host| self.observers.poke(host));
     }
 
     fn is_at_rest(&self) -> bool {

@@ -44,6 +44,14 @@ pub trait Journal: Send + Sync {
     /// Adds an event to a run; it is durable when this returns.
     async fn append(&self, run: RunId, at: Timestamp, event: &Event) -> Result<Recorded, JournalError>;
 
+    /// Adds several events to a run, in order; all are durable when this returns. A journal with one wait for the disk makes it one wait.
+    async fn append_all(&self, run: RunId, at: Timestamp, events: &[Event]) -> Result<(), JournalError> {
+        for event in events {
+            self.append(run, at, event).await?;
+        }
+        Ok(())
+    }
+
     /// Takes what people said about a run out of the inbox and records it as [`Event::PersonSaid`], both in one transaction.
     ///
     /// Cheap when nobody said anything: the driver asks several times a second.

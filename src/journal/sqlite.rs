@@ -119,6 +119,10 @@ impl Journal for SqliteJournal {
         self.one(recorded)
     }
 
+    async fn append_all(&self, run: RunId, at: Timestamp, events: &[Event]) -> Result<(), JournalError> {
+        self.writer()?.ask(Ask::AppendAll(run, at, events.to_vec())).await.map(drop)
+    }
+
     async fn take_words(&self, run: RunId, at: Timestamp) -> Result<Vec<Recorded>, JournalError> {
         // Asked several times a second: nothing is written, and the disk not waited for, unless somebody said something.
         if self.words_wait(run)? { self.writer()?.ask(Ask::Words(run, at)).await } else { Ok(Vec::new()) }

@@ -30,6 +30,8 @@ pub(super) enum Ask {
     Begin(Timestamp, Box<Event>),
     /// One more event of a run.
     Append(RunId, Timestamp, Box<Event>),
+    /// Several events of a run, of which nothing need come back.
+    AppendAll(RunId, Timestamp, Vec<Event>),
     /// The inbox of a run, recorded as events.
     Words(RunId, Timestamp),
 }
@@ -158,6 +160,19 @@ fn carry_out(connection: &Connection, ask: &Ask) -> Result<Vec<Recorded>, Fault>
             0 => Err(Fault::Asked(JournalError::NoSuchRun { run: *run })),
             last => Ok(vec![append(connection, *run, last + 1, *at, event)?]),
         },
+        Ask::AppendAll(run, at, events) => {
+            let last = tables::last_seq(connection, *run)?;
+            if last == 0 {
+                return Err(Fault::Asked(JournalError::NoSuchRun { run: *run }));
+            }
+            let first = tables::head(connection)?.map_or(0, |(position, _)| position) + 1;
+            // Before anything is written: one that is at fault must not leave the others behind.
+            let bodies: Vec<String> = events.iter().zip(first..).map(|(event, position)| body(event, position)).collect::<Result<_, _>>()?;
+            for ((event, body), seq) in events.iter().zip(bodies).zip(last + 1..) {
+                append_body(connection, *run, seq, *at, event, body)?;
+            }
+            Ok(Vec::new())
+        }
         Ask::Words(run, at) => {
             let mut seq = tables::last_seq(connection, *run)?;
             let mut taken = Vec::new();
@@ -171,9 +186,18 @@ fn carry_out(connection: &Connection, ask: &Ask) -> Result<Vec<Recorded>, Fault>
 }
 
 fn append(connection: &Connection, run: RunId, seq: u64, at: Timestamp, event: &Event) -> Result<Recorded, Fault> {
+    let position = tables::head(connection)?.map_or(0, |(last, _)| last) + 1;
+    append_body(connection, run, seq, at, event, body(event, position)?)
+}
+
+/// The bytes that stand for an event.
+fn body(event: &Event, position: u64) -> Result<String, Fault> {
+    serde_json::to_string(event).map_err(|error| Fault::Asked(JournalError::Unreadable { position, why: error.to_string() }))
+}
+
+fn append_body(connection: &Connection, run: RunId, seq: u64, at: Timestamp, event: &Event, body: String) -> Result<Recorded, Fault> {
     let (last, before) = tables::head(connection)?.unwrap_or_else(|| (0, root()));
     let position = last + 1;
-    let body = serde_json::to_string(event).map_err(|error| Fault::Asked(JournalError::Unreadable { position, why: error.to_string() }))?;
     let link = Link { position, run, seq, at: at.to_string(), body };
     let recorded = Recorded { position, run, seq, at, event: event.clone(), hash: link.hash(before) };
     tables::insert(connection, &link, recorded.hash)?;

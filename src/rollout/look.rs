@@ -1,6 +1,8 @@
 //! Sorts what was seen into slots: which container a slot is to have, which others are in its place, and what of that is well.
 //!
-//! Hosts are visited in the order of the slots, each host's containers are sorted once, so a look costs O(slots + containers · log).
+//! Each host's containers are sorted once, in whichever order the slots come, so a look costs O(slots + containers · log).
+
+use std::collections::HashMap;
 
 use jiff::Timestamp;
 
@@ -40,41 +42,35 @@ pub(super) struct SlotView<'a> {
 pub(super) struct Lookup<'a> {
     observed: &'a Observed,
     service: &'a ServiceName,
-    host: Option<&'a HostName>,
-    view: HostView<'a>,
-    /// The present host's containers of this service, by slot.
-    containers: Vec<&'a ContainerSeen>,
+    /// Every host that was turned to, and its containers of this service by slot.
+    hosts: HashMap<&'a HostName, (HostView<'a>, Vec<&'a ContainerSeen>)>,
 }
 
 impl<'a> Lookup<'a> {
     pub(super) fn new(observed: &'a Observed, service: &'a ServiceName) -> Self {
-        Self { observed, service, host: None, view: HostView::Unasked, containers: Vec::new() }
+        Self { observed, service, hosts: HashMap::new() }
     }
 
-    /// Turns to a host.
-    pub(super) fn host(&mut self, name: &'a HostName) -> HostView<'a> {
-        if self.host == Some(name) {
-            return self.view;
-        }
-        self.host = Some(name);
-        self.containers.clear();
-        self.view = match self.observed.hosts.get(name) {
-            None => HostView::Unasked,
-            Some(HostSeen::Silent { since, why }) => HostView::Silent { since: *since, why },
+    /// Turns to a host: what is known of it, and its containers.
+    pub(super) fn host(&mut self, name: &'a HostName) -> (HostView<'a>, &[&'a ContainerSeen]) {
+        let (view, containers) = self.hosts.entry(name).or_insert_with(|| match self.observed.hosts.get(name) {
+            None => (HostView::Unasked, Vec::new()),
+            Some(HostSeen::Silent { since, why }) => (HostView::Silent { since: *since, why }, Vec::new()),
             Some(HostSeen::Answered(seen)) => {
-                own(seen, self.service, name, &mut self.containers);
-                HostView::Answered
+                let mut containers = Vec::new();
+                own(seen, self.service, name, &mut containers);
+                (HostView::Answered, containers)
             }
-        };
-        self.view
+        });
+        (*view, containers)
     }
+}
 
-    /// The containers in a slot of the host that was turned to last.
-    pub(super) fn slot(&self, slot: &SlotId) -> &[&'a ContainerSeen] {
-        let from = self.containers.partition_point(|seen| seen.slot.index < slot.index);
-        let to = from + self.containers[from..].partition_point(|seen| seen.slot.index == slot.index);
-        &self.containers[from..to]
-    }
+/// Those of a host's containers, sorted by slot, that are in one slot.
+pub(super) fn in_slot<'c, 'a>(containers: &'c [&'a ContainerSeen], slot: &SlotId) -> &'c [&'a ContainerSeen] {
+    let from = containers.partition_point(|seen| seen.slot.index < slot.index);
+    let to = from + containers[from..].partition_point(|seen| seen.slot.index == slot.index);
+    &containers[from..to]
 }
 
 /// Collects what belongs to `service` on `host`, by slot. One engine may stand for several hosts, and lists the containers of all of them;

@@ -4,7 +4,7 @@
 
 use jiff::Timestamp;
 
-use super::look::{HostView, Lookup, SlotView, is_up, view};
+use super::look::{HostView, Lookup, SlotView, in_slot, is_up, view};
 use super::slot::{Move, Step, next_step};
 use super::time::{after, between};
 use super::{Action, ContainerSeen, ContainerState, Desired, Observed, Policy, Progress, SlotVerdict, SlotWanted, Version, back};
@@ -74,7 +74,8 @@ pub(super) fn look<'a>(desired: &'a Desired, observed: &'a Observed, progress: &
     let mut lookup = Lookup::new(observed, &desired.service);
     for wanted in &desired.slots {
         let slot = &wanted.slot;
-        match lookup.host(&slot.host) {
+        let (host, containers) = lookup.host(&slot.host);
+        match host {
             HostView::Answered => {
                 welcome_back(slot, progress, aim);
                 if progress.failures(aim.is_back).contains_key(slot) {
@@ -90,7 +91,7 @@ pub(super) fn look<'a>(desired: &'a Desired, observed: &'a Observed, progress: &
                     progress.waits(&mut round.more_lines, || format!("{slot}: an action to end"));
                     continue;
                 }
-                settle_or_wish(wanted, lookup.slot(slot), desired, progress, aim, &mut round, now);
+                settle_or_wish(wanted, in_slot(containers, slot), desired, progress, aim, &mut round, now);
             }
             HostView::Silent { since, why } => silent(slot, (since, why), progress, aim, &mut round, now),
             HostView::Unasked => {

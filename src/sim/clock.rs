@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use tokio::time::Instant;
 
 use crate::edge::Clock;
@@ -30,5 +30,32 @@ impl Clock for SimClock {
 
     async fn sleep(&self, for_: Duration) {
         tokio::time::sleep(for_).await;
+    }
+}
+
+/// The clock of a machine whose time somebody sets anew now and then: it goes as [`SimClock`] does, and jumps.
+#[derive(Debug, Clone)]
+pub struct JumpyClock {
+    true_clock: SimClock,
+    jumps: Vec<(Timestamp, SignedDuration)>,
+}
+
+impl JumpyClock {
+    /// A clock that jumps at these (true) moments by so much, forward or back.
+    pub fn new(true_clock: SimClock, jumps: Vec<(Timestamp, SignedDuration)>) -> Self {
+        Self { true_clock, jumps }
+    }
+}
+
+#[async_trait]
+impl Clock for JumpyClock {
+    fn now(&self) -> Timestamp {
+        let now = self.true_clock.now();
+        let off = self.jumps.iter().filter(|(at, _)| *at <= now).fold(SignedDuration::ZERO, |sum, (_, by)| sum.saturating_add(*by));
+        now.checked_add(off).unwrap_or(now)
+    }
+
+    async fn sleep(&self, for_: Duration) {
+        self.true_clock.sleep(for_).await;
     }
 }

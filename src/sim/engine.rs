@@ -1,6 +1,7 @@
 //! A [`Machine`] and some images behind the [`Engine`] trait, with the faults of a network in between.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::marker::PhantomData;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -9,6 +10,7 @@ use bytes::Bytes;
 use futures_util::{StreamExt, stream};
 use jiff::Timestamp;
 
+use super::deed::{Deed, Deeds, Hits, What};
 use super::fate::fate_of;
 use super::image::{build, chains, load, save};
 use super::machine::{Machine, New, Refusal};
@@ -47,6 +49,10 @@ pub struct SimState {
     pub built: Vec<ImageRef>,
     /// What goes wrong.
     pub faults: Faults,
+    /// How often it went wrong.
+    pub hits: Hits,
+    /// What was done to its containers through the engine, if somebody wants to know.
+    pub deeds: Deeds,
     /// Which estate each container belongs to.
     estates: BTreeMap<String, EstateName>,
 }
@@ -67,6 +73,65 @@ impl SimState {
     fn chains(&self) -> BTreeSet<Digest> {
         self.images.values().flat_map(chains).collect()
     }
+
+    /// Makes a container, unless it is there.
+    fn make(&mut self, new: &NewContainer, now: Timestamp) -> String {
+        let fate = fate_of(&self.fates, &new.slot, new.version.release).unwrap_or(Fate::Healthy(Duration::ZERO));
+        let id = self.machine.create_once(as_new(new, fate), now);
+        if self.estates.insert(id.clone(), new.estate.clone()).is_none()
+            && let Some(made) = self.machine.container(&id)
+        {
+            self.deeds.note(|| Deed { at: now, container: id.clone(), what: What::Made(Box::new(made.clone())) });
+        }
+        id
+    }
+
+    fn start(&mut self, id: &str, now: Timestamp) -> Result<(), Refusal> {
+        self.change(id, now, What::Started, |machine| machine.start(id, now))
+    }
+
+    fn stop(&mut self, id: &str, now: Timestamp) -> Result<(), Refusal> {
+        self.change(id, now, What::Stopped, |machine| machine.stop(id, now))
+    }
+
+    fn remove(&mut self, id: &str, now: Timestamp) -> Result<(), Refusal> {
+        self.change(id, now, What::Removed, |machine| machine.remove(id, now))
+    }
+
+    /// Does something to a container, and notes it as a deed if it changed anything.
+    fn change(&mut self, id: &str, now: Timestamp, what: What, work: impl FnOnce(&mut Machine) -> Result<(), Refusal>) -> Result<(), Refusal> {
+        let is_up = |machine: &Machine| machine.container(id).map(|one| one.is_up(now));
+        let before = is_up(&self.machine);
+        work(&mut self.machine)?;
+        if before != is_up(&self.machine) {
+            self.deeds.note(|| Deed { at: now, container: id.to_owned(), what });
+        }
+        Ok(())
+    }
+}
+
+/// A call on its way to an engine. When refit dies, what is on the wire may get there all the same, and nobody hears the answer.
+struct OnTheWire<'a, T, F: FnOnce(&mut SimState, Timestamp) -> Result<T, EngineError>> {
+    engine: &'a SimEngine,
+    effect: Option<F>,
+    reply: PhantomData<fn() -> T>,
+}
+
+impl<T, F: FnOnce(&mut SimState, Timestamp) -> Result<T, EngineError>> Drop for OnTheWire<'_, T, F> {
+    fn drop(&mut self) {
+        let Some(effect) = self.effect.take() else { return };
+        let mut state = self.engine.state();
+        let percent = state.faults.orphans_percent;
+        // Without this fault no die is thrown, so that it changes no other story.
+        if percent == 0 {
+            return;
+        }
+        let now = self.engine.clock.now();
+        if !state.faults.is_silent(now) && state.faults.chance(percent) {
+            state.hits.orphans += 1;
+            let _ = effect(&mut state, now);
+        }
+    }
 }
 
 impl SimEngine {
@@ -86,16 +151,9 @@ impl SimEngine {
             let state = self.state();
             (state.faults.latency.max(Duration::from_millis(1)), state.faults.call_timeout)
         };
+        let mut wire = OnTheWire { engine: self, effect: Some(effect), reply: PhantomData };
         self.clock.sleep(latency).await;
-        let reply = {
-            let now = self.clock.now();
-            let mut state = self.state();
-            let calls_lost = state.faults.calls_lost_percent;
-            let replies_lost = state.faults.replies_lost_percent;
-            let is_lost = state.faults.is_silent(now) || state.faults.chance(calls_lost);
-            let reply = (!is_lost).then(|| effect(&mut state, now));
-            reply.filter(|_| !state.faults.chance(replies_lost))
-        };
+        let reply = wire.effect.take().and_then(|effect| self.arrive(effect));
         match reply {
             Some(reply) => reply,
             None => {
@@ -103,6 +161,26 @@ impl SimEngine {
                 Err(EngineError::Silent { endpoint: self.endpoint.clone(), why: "simulated: timed out".to_owned() })
             }
         }
+    }
+
+    /// The effect of a call, and its reply if that comes back.
+    fn arrive<T>(&self, effect: impl FnOnce(&mut SimState, Timestamp) -> T) -> Option<T> {
+        let now = self.clock.now();
+        let mut state = self.state();
+        let (calls_lost, replies_lost) = (state.faults.calls_lost_percent, state.faults.replies_lost_percent);
+        state.hits.calls += 1;
+        if state.faults.is_silent(now) {
+            state.hits.silent += 1;
+            return None;
+        }
+        if state.faults.chance(calls_lost) {
+            state.hits.calls_lost += 1;
+            return None;
+        }
+        let reply = effect(&mut state, now);
+        let is_lost = state.faults.chance(replies_lost);
+        state.hits.replies_lost += u64::from(is_lost);
+        (!is_lost).then_some(reply)
     }
 
     fn refused(&self, what: &str, why: impl ToString) -> EngineError {
@@ -120,18 +198,23 @@ impl SimEngine {
         }
     }
 
-    fn check_disk(&self, state: &SimState, what: &str) -> Result<(), EngineError> {
-        if state.faults.disk_full { Err(EngineError::DiskFull { endpoint: self.endpoint.clone(), what: what.to_owned() }) } else { Ok(()) }
+    fn check_disk(&self, state: &mut SimState, what: &str) -> Result<(), EngineError> {
+        if !state.faults.disk_full {
+            return Ok(());
+        }
+        state.hits.disk_full += 1;
+        Err(EngineError::DiskFull { endpoint: self.endpoint.clone(), what: what.to_owned() })
     }
 
-    fn check_starts(&self, state: &SimState, what: &str) -> Result<(), EngineError> {
-        state.faults.starts_refused.as_ref().map_or(Ok(()), |why| Err(self.refused(what, why)))
+    fn check_starts(&self, state: &mut SimState, what: &str) -> Result<(), EngineError> {
+        let Some(why) = state.faults.starts_refused.clone() else { return Ok(()) };
+        state.hits.refused += 1;
+        Err(self.refused(what, why))
     }
 
     /// The container's own word about itself, as far as it can be asked.
     fn health(&self, state: &SimState, container: &str, now: Timestamp) -> Result<Health, EngineError> {
-        let found = state.machine.containers().find(|one| one.id == container);
-        match found.map(|one| one.at(now)) {
+        match state.machine.container(container).map(|one| one.at(now)) {
             None => Err(self.missing(format!("container {container}"))),
             Some((ContainerState::Running { .. }, health)) => Ok(health),
             Some(_) => Ok(Health::Unhealthy { why: "connection refused".to_owned() }),
@@ -252,13 +335,14 @@ impl Engine for SimEngine {
     async fn start_new(&self, new: &NewContainer) -> Result<String, EngineError> {
         self.call(|state, now| {
             self.check_disk(state, "create a container")?;
-            state.images.get(&new.image).ok_or_else(|| self.missing(format!("image {}", new.image)))?;
-            let fate = fate_of(&state.fates, &new.slot, new.version.release).unwrap_or(Fate::Healthy(Duration::ZERO));
-            let id = state.machine.create_once(as_new(new, fate), now);
-            state.estates.insert(id.clone(), new.estate.clone());
+            if !state.images.contains_key(&new.image) {
+                state.hits.image_missing += 1;
+                return Err(self.missing(format!("image {}", new.image)));
+            }
+            let id = state.make(new, now);
             // As with a real engine, the container is made by the time that its start is refused.
             self.check_starts(state, "start a container")?;
-            state.machine.start(&id, now).map_err(|no| self.said_no("start a container", no))?;
+            state.start(&id, now).map_err(|no| self.said_no("start a container", no))?;
             Ok(id)
         })
         .await
@@ -267,13 +351,17 @@ impl Engine for SimEngine {
     async fn start(&self, container: &str) -> Result<(), EngineError> {
         self.call(|state, now| {
             self.check_starts(state, "start a container")?;
-            state.machine.start(container, now).map_err(|no| self.said_no("start a container", no))
+            state.start(container, now).map_err(|no| self.said_no("start a container", no))
         })
         .await
     }
 
-    async fn stop(&self, container: &str, _grace: Duration) -> Result<(), EngineError> {
-        self.call(|state, now| match state.machine.stop(container, now) {
+    async fn stop(&self, container: &str, grace: Duration) -> Result<(), EngineError> {
+        let takes = self.state().faults.stop_takes.min(grace);
+        if !takes.is_zero() {
+            self.clock.sleep(takes).await;
+        }
+        self.call(|state, now| match state.stop(container, now) {
             // What is not there does not run.
             Ok(()) | Err(Refusal::Missing(_)) => Ok(()),
             Err(no) => Err(self.said_no("stop a container", no)),
@@ -282,7 +370,7 @@ impl Engine for SimEngine {
     }
 
     async fn remove(&self, container: &str) -> Result<(), EngineError> {
-        self.call(|state, now| state.machine.remove(container, now).map_err(|no| self.said_no("remove a container", no))).await
+        self.call(|state, now| state.remove(container, now).map_err(|no| self.said_no("remove a container", no))).await
     }
 
     async fn probe(&self, container: &str, _probe: &ProbeSpec) -> Result<ProbeAnswer, EngineError> {

@@ -17,6 +17,10 @@ pub struct Faults {
     pub calls_lost_percent: u64,
     /// Of a hundred calls, how many replies get lost: the effect is there, and nobody knows.
     pub replies_lost_percent: u64,
+    /// Of a hundred calls that refit had under way when it died, how many get there all the same.
+    pub orphans_percent: u64,
+    /// How long a container takes to stop, if it is given that long; it serves meanwhile.
+    pub stop_takes: Duration,
     /// What the engine says to every start, if it refuses them: `port is already allocated`.
     pub starts_refused: Option<String>,
     /// Whether its disk is full: nothing can be built, loaded or created.
@@ -33,6 +37,8 @@ impl Default for Faults {
             silent: Vec::new(),
             calls_lost_percent: 0,
             replies_lost_percent: 0,
+            orphans_percent: 0,
+            stop_takes: Duration::ZERO,
             starts_refused: None,
             disk_full: false,
             seed: 1,

@@ -106,6 +106,11 @@ impl Machine {
         self.containers.values()
     }
 
+    /// One container.
+    pub fn container(&self, id: &str) -> Option<&SimContainer> {
+        self.containers.get(id)
+    }
+
     /// Every volume that was ever made: none is ever removed.
     pub fn volumes(&self) -> &BTreeSet<String> {
         &self.volumes
@@ -174,6 +179,19 @@ impl Machine {
     /// Removes a container whatever it does: `docker rm -f` by a person.
     pub fn remove_by_force(&mut self, id: &str) {
         self.containers.remove(id);
+    }
+
+    /// From `now` on every container is well whenever it runs: what was wrong with the application is mended. What has ended stays so.
+    pub fn mend(&mut self, now: Timestamp) {
+        for one in self.containers.values_mut() {
+            one.power = match one.at(now).0 {
+                ContainerState::Exited { code, at } => Power::Off { code, at },
+                ContainerState::Created => Power::Made,
+                _ if one.is_healthy(now) => one.power.clone(),
+                _ => Power::On { since: now },
+            };
+            one.fate = Fate::Healthy(std::time::Duration::ZERO);
+        }
     }
 
     fn get(&mut self, id: &str) -> Result<&mut SimContainer, Refusal> {

@@ -5,6 +5,7 @@
 //! out. [`SimEngine`] wraps one behind the [`Engine`](crate::edge::Engine) trait, with the faults of a network in between.
 
 mod clock;
+mod deed;
 mod engine;
 mod fate;
 mod fault;
@@ -15,7 +16,8 @@ mod source;
 mod tests;
 mod world;
 
-pub use clock::SimClock;
+pub use clock::{JumpyClock, SimClock};
+pub use deed::{Deed, Deeds, Hits, What};
 pub use engine::{SimEngine, SimState};
 pub use fate::{Fate, FateRule};
 pub use fault::Faults;
