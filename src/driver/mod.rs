@@ -9,6 +9,7 @@ mod builds;
 mod carry;
 mod engines;
 mod error;
+mod guard;
 mod look;
 mod observer;
 mod outcome;

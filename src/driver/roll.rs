@@ -9,9 +9,11 @@ use jiff::Timestamp;
 use tokio::task::JoinSet;
 
 use super::observer::{Observers, Watched};
-use super::{DriverError, Engines, Recorder, until};
-use crate::edge::{Clock, EngineError, NewContainer};
+use super::{DriverError, Engines, Recorder, guard, until};
+use crate::data::Loss;
+use crate::edge::{Clock, Engine, EngineError, NewContainer};
 use crate::model::{Digest, EstateName, HostName, ServiceName, SlotId};
+use crate::pipeline::DataPolicy;
 use crate::release::{Release, ServiceRelease};
 use crate::rollout::{self, Action, Desired, HostSeen, Observed, Person, Phase, Progress, SlotVerdict, Version};
 use crate::run::Event;
@@ -33,6 +35,8 @@ pub(super) struct Rollout<'a> {
     pub desired: Desired,
     /// The service by the hash of its spec, at every release that the rollout may move between.
     pub versions: BTreeMap<Digest, ServiceRelease>,
+    /// What becomes of data that a replacement would lose.
+    pub data: DataPolicy,
     /// The engines of its hosts.
     pub engines: &'a Engines,
     /// The journal's pen.
@@ -104,7 +108,7 @@ impl Rollout<'_> {
 
     /// What the failed container wrote last, if its host still tells.
     async fn last_lines(&self, slot: &SlotId, verdict: &SlotVerdict, observed: &Observed) -> Vec<String> {
-        if matches!(verdict, SlotVerdict::HostSilent { .. } | SlotVerdict::Refused { .. }) {
+        if matches!(verdict, SlotVerdict::HostSilent { .. } | SlotVerdict::Refused { .. } | SlotVerdict::WouldLoseData { .. }) {
             return Vec::new();
         }
         let Some(HostSeen::Answered(containers)) = observed.hosts.get(&slot.host) else { return Vec::new() };
@@ -113,10 +117,26 @@ impl Rollout<'_> {
         engine.last_lines(&failed.id, LAST_LINES).await.unwrap_or_default()
     }
 
-    /// The work of one action, ready to be run beside others.
-    fn work(&self, action: &Action) -> Result<BoxFuture<'static, Result<(), EngineError>>, DriverError> {
+    /// The work of one action, ready to be run beside others. What it would take from a container is looked at first.
+    fn work(&self, action: &Action, phase: &Phase) -> Result<BoxFuture<'static, Result<(), Failed>>, DriverError> {
         let host = &action.slot().host;
         let engine = self.engines.hosts.get(host).cloned().ok_or_else(|| DriverError::UnknownHost { host: host.clone() })?;
+        let replaced = replaced(action, phase).map(str::to_owned);
+        let (new, policy) = (self.versions.get(&self.desired.to.spec).map(|service| service.container.clone()), self.data.clone());
+        let guarded = engine.clone();
+        let effect = self.effect(action, engine)?;
+        Ok(Box::pin(async move {
+            if let Some((old, new)) = replaced.zip(new) {
+                let loss = guard::loss(guarded.as_ref(), &old, &new, &policy).await?;
+                if !loss.is_none() {
+                    return Err(Failed::Loss(loss));
+                }
+            }
+            Ok(effect.await?)
+        }))
+    }
+
+    fn effect(&self, action: &Action, engine: Arc<dyn Engine>) -> Result<BoxFuture<'static, Result<(), EngineError>>, DriverError> {
         Ok(match action.clone() {
             Action::StartNew { slot, version, takes_over } => {
                 let new = self.new_container(slot, version, takes_over)?;
@@ -145,7 +165,26 @@ impl Rollout<'_> {
     }
 }
 
-type Ended = (Action, Result<(), EngineError>);
+/// The container whose place another one takes by this action. On the way back nothing may stand in the way, and what is swept was looked at
+/// before it was replaced.
+fn replaced<'a>(action: &'a Action, phase: &Phase) -> Option<&'a str> {
+    match (phase, action) {
+        (Phase::Forward, Action::StartNew { takes_over, .. }) => takes_over.as_deref(),
+        (Phase::Forward, Action::Stop { container, .. }) => Some(container),
+        _ => None,
+    }
+}
+
+/// Why an action was not carried out.
+#[derive(Debug, thiserror::Error)]
+enum Failed {
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+    #[error("data would be lost: {0}")]
+    Loss(Loss),
+}
+
+type Ended = (Action, Result<(), Failed>);
 
 /// What a rollout has under way.
 struct Hand<'a> {
@@ -193,7 +232,7 @@ impl Hand<'_> {
         // What is decided together is made durable together: one wait for the disk.
         self.rollout.recorder.record_all(free.iter().map(|action| Event::ActionIntended { action: action.clone() }).collect()).await?;
         for action in free {
-            let work = self.rollout.work(&action)?;
+            let work = self.rollout.work(&action, &self.progress.phase)?;
             self.busy.insert(action.slot().clone(), None);
             let clock = self.rollout.clock.clone();
             self.acting.spawn(async move {
@@ -207,7 +246,7 @@ impl Hand<'_> {
         Ok(())
     }
 
-    async fn ended(&mut self, action: Action, result: Result<(), EngineError>) -> Result<(), DriverError> {
+    async fn ended(&mut self, action: Action, result: Result<(), Failed>) -> Result<(), DriverError> {
         let slot = action.slot().clone();
         self.busy.insert(slot.clone(), Some(self.observers.now()));
         self.observers.poke(&slot.host);
@@ -216,11 +255,14 @@ impl Hand<'_> {
         self.rollout.recorder.record(Event::ActionEnded { action, error }).await?;
         match result {
             // A host that fell silent, or a container that somebody took away, shows itself as such in the next look.
-            Ok(()) | Err(EngineError::Silent { .. }) => Ok(()),
-            Err(EngineError::Missing { .. }) if !is_new => Ok(()),
-            Err(error) => {
+            Ok(()) | Err(Failed::Engine(EngineError::Silent { .. })) => Ok(()),
+            Err(Failed::Engine(EngineError::Missing { .. })) if !is_new => Ok(()),
+            Err(failed) => {
                 let before = self.progress.clone();
-                rollout::report_refusal(&mut self.progress, &slot, &error.to_string());
+                match failed {
+                    Failed::Engine(error) => rollout::report_refusal(&mut self.progress, &slot, &error.to_string()),
+                    Failed::Loss(loss) => rollout::report_loss(&mut self.progress, &slot, &loss.to_string()),
+                }
                 self.rollout.remember(&before, &self.progress, &Observed::default()).await
             }
         }

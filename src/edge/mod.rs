@@ -28,6 +28,7 @@ use bytes::Bytes;
 use futures_util::Stream;
 use jiff::Timestamp;
 
+use crate::data::Holdings;
 use crate::model::{ContainerSpec, Digest, EstateName, ImageRef, ProbeSpec, ReleaseNumber, RunId, Secret, ServiceName, SlotId};
 use crate::pipeline::BuildSpec;
 use crate::rollout::{ContainerState, Health, Version};
@@ -102,6 +103,14 @@ pub trait Engine: Send + Sync {
 
     /// Waits until the engine reports that a container of the estate started, died or changed its health, or `at_most` is over.
     async fn wait_for_event(&self, estate: &EstateName, at_most: Duration) -> Result<(), EngineError>;
+
+    // What containers hold: see `data`.
+
+    /// What differs in a container from its image, and what is mounted in it.
+    async fn holdings(&self, container: &str) -> Result<Holdings, EngineError>;
+
+    /// Of these paths in a container, those that hold something: no folders, sockets and pipes, nothing that has gone meanwhile.
+    async fn only_files(&self, container: &str, paths: Vec<String>) -> Result<Vec<String>, EngineError>;
 }
 
 /// Who an engine is.

@@ -55,6 +55,7 @@ pub(crate) fn service(text: &str, image: ServiceImage) -> Service {
         update: update(),
         rollback: update(),
         concurrent: false,
+        data: crate::pipeline::DataPolicy::default(),
     }
 }
 

@@ -20,7 +20,7 @@ mod verdict;
 
 pub use decide::decide;
 pub use health::{ProbeBook, combine};
-pub use progress::report_refusal;
+pub use progress::{report_loss, report_refusal};
 pub use status::SlotStatus;
 pub use types::{
     Action, Back, ContainerSeen, ContainerState, Desired, Health, HostSeen, Observed, Outcome, Person, Phase, Policy, Progress, SlotVerdict,

@@ -13,6 +13,7 @@ use super::fate::fate_of;
 use super::image::{build, chains, load, save};
 use super::machine::{Machine, New, Refusal};
 use super::{Fate, FateRule, Faults, SimClock};
+use crate::data::{Change, ChangeKind, Holdings};
 use crate::edge::{
     BuildError, BuildProgress, BuildRequest, ByteStream, Clock, ContainerFound, Engine, EngineError, EngineInfo, ImageSeen, NewContainer,
     ProbeAnswer, TestEnd, TestRun,
@@ -45,6 +46,8 @@ pub struct SimState {
     pub build_takes: Duration,
     /// Every build that came to an image, by the name that was asked for.
     pub built: Vec<ImageRef>,
+    /// Files that containers wrote outside their volumes, by the container's id.
+    pub written: BTreeMap<String, Vec<String>>,
     /// What goes wrong.
     pub faults: Faults,
     /// Which estate each container belongs to.
@@ -304,6 +307,19 @@ impl Engine for SimEngine {
         // Events are a convenience that may be late: whoever relies on them alone is found out here.
         self.clock.sleep(at_most).await;
         self.call(|_, _| Ok(())).await
+    }
+
+    async fn holdings(&self, container: &str) -> Result<Holdings, EngineError> {
+        self.call(|state, _| {
+            state.machine.containers().find(|one| one.id == container).ok_or_else(|| self.missing(format!("container {container}")))?;
+            let written = state.written.get(container).cloned().unwrap_or_default();
+            Ok(Holdings { changes: written.into_iter().map(|path| Change { kind: ChangeKind::Added, path }).collect(), mounts: Vec::new() })
+        })
+        .await
+    }
+
+    async fn only_files(&self, _container: &str, paths: Vec<String>) -> Result<Vec<String>, EngineError> {
+        self.call(|_, _| Ok(paths)).await
     }
 }
 
