@@ -16,6 +16,7 @@ async fn data_is_guarded() {
     side_by_side(vec![
         ("refuse and discard", Box::pin(refuse_and_discard(lab.clone()))),
         ("an orphaned volume", Box::pin(an_orphaned_volume(lab.clone()))),
+        ("networks as asked", Box::pin(networks_as_asked(lab.clone()))),
         ("written after the look", Box::pin(written_after_the_look(lab.clone()))),
     ])
     .await;
@@ -108,6 +109,23 @@ async fn an_orphaned_volume(lab: Arc<Lab>) {
     estate.pipeline(&(keeper("    volumes: [\"named:/cache\"]\n") + "volumes: { named: }\n"));
     estate.refit(&["rollout"]).expect_code(1).expect_said("would be left behind: the new container mounts something else at /cache");
     assert_eq!(estate.expect_exactly(&[("keeper", 2, 1)]), before);
+}
+
+/// A container that is not on the networks that were asked for fails its slot, and the old one serves on.
+async fn networks_as_asked(lab: Arc<Lab>) {
+    let pipeline = keeper("").replace("network_mode: none", "networks: { front: { ipv4_address: 10.213.9.9, aliases: [kept] }, back: }");
+    let pipeline = pipeline.replace("monitor: 300ms", "monitor: 3s");
+    let networks = "networks:\n  front: { ipam: { config: [{ subnet: 10.213.9.0/24 }] } }\n  back: {}\n";
+    let (estate, before) = rolled(&lab, "wired", &(pipeline + networks));
+    rewrite(&estate, "two");
+    let running = estate.begin(&["rollout"]);
+    let is_new = |one: &Container| one.release == 2 && one.is_running;
+    until("the first new container to run", || estate.of("keeper").iter().any(is_new)).await;
+    let new = estate.of("keeper").into_iter().find(is_new).unwrap();
+    estate.host(new.host).docker(&["network", "disconnect", "wired_back", &new.id]).unwrap();
+    running.end().expect_code(1).expect_said("its networks are not as asked: asked for network wired_back, is not on it");
+    let after = estate.expect_exactly(&[("keeper", 2, 1)]);
+    assert_eq!(after.iter().map(|one| &one.id).collect::<Vec<_>>(), before.iter().map(|one| &one.id).collect::<Vec<_>>());
 }
 
 /// What is written between the first look and a container's own turn is found too: its slot fails, and all go back to what they were.

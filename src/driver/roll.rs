@@ -77,7 +77,9 @@ impl Rollout<'_> {
         let hosts = self.desired.slots.iter().map(|wanted| &wanted.slot.host);
         let hosts = hosts.filter_map(|host| Some((host.clone(), self.engines.hosts.get(host)?.clone()))).collect();
         let probes = self.versions.iter().filter_map(|(spec, service)| Some((*spec, service.probe.clone()?))).collect();
-        let watched = Watched { estate: self.estate.clone(), service: self.desired.service.clone(), probes };
+        let to = self.desired.to.spec;
+        let asked = self.versions.get(&to).map(|service| (self.recorder.run(), to, service.container.network.clone()));
+        let watched = Watched { estate: self.estate.clone(), service: self.desired.service.clone(), probes, asked };
         Observers::start(hosts, &watched, &self.clock)
     }
 

@@ -31,7 +31,7 @@ use jiff::Timestamp;
 use crate::data::Holdings;
 use crate::model::{ContainerSpec, Digest, EstateName, ImageRef, ProbeSpec, ReleaseNumber, RunId, Secret, ServiceName, SlotId};
 use crate::pipeline::BuildSpec;
-use crate::rollout::{ContainerState, Health, Version};
+use crate::rollout::{ContainerState, Health, NetworkSeen, Version};
 
 /// A stream of bytes, such as an image on its way from one engine to another.
 pub type ByteStream = Pin<Box<dyn Stream<Item = std::io::Result<Bytes>> + Send>>;
@@ -352,6 +352,8 @@ pub struct ContainerFound {
     pub created_at: Timestamp,
     /// Addresses at which its published ports are reached from outside: container port → (host address, host port).
     pub published: BTreeMap<u16, (String, u16)>,
+    /// Its networks, sorted by name; none if the engine does not tell.
+    pub networks: Option<Vec<NetworkSeen>>,
 }
 
 /// So much of a name goes into a container's: three of them, and what follows, stay below the 253 characters that a DNS name may have.

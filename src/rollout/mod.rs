@@ -7,6 +7,7 @@ mod back;
 mod decide;
 mod health;
 mod look;
+mod networks;
 mod pace;
 mod progress;
 mod slot;
@@ -20,6 +21,7 @@ mod verdict;
 
 pub use decide::decide;
 pub use health::{ProbeBook, combine};
+pub use networks::{NetworkSeen, network_differences};
 pub use progress::{report_loss, report_refusal};
 pub use status::SlotStatus;
 pub use types::{

@@ -19,7 +19,7 @@ use crate::edge::{
     ProbeAnswer, TestEnd, TestRun,
 };
 use crate::model::{Digest, EstateName, ImageRef, ProbeSpec, ServiceName};
-use crate::rollout::{ContainerState, Health};
+use crate::rollout::{ContainerState, Health, NetworkSeen};
 
 /// One simulated engine. Clones are the same engine.
 #[derive(Clone)]
@@ -48,6 +48,8 @@ pub struct SimState {
     pub built: Vec<ImageRef>,
     /// Files that containers wrote outside their volumes, by the container's id.
     pub written: BTreeMap<String, Vec<String>>,
+    /// The networks that it says every container has; none: it does not tell.
+    pub networks: Option<Vec<NetworkSeen>>,
     /// What goes wrong.
     pub faults: Faults,
     /// Which estate each container belongs to.
@@ -247,7 +249,7 @@ impl Engine for SimEngine {
         self.call(|state, now| {
             let is_meant =
                 |one: &&super::SimContainer| state.estates.get(&one.id) == Some(estate) && service.is_none_or(|service| one.slot.service == *service);
-            Ok(state.machine.containers().filter(is_meant).map(|one| found(one, now)).collect())
+            Ok(state.machine.containers().filter(is_meant).map(|one| found(one, state.networks.clone(), now)).collect())
         })
         .await
     }
@@ -335,7 +337,7 @@ fn as_new(new: &NewContainer, fate: Fate) -> New {
     }
 }
 
-fn found(one: &super::SimContainer, now: Timestamp) -> ContainerFound {
+fn found(one: &super::SimContainer, networks: Option<Vec<NetworkSeen>>, now: Timestamp) -> ContainerFound {
     let (state, health) = one.at(now);
     ContainerFound {
         id: one.id.clone(),
@@ -348,5 +350,6 @@ fn found(one: &super::SimContainer, now: Timestamp) -> ContainerFound {
         health,
         created_at: one.created_at,
         published: BTreeMap::new(),
+        networks,
     }
 }

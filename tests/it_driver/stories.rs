@@ -189,3 +189,15 @@ async fn what_would_be_lost_is_told_of_all_slots_before_anything_is_touched() {
     assert!(refused.contains("would be lost: /srv/one") && refused.contains("would be lost: /srv/two"), "{refused}");
     assert_eq!((world.running(), world.on("api"), world.on("web")), (before, Some(1), Some(1)));
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_container_on_other_networks_than_asked_fails_its_slot() {
+    let world = World::rolled().await;
+    let before = world.running();
+    world.hosts[&"h2".parse().unwrap()].state().networks = Some(Vec::new());
+    world.patch("patched");
+    let RunOutcome::RolledBack { services, .. } = world.roll(Change::Everything).await else { panic!("it went on") };
+    let why = services.values().next().unwrap();
+    assert!(why.contains("its networks are not as asked: asked for network shop_default, is not on it"), "{why}");
+    assert_eq!(world.running(), before);
+}
