@@ -11,6 +11,7 @@
 //! * ◇ [`plan`]: graph + known digests + change → a plan. Changes nothing.
 //! * ◇ [`build`]: which build may start now, and what a result means for its dependents.
 //! * ◇ [`release`]: {image → digest}, its tags and labels.
+//! * ◇ [`data`]: what a container holds that its replacement would lose.
 //! * ◇ [`rollout`]: desired + observed → actions.
 //! * ◇ [`run`]: the whole story of one change: events, and the fold that makes state of them.
 //! * [`journal`]: the memory. Appends and reads; judges nothing.
@@ -29,6 +30,7 @@ pub mod pipeline;
 pub mod scan;
 
 pub mod build;
+pub mod data;
 pub mod graph;
 pub mod plan;
 pub mod release;

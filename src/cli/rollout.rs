@@ -154,7 +154,7 @@ pub(super) async fn carry_on(workshop: &Workshop, recorder: &Arc<Recorder>, face
             exit
         }
         // The run is over, and its error says what to do.
-        Some(Err(error @ DriverError::Preflight { .. })) => return Err(error.into()),
+        Some(Err(error @ (DriverError::Preflight { .. } | DriverError::WouldLoseData { .. }))) => return Err(error.into()),
         Some(Err(error)) => {
             face.printer.err(&format!("{run} could not go on; `refit resume {run}` takes it up again"));
             return Err(error.into());

@@ -30,6 +30,16 @@ pub enum DriverError {
         /// How many were asked.
         hosts: usize,
     },
+    /// Containers hold what their replacement would lose.
+    #[error("data would be lost; nothing was changed on any host:\n{}", problems.iter().map(|line| format!("  {line}")).collect::<Vec<_>>().join("\n"))]
+    #[diagnostic(help(
+        "mount a volume where the files are to stay (`volumes: [\"name:/path\"]`) and bring them there (`docker cp`), name what may go \
+         (`data: {{ ignore: [\"/path\"] }}`), or say that all of it may: `data: discard`"
+    ))]
+    WouldLoseData {
+        /// One line for each container.
+        problems: Vec<String>,
+    },
     /// A base that no engine and no registry has.
     #[error("base {} is not on builder {builder}, and {}", base.familiar(), not_pulled(why.as_deref()))]
     #[diagnostic(help("check the name at {place}; {}", how_to_have(base, why.is_none(), endpoint)))]

@@ -15,8 +15,8 @@ use tokio::sync::Notify;
 use tokio::task::JoinSet;
 
 use crate::edge::{Clock, ContainerFound, Engine, EngineError, ProbeAnswer};
-use crate::model::{Digest, EstateName, HostName, ProbeSpec, ServiceName};
-use crate::rollout::{self, ContainerSeen, ContainerState, HostSeen, ProbeBook};
+use crate::model::{Digest, EstateName, HostName, NetworkSpec, ProbeSpec, RunId, ServiceName};
+use crate::rollout::{self, ContainerSeen, ContainerState, Health, HostSeen, ProbeBook};
 
 /// An engine whose event stream says nothing is still asked this often.
 const LOOK_AT_LEAST_EVERY: Duration = Duration::from_millis(500);
@@ -37,6 +37,9 @@ pub(super) struct Watched {
     pub service: ServiceName,
     /// How its containers are probed, if refit probes them itself: each as its own version says, by the hash of its spec.
     pub probes: BTreeMap<Digest, ProbeSpec>,
+    /// The run, the version that it rolls to, and how its containers are to be networked: only those that this run makes are held to it, since
+    /// a person may have joined older ones to further networks.
+    pub asked: Option<(RunId, Digest, NetworkSpec)>,
 }
 
 /// The newest look at every host.
@@ -201,12 +204,14 @@ impl HostObserver {
         HostSeen::Silent { since, why }
     }
 
-    /// Health is the engine's word and refit's own probe together: both must be well.
+    /// Health is the engine's word and refit's own probe together: both must be well, and the networks as they were asked for.
     fn seen(&self, found: ContainerFound) -> ContainerSeen {
-        let health = match (self.watched.probes.get(&found.version.spec), &found.state) {
-            (Some(_), ContainerState::Running { since, .. }) => rollout::combine(found.health, Some(self.book.health(&found.id, *since))),
-            _ => found.health,
+        let probed = match (self.watched.probes.get(&found.version.spec), &found.state) {
+            (Some(_), ContainerState::Running { since, .. }) => Some(self.book.health(&found.id, *since)),
+            _ => None,
         };
+        let own = rollout::combine(found.health.clone(), probed);
+        let health = self.not_as_asked(&found).map_or(own, |why| Health::Unhealthy { why });
         ContainerSeen {
             id: found.id,
             name: found.name,
@@ -216,6 +221,14 @@ impl HostObserver {
             health,
             created_at: found.created_at,
         }
+    }
+
+    /// What of a new container's networks is otherwise than asked.
+    fn not_as_asked(&self, found: &ContainerFound) -> Option<String> {
+        let (run, spec, asked) = self.watched.asked.as_ref()?;
+        let is_ours = found.run == *run && found.version.spec == *spec && matches!(found.state, ContainerState::Running { .. });
+        let lines = rollout::network_differences(asked, found.networks.as_ref().filter(|_| is_ours)?);
+        (!lines.is_empty()).then(|| format!("its networks are not as asked: {}", lines.join("; ")))
     }
 
     async fn probe_those_that_are_due(&mut self, found: &[ContainerFound]) {

@@ -10,9 +10,11 @@ use tokio::task::{JoinError, JoinSet};
 
 use super::looks::Looks;
 use super::observer::{Observers, Watched};
-use super::{DriverError, Engines, Recorder, until};
-use crate::edge::{Clock, EngineError, NewContainer};
+use super::{DriverError, Engines, Recorder, guard, until};
+use crate::data::Loss;
+use crate::edge::{Clock, Engine, EngineError, NewContainer};
 use crate::model::{Digest, EstateName, HostName, ServiceName, SlotId};
+use crate::pipeline::DataPolicy;
 use crate::release::{Release, ServiceRelease};
 use crate::rollout::{self, Action, Desired, HostSeen, Observed, Person, Phase, Progress, SlotVerdict, Version};
 use crate::run::Event;
@@ -40,6 +42,8 @@ pub(super) struct Rollout<'a> {
     pub desired: Desired,
     /// The service by the hash of its spec, at every release that the rollout may move between.
     pub versions: BTreeMap<Digest, ServiceRelease>,
+    /// What becomes of data that a replacement would lose.
+    pub data: DataPolicy,
     /// The engines of its hosts.
     pub engines: &'a Engines,
     /// The journal's pen.
@@ -81,7 +85,9 @@ impl Rollout<'_> {
         let hosts = self.desired.slots.iter().map(|wanted| &wanted.slot.host);
         let hosts = hosts.filter_map(|host| Some((host.clone(), self.engines.hosts.get(host)?.clone()))).collect();
         let probes = self.versions.iter().filter_map(|(spec, service)| Some((*spec, service.probe.clone()?))).collect();
-        let watched = Watched { estate: self.estate.clone(), service: self.desired.service.clone(), probes };
+        let to = self.desired.to.spec;
+        let asked = self.versions.get(&to).map(|service| (self.recorder.run(), to, service.container.network.clone()));
+        let watched = Watched { estate: self.estate.clone(), service: self.desired.service.clone(), probes, asked };
         Observers::start(hosts, &watched, &self.clock)
     }
 
@@ -109,7 +115,7 @@ impl Rollout<'_> {
 
     /// What the failed container wrote last, if its host still tells.
     async fn last_lines(&self, slot: &SlotId, verdict: &SlotVerdict, observed: &Observed) -> Vec<String> {
-        if matches!(verdict, SlotVerdict::HostSilent { .. } | SlotVerdict::Refused { .. }) {
+        if matches!(verdict, SlotVerdict::HostSilent { .. } | SlotVerdict::Refused { .. } | SlotVerdict::WouldLoseData { .. }) {
             return Vec::new();
         }
         let Some(HostSeen::Answered(containers)) = observed.hosts.get(&slot.host) else { return Vec::new() };
@@ -118,10 +124,26 @@ impl Rollout<'_> {
         engine.last_lines(&failed.id, LAST_LINES).await.unwrap_or_default()
     }
 
-    /// The work of one action, ready to be run beside others.
-    fn work(&self, action: &Action) -> Result<BoxFuture<'static, Result<(), EngineError>>, DriverError> {
+    /// The work of one action, ready to be run beside others. What it would take from a container is looked at first.
+    fn work(&self, action: &Action, phase: &Phase) -> Result<BoxFuture<'static, Result<(), Failed>>, DriverError> {
         let host = &action.slot().host;
         let engine = self.engines.hosts.get(host).cloned().ok_or_else(|| DriverError::UnknownHost { host: host.clone() })?;
+        let replaced = replaced(action, phase).map(str::to_owned);
+        let (new, policy) = (self.versions.get(&self.desired.to.spec).map(|service| service.container.clone()), self.data.clone());
+        let guarded = engine.clone();
+        let effect = self.effect(action, engine)?;
+        Ok(Box::pin(async move {
+            if let Some((old, new)) = replaced.zip(new) {
+                let loss = guard::loss(guarded.as_ref(), &old, &new, &policy).await?;
+                if !loss.is_none() {
+                    return Err(Failed::Loss(loss));
+                }
+            }
+            Ok(effect.await?)
+        }))
+    }
+
+    fn effect(&self, action: &Action, engine: Arc<dyn Engine>) -> Result<BoxFuture<'static, Result<(), EngineError>>, DriverError> {
         Ok(match action.clone() {
             Action::StartNew { slot, version, takes_over } => {
                 let new = self.new_container(slot, version, takes_over)?;
@@ -150,7 +172,26 @@ impl Rollout<'_> {
     }
 }
 
-type Ended = (Action, Result<(), EngineError>);
+/// The container whose place another one takes by this action. On the way back nothing may stand in the way, and what is swept was looked at
+/// before it was replaced.
+fn replaced<'a>(action: &'a Action, phase: &Phase) -> Option<&'a str> {
+    match (phase, action) {
+        (Phase::Forward, Action::StartNew { takes_over, .. }) => takes_over.as_deref(),
+        (Phase::Forward, Action::Stop { container, .. }) => Some(container),
+        _ => None,
+    }
+}
+
+/// Why an action was not carried out.
+#[derive(Debug, thiserror::Error)]
+enum Failed {
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+    #[error("data would be lost: {0}")]
+    Loss(Loss),
+}
+
+type Ended = (Action, Result<(), Failed>);
 
 /// What a rollout has under way.
 struct Hand<'a> {
@@ -245,7 +286,7 @@ impl<'a> Hand<'a> {
         // What is decided together is made durable together: one wait for the disk.
         self.rollout.recorder.record_all(free.iter().map(|action| Event::ActionIntended { action: action.clone() }).collect()).await?;
         for action in free {
-            let work = self.rollout.work(&action)?;
+            let work = self.rollout.work(&action, &self.progress.phase)?;
             self.busy.insert(action.slot().clone(), None);
             let clock = self.rollout.clock.clone();
             self.acting.spawn(async move {
@@ -275,9 +316,10 @@ impl<'a> Hand<'a> {
         for (action, result) in all {
             match result {
                 // A host that fell silent, or a container that somebody took away, shows itself as such in the next look.
-                Ok(()) | Err(EngineError::Silent { .. }) => {}
-                Err(EngineError::Missing { .. }) if !matches!(action, Action::StartNew { .. }) => {}
-                Err(error) => rollout::report_refusal(&mut self.progress, action.slot(), &error.to_string()),
+                Ok(()) | Err(Failed::Engine(EngineError::Silent { .. })) => {}
+                Err(Failed::Engine(EngineError::Missing { .. })) if !matches!(action, Action::StartNew { .. }) => {}
+                Err(Failed::Engine(error)) => rollout::report_refusal(&mut self.progress, action.slot(), &error.to_string()),
+                Err(Failed::Loss(loss)) => rollout::report_loss(&mut self.progress, action.slot(), &loss.to_string()),
             }
         }
         self.rollout.remember(&before, &self.progress, &Observed::default()).await

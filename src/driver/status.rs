@@ -257,6 +257,7 @@ mod tests {
             state: ContainerState::Running { since, restarts: 0 },
             health: Health::Healthy { since },
             created_at: since,
+            networks: None,
             published: BTreeMap::new(),
         }
     }

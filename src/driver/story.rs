@@ -66,7 +66,7 @@ impl Driver {
     /// Carries a run on, from wherever it is, to its end or to a pause.
     pub async fn carry_on(&self, recorder: &Arc<Recorder>) -> Result<CameTo, DriverError> {
         let came = match self.stages(recorder).await {
-            Err(error @ DriverError::Preflight { .. }) => {
+            Err(error @ (DriverError::Preflight { .. } | DriverError::WouldLoseData { .. })) => {
                 let why = error.to_string();
                 recorder.record(Event::RunEnded { outcome: RunOutcome::Refused { why } }).await?;
                 return Err(error);
@@ -95,6 +95,9 @@ impl Driver {
         }
         let release = self.make_release(recorder, &plan).await?;
         let (rollouts, not_rolled) = self.rollouts_of(recorder, &plan, &release).await?;
+        if recorder.state(|state| state.rollouts.is_empty()).await {
+            self.guard_data(&rollouts).await?;
+        }
         self.bring_before(recorder, &rollouts).await?;
         let came = self.roll_all(recorder, &plan, rollouts, not_rolled, said).await?;
         if came == CameTo::End(RunOutcome::Done) {
@@ -159,6 +162,7 @@ impl Driver {
         let rollout = Rollout {
             estate: self.estate.name.clone(),
             versions: roll::versions_of(&service, &releases),
+            data: self.data_policy(&desired),
             desired,
             engines: &self.engines,
             recorder,

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 
 use crate::model::{ContainerSpec, Digest, EstateName, ReleaseNumber, RunId, SlotId};
-use crate::rollout::{ContainerState, Health, Version};
+use crate::rollout::{ContainerState, Health, NetworkSeen, Version};
 
 /// A container of the estate as an engine lists it.
 #[derive(Debug, Clone, PartialEq)]
@@ -30,6 +30,8 @@ pub struct ContainerFound {
     pub created_at: Timestamp,
     /// Addresses at which its published ports are reached from outside: container port → (host address, host port).
     pub published: BTreeMap<u16, (String, u16)>,
+    /// Its networks, sorted by name; none if the engine does not tell.
+    pub networks: Option<Vec<NetworkSeen>>,
 }
 
 /// So much of a name goes into a container's: three of them, and what follows, stay below the 253 characters that a DNS name may have.

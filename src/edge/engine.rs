@@ -11,6 +11,7 @@ use futures_util::Stream;
 use super::build::{BuildError, BuildProgress, BuildRequest, TestEnd, TestRun};
 use super::container::{ContainerFound, NewContainer, ProbeAnswer};
 use super::refusal;
+use crate::data::Holdings;
 use crate::model::{Digest, EstateName, ImageRef, ProbeSpec, ServiceName};
 
 /// A stream of bytes, such as an image on its way from one engine to another.
@@ -83,6 +84,14 @@ pub trait Engine: Send + Sync {
 
     /// Waits until the engine reports that a container of the estate started, died or changed its health, or `at_most` is over.
     async fn wait_for_event(&self, estate: &EstateName, at_most: Duration) -> Result<(), EngineError>;
+
+    // What containers hold: see `data`.
+
+    /// What differs in a container from its image, and what is mounted in it.
+    async fn holdings(&self, container: &str) -> Result<Holdings, EngineError>;
+
+    /// Of these paths in a container, those that hold something: no folders, sockets and pipes, nothing that has gone meanwhile.
+    async fn only_files(&self, container: &str, paths: Vec<String>) -> Result<Vec<String>, EngineError>;
 }
 
 /// Who an engine is.

@@ -16,6 +16,7 @@ pub(super) fn check_service(at: &At<'_>, service: &Service, hosts: &BTreeMap<Hos
         findings.error(&at.key("ports"), message, help);
     }
     check_static_address(at, service, findings);
+    check_writers(at, service, findings);
     check_order(at, service, fixed, findings);
     check_probe(at, service, hosts, findings);
 }
@@ -25,6 +26,23 @@ fn check_static_address(at: &At<'_>, service: &Service, findings: &mut Findings)
         let message = format!("{} containers on each host cannot share one static address", service.replicas);
         findings.error(&at.key("networks"), message, "remove the address, or write `deploy.replicas: 1`");
     }
+}
+
+/// Replicas on one host are running containers that all write one volume.
+fn check_writers(at: &At<'_>, service: &Service, findings: &mut Findings) {
+    if let Some(volume) = written_volumes(service).next().filter(|_| service.replicas > 1 && !service.concurrent) {
+        let message = format!("{} containers on each host would write the volume {volume}", service.replicas);
+        let help = "mount it read-only (`:ro`), write `deploy.replicas: 1`, or say that they may: `concurrent: true`";
+        findings.error(&at.key("volumes"), message, help);
+    }
+}
+
+/// The named volumes that a service writes, by their names on the engine.
+fn written_volumes(service: &Service) -> impl Iterator<Item = &str> {
+    service.container.mounts.iter().filter(|mount| !mount.read_only).filter_map(|mount| match &mount.source {
+        MountSource::Volume { name, .. } => Some(name.as_str()),
+        _ => None,
+    })
 }
 
 fn has_static_address(service: &Service) -> bool {
@@ -100,6 +118,24 @@ pub(super) fn check_ports<'a>(services: impl Iterator<Item = (&'a Service, At<'a
                     said.push((number, other.clone()));
                 }
                 others.push((port.host_ip.clone(), service.name.clone()));
+            }
+        }
+    }
+}
+
+/// Warns, at both, of two services that write one volume of one host. It may be meant so, which both then say with `concurrent: true`.
+pub(super) fn check_shared_volumes(services: &[(At<'_>, Service)], findings: &mut Findings) {
+    for (at, service) in services {
+        for volume in written_volumes(service) {
+            let other = services.iter().map(|(_, other)| other).find(|other| {
+                let both_may = service.concurrent && other.concurrent;
+                let meet = other.hosts.iter().any(|host| service.hosts.contains(host));
+                other.name != service.name && !both_may && meet && written_volumes(other).any(|theirs| theirs == volume)
+            });
+            if let Some(other) = other {
+                let message = format!("the volume {volume} is written by service `{}` too, on the same host", other.name);
+                let help = "mount it read-only (`:ro`) in one of them, or say in both that they may: `concurrent: true`";
+                findings.warning(&at.key("volumes"), message, help);
             }
         }
     }

@@ -285,6 +285,29 @@ pub struct Service {
     pub rollback: UpdateConfig,
     /// Whether two containers may write one volume at once.
     pub concurrent: bool,
+    /// What becomes of what its containers hold outside their volumes.
+    #[serde(default)]
+    pub data: DataPolicy,
+}
+
+/// What becomes of what a container holds outside its named volumes when it is replaced.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DataPolicy {
+    /// When something would be lost.
+    pub on_loss: OnLoss,
+    /// Paths and patterns of what may go.
+    pub ignore: Vec<String>,
+}
+
+/// What happens when a replacement would lose files.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum OnLoss {
+    /// The container is not replaced.
+    #[default]
+    Refuse,
+    /// They may go.
+    Discard,
 }
 
 /// What a service runs.

@@ -38,6 +38,7 @@ impl Lower<'_> {
             update,
             rollback,
             concurrent: raw.concurrent.unwrap_or(false),
+            data: self.data(&at.key("data"), raw.data.as_ref()),
         })
     }
 

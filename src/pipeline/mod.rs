@@ -15,6 +15,7 @@ mod forms;
 mod join;
 mod later;
 mod lower;
+mod lower_data;
 mod lower_deploy;
 mod lower_host;
 mod lower_image;
@@ -39,8 +40,8 @@ mod vars;
 mod tests;
 
 pub use estate::{
-    Base, BuildSecret, BuildSpec, Builder, Context, Endpoint, Estate, FailureAction, Host, Image, ImageTest, Order, Rebuild, RebuildPolicy,
-    SecretSource, Service, ServiceImage, Sources, UpdateConfig,
+    Base, BuildSecret, BuildSpec, Builder, Context, DataPolicy, Endpoint, Estate, FailureAction, Host, Image, ImageTest, OnLoss, Order, Rebuild,
+    RebuildPolicy, SecretSource, Service, ServiceImage, Sources, UpdateConfig,
 };
 pub use finding::{Finding, Severity};
 pub use near::nearest;

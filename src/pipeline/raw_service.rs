@@ -101,6 +101,20 @@ pub(super) struct Service {
     pub(super) deploy: Option<Deploy>,
     /// Beyond Compose: two containers may write one volume at once, so start-first is possible (default: `false`).
     pub(super) concurrent: Option<bool>,
+    /// Beyond Compose: what happens when a replacement would lose files that a container wrote outside its volumes, `refuse` or `discard`
+    /// (default: `refuse`), or the long form.
+    pub(super) data: Option<Short<Data>>,
+}
+
+/// What becomes of what a container holds outside its named volumes when it is replaced.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Data {
+    /// `refuse`: the container is not replaced; `discard`: the files may go (default: `refuse`).
+    pub(super) on_loss: Option<String>,
+    /// Paths in the container that may go, with all below them; `*` and `?` stand for letters of one name, `**` for any folders.
+    #[serde(default)]
+    pub(super) ignore: Vec<String>,
 }
 
 /// A file of environment variables.

@@ -281,6 +281,7 @@ fn lowered(name: EstateName, written: &[(At<'_>, &raw::Pipeline)], given: &Given
     let services: Vec<(At<'_>, Service)> =
         joined.services.iter().filter_map(|(key, (at, raw))| Some((at.clone(), lower.service(at, key, raw)?))).collect();
     services.iter().for_each(|(at, service)| conflict::check_service(at, service, &hosts, findings));
+    conflict::check_shared_volumes(&services, findings);
     conflict::check_ports(services.iter().map(|(at, service)| (service, at.clone())), findings);
     let sources = join::sources(written, findings).unwrap_or(Sources::Deployed);
     let services = services.into_iter().map(|(_, service)| (service.name.clone(), service)).collect();

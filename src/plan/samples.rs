@@ -46,6 +46,7 @@ pub(crate) fn service(text: &str, image: ServiceImage) -> Service {
         update: update(),
         rollback: update(),
         concurrent: false,
+        data: crate::pipeline::DataPolicy::default(),
     }
 }
 

@@ -139,6 +139,7 @@ pub(super) fn verdict_words(verdict: &SlotVerdict) -> String {
         SlotVerdict::Unhealthy { why } => format!("its container is unhealthy: {why}"),
         SlotVerdict::NotHealthyInTime { deadline_ms } => format!("it was not healthy within {}", took(*deadline_ms)),
         SlotVerdict::Refused { why } => why.clone(),
+        SlotVerdict::WouldLoseData { why } => format!("not replaced: {why}"),
         SlotVerdict::HostSilent { why } => format!("its host does not answer: {why}"),
     }
 }

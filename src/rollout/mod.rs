@@ -7,6 +7,7 @@ mod back;
 mod decide;
 mod health;
 mod look;
+mod networks;
 mod pace;
 mod progress;
 mod slot;
@@ -20,7 +21,8 @@ mod verdict;
 
 pub use decide::decide;
 pub use health::{ProbeBook, combine};
-pub use progress::report_refusal;
+pub use networks::{NetworkSeen, network_differences};
+pub use progress::{report_loss, report_refusal};
 pub use status::SlotStatus;
 pub use types::{
     Action, Back, ContainerSeen, ContainerState, Desired, Health, HostSeen, Observed, Outcome, Person, Phase, Policy, Progress, SlotVerdict,

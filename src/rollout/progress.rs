@@ -78,7 +78,15 @@ impl Progress {
 /// Tells the rollout that the engine refused an action on this slot for good (silence is no refusal: look again). Counts as a failure of the slot
 /// on the way there and on the way back; while sweeping, the slot is left as it is.
 pub fn report_refusal(progress: &mut Progress, slot: &SlotId, why: &str) {
-    let verdict = SlotVerdict::Refused { why: why.to_owned() };
+    report_failure(progress, slot, SlotVerdict::Refused { why: why.to_owned() }, why);
+}
+
+/// Tells the rollout that the replacement of this slot's container would lose data, and was not begun.
+pub fn report_loss(progress: &mut Progress, slot: &SlotId, why: &str) {
+    report_failure(progress, slot, SlotVerdict::WouldLoseData { why: why.to_owned() }, why);
+}
+
+fn report_failure(progress: &mut Progress, slot: &SlotId, verdict: SlotVerdict, why: &str) {
     match &progress.phase {
         Phase::Forward | Phase::Paused { back: None, .. } => {
             progress.failed.insert(slot.clone(), verdict);

@@ -242,6 +242,11 @@ pub enum SlotVerdict {
         /// What the engine said.
         why: String,
     },
+    /// Its old container was not replaced, because that would have lost data.
+    WouldLoseData {
+        /// What.
+        why: String,
+    },
     /// Its host did not answer for `host_timeout`.
     HostSilent {
         /// What the attempt said.

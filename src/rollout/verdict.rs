@@ -84,6 +84,7 @@ impl std::fmt::Display for SlotVerdict {
                 write!(f, "not healthy within {}", crate::model::format_duration(Duration::from_millis(*deadline_ms)))
             }
             Self::Refused { why } => write!(f, "the engine refused: {why}"),
+            Self::WouldLoseData { why } => write!(f, "its old container was not replaced: {why}"),
             Self::HostSilent { why } => write!(f, "its host went silent in the middle: {why}"),
         }
     }

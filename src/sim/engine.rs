@@ -15,12 +15,13 @@ use super::fate::fate_of;
 use super::image::{build, chains, load, save};
 use super::machine::{Machine, New, Refusal};
 use super::{Fate, FateRule, Faults, SimClock};
+use crate::data::{Change, ChangeKind, Holdings};
 use crate::edge::{
     BuildError, BuildProgress, BuildRequest, ByteStream, Clock, ContainerFound, Engine, EngineError, EngineInfo, ImageSeen, NewContainer,
     ProbeAnswer, TestEnd, TestRun,
 };
 use crate::model::{Digest, EstateName, ImageRef, ProbeSpec, ServiceName};
-use crate::rollout::{ContainerState, Health};
+use crate::rollout::{ContainerState, Health, NetworkSeen};
 
 /// One simulated engine. Clones are the same engine.
 #[derive(Clone)]
@@ -47,6 +48,10 @@ pub struct SimState {
     pub build_takes: Duration,
     /// Every build that came to an image, by the name that was asked for.
     pub built: Vec<ImageRef>,
+    /// Files that containers wrote outside their volumes, by the container's id.
+    pub written: BTreeMap<String, Vec<String>>,
+    /// The networks that it says every container has; none: it does not tell.
+    pub networks: Option<Vec<NetworkSeen>>,
     /// What goes wrong.
     pub faults: Faults,
     /// How often it went wrong.
@@ -327,7 +332,7 @@ impl Engine for SimEngine {
         self.call(|state, now| {
             let is_meant =
                 |one: &&super::SimContainer| state.estates.get(&one.id) == Some(estate) && service.is_none_or(|service| one.slot.service == *service);
-            Ok(state.machine.containers().filter(is_meant).map(|one| found(one, now)).collect())
+            Ok(state.machine.containers().filter(is_meant).map(|one| found(one, state.networks.clone(), now)).collect())
         })
         .await
     }
@@ -393,6 +398,19 @@ impl Engine for SimEngine {
         self.clock.sleep(at_most).await;
         self.call(|_, _| Ok(())).await
     }
+
+    async fn holdings(&self, container: &str) -> Result<Holdings, EngineError> {
+        self.call(|state, _| {
+            state.machine.containers().find(|one| one.id == container).ok_or_else(|| self.missing(format!("container {container}")))?;
+            let written = state.written.get(container).cloned().unwrap_or_default();
+            Ok(Holdings { changes: written.into_iter().map(|path| Change { kind: ChangeKind::Added, path }).collect(), mounts: Vec::new() })
+        })
+        .await
+    }
+
+    async fn only_files(&self, _container: &str, paths: Vec<String>) -> Result<Vec<String>, EngineError> {
+        self.call(|_, _| Ok(paths)).await
+    }
 }
 
 fn as_new(new: &NewContainer, fate: Fate) -> New {
@@ -407,7 +425,7 @@ fn as_new(new: &NewContainer, fate: Fate) -> New {
     }
 }
 
-fn found(one: &super::SimContainer, now: Timestamp) -> ContainerFound {
+fn found(one: &super::SimContainer, networks: Option<Vec<NetworkSeen>>, now: Timestamp) -> ContainerFound {
     let (state, health) = one.at(now);
     ContainerFound {
         id: one.id.clone(),
@@ -420,5 +438,6 @@ fn found(one: &super::SimContainer, now: Timestamp) -> ContainerFound {
         health,
         created_at: one.created_at,
         published: BTreeMap::new(),
+        networks,
     }
 }

@@ -92,4 +92,10 @@ impl Engine for OddEngine<'_> {
     async fn wait_for_event(&self, estate: &EstateName, at_most: Duration) -> Result<(), EngineError> {
         self.engine.wait_for_event(estate, at_most).await
     }
+    async fn holdings(&self, container: &str) -> Result<refit::data::Holdings, EngineError> {
+        self.engine.holdings(container).await
+    }
+    async fn only_files(&self, container: &str, paths: Vec<String>) -> Result<Vec<String>, EngineError> {
+        self.engine.only_files(container, paths).await
+    }
 }

@@ -171,3 +171,33 @@ async fn the_journal_on_disk_serves_as_well() {
     assert_eq!(journal.verify().unwrap().broken, None);
     assert_eq!(world.running().len(), 6);
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_would_be_lost_is_told_of_all_slots_before_anything_is_touched() {
+    let world = World::rolled().await;
+    let before = world.running();
+    for (host, file) in [("h1", "/srv/one"), ("h2", "/srv/two")] {
+        let engine = &world.hosts[&host.parse().unwrap()];
+        let id = engine.state().machine.containers().find(|one| one.slot.service.as_str() == "web").unwrap().id.clone();
+        engine.state().written.insert(id, vec!["/tmp/x".to_owned(), file.to_owned()]);
+    }
+    world.patch("patched");
+    let driver = world.driver();
+    let recorder = world.begin(&driver, Change::Everything).await.unwrap();
+    let refused = driver.carry_on(&recorder).await.unwrap_err().to_string();
+    assert!(refused.contains("nothing was changed on any host"), "{refused}");
+    assert!(refused.contains("would be lost: /srv/one") && refused.contains("would be lost: /srv/two"), "{refused}");
+    assert_eq!((world.running(), world.on("api"), world.on("web")), (before, Some(1), Some(1)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_container_on_other_networks_than_asked_fails_its_slot() {
+    let world = World::rolled().await;
+    let before = world.running();
+    world.hosts[&"h2".parse().unwrap()].state().networks = Some(Vec::new());
+    world.patch("patched");
+    let RunOutcome::RolledBack { services, .. } = world.roll(Change::Everything).await else { panic!("it went on") };
+    let why = services.values().next().unwrap();
+    assert!(why.contains("its networks are not as asked: asked for network shop_default, is not on it"), "{why}");
+    assert_eq!(world.running(), before);
+}

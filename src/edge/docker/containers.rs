@@ -117,7 +117,7 @@ async fn inherited(connection: &Connection, old: Option<&str>) -> Result<Inherit
 }
 
 /// The engine names a volume that nobody named by 64 random hexadecimal digits.
-fn is_anonymous(volume: &str) -> bool {
+pub(super) fn is_anonymous(volume: &str) -> bool {
     volume.len() == 64 && volume.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use bollard::models::{ContainerInspectResponse, ContainerStateStatusEnum, HealthStatusEnum, PortMap};
+use bollard::models::{ContainerInspectResponse, ContainerStateStatusEnum, EndpointSettings, HealthStatusEnum, PortMap};
 use bollard::query_parameters::ListContainersOptions;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use jiff::Timestamp;
@@ -12,7 +12,7 @@ use super::containers::{LOOK_MAX, inspect};
 use crate::edge::{ContainerFound, EngineError, labels};
 use crate::model::{EstateName, ReleaseNumber, RunId, ServiceName, SlotId};
 use crate::pipeline::Endpoint;
-use crate::rollout::{ContainerState, Health, Version};
+use crate::rollout::{ContainerState, Health, NetworkSeen, Version};
 
 /// Inspections under way at once on one engine.
 const INSPECT_MAX: usize = 16;
@@ -78,6 +78,7 @@ fn read(endpoint: &Endpoint, seen: &ContainerInspectResponse, since: &mut Health
         state,
         created_at: seen.created.as_deref().and_then(moment).unwrap_or(Timestamp::UNIX_EPOCH),
         published: published(endpoint, seen.network_settings.as_ref().and_then(|settings| settings.ports.as_ref())),
+        networks: seen.network_settings.as_ref().and_then(|settings| settings.networks.as_ref()).map(networks),
         id,
     })
 }
@@ -152,6 +153,22 @@ pub(super) fn published(endpoint: &Endpoint, ports: Option<&PortMap>) -> BTreeMa
         }
     }
     map
+}
+
+/// A container's networks, by name.
+fn networks(of: &HashMap<String, EndpointSettings>) -> Vec<NetworkSeen> {
+    let read = |(name, on): (&String, &EndpointSettings)| NetworkSeen {
+        name: name.clone(),
+        id: on.network_id.clone().unwrap_or_default(),
+        aliases: on.aliases.clone().unwrap_or_default(),
+        ipv4_address: on.ip_address.clone(),
+        ipv6_address: on.global_ipv6_address.clone(),
+        mac_address: on.mac_address.clone(),
+        gateway_priority: on.gw_priority,
+    };
+    let mut all: Vec<NetworkSeen> = of.iter().map(read).collect();
+    all.sort_by(|a, b| a.name.cmp(&b.name));
+    all
 }
 
 /// The machine that an engine runs on, as it is called from here.

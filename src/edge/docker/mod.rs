@@ -13,6 +13,7 @@ mod error;
 mod words;
 
 mod containers;
+mod holdings;
 mod networks;
 mod volumes;
 
@@ -38,6 +39,7 @@ use super::{
     BuildError, BuildProgress, BuildRequest, ByteStream, ContainerFound, Engine, EngineError, EngineInfo, ImageSeen, NewContainer, ProbeAnswer,
     TestEnd, TestRun,
 };
+use crate::data::Holdings;
 use crate::model::{Digest, EstateName, ImageRef, ProbeSpec, ServiceName};
 use crate::pipeline::Endpoint;
 
@@ -150,5 +152,13 @@ impl Engine for DockerEngine {
 
     async fn wait_for_event(&self, estate: &EstateName, at_most: Duration) -> Result<(), EngineError> {
         events::wait(&self.connection, estate, at_most, &self.events_seen).await
+    }
+
+    async fn holdings(&self, container: &str) -> Result<Holdings, EngineError> {
+        holdings::holdings(&self.connection, container).await
+    }
+
+    async fn only_files(&self, container: &str, paths: Vec<String>) -> Result<Vec<String>, EngineError> {
+        holdings::only_files(&self.connection, container, paths).await
     }
 }
