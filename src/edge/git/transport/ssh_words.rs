@@ -56,7 +56,10 @@ fn host_and_port(place: &str) -> Option<(&str, Option<&str>)> {
         Some((host, port)) if is_port(port) && !host.contains(':') => (host, Some(port)),
         _ => (place, None),
     };
-    let Some((inner, after)) = place.strip_prefix('[').map(|rest| rest.split_once(']')).unwrap_or(Some((place, ""))) else { return None };
+    let (inner, after) = match place.strip_prefix('[') {
+        Some(rest) => rest.split_once(']')?,
+        None => (place, ""),
+    };
     match after.strip_prefix(':') {
         Some(port) if is_port(port) => Some((inner, Some(port))),
         _ => Some(plain(inner)),
