@@ -1,6 +1,6 @@
 #!/bin/sh
 # Installs what the tests on real engines and the demo need, on Debian and Ubuntu. Does nothing, quickly, when all of it is there.
-# `--check` only looks. `--tests` adds what tests alone need: an ssh server and openssl.
+# `--check` only looks. `--tests` adds what tests alone need: git, an ssh server and openssl.
 set -eu
 
 missing=
@@ -22,6 +22,7 @@ if ! command -v docker >/dev/null 2>&1 && apt-cache show docker-cli >/dev/null 2
 [ -x /bin/busybox ] && ! ldd /bin/busybox >/dev/null 2>&1 || missing="$missing busybox-static"
 new_sshd=
 if [ "${1:-}" = --tests ]; then
+    need git git
     need openssl openssl
     need ssh openssh-client
     need sshd openssh-server

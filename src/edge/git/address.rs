@@ -2,13 +2,21 @@
 
 /// A repository's URL with `scp`'s short form written out. `host:path` counts from the user's home, which `/./` stands for.
 pub(super) fn normal(url: &str) -> String {
-    let Some((host, path)) = url.split_once(':').filter(|(host, _)| !url.contains("://") && !host.contains('/') && host.len() > 1) else {
-        return url.to_owned();
-    };
+    let Some((host, path)) = short_form(url) else { return url.to_owned() };
     match path.starts_with('/') {
         true => format!("ssh://{host}{path}"),
         false => format!("ssh://{host}/./{path}"),
     }
+}
+
+/// `host:path`, `user@[::1]:path` or `[host:port]:path`; what has a slash before the colon is a folder.
+fn short_form(url: &str) -> Option<(&str, &str)> {
+    let colon = match url.find('[').filter(|&open| !url[..open].contains([':', '/'])) {
+        Some(_) => url.find("]:")? + 1,
+        None => url.find(':')?,
+    };
+    let (host, path) = (&url[..colon], &url[colon + 1..]);
+    (!url.contains("://") && !host.contains('/') && host.len() > 1).then_some((host, path))
 }
 
 /// A URL for messages: whatever stands before the host of an `http` URL may be a token.
@@ -37,6 +45,8 @@ mod tests {
         for (url, expected) in [
             ("git@host:team/shop.git", "ssh://git@host/./team/shop.git"),
             ("host:/srv/shop", "ssh://host/srv/shop"),
+            ("me@[::1]:shop", "ssh://me@[::1]/./shop"),
+            ("[host:22]:/srv/shop", "ssh://[host:22]/srv/shop"),
             ("https://host/x", "https://host/x"),
             ("ssh://host:22/x", "ssh://host:22/x"),
             ("/srv/a:b", "/srv/a:b"),

@@ -14,15 +14,23 @@ pub enum GitError {
     },
     /// The credentials at hand do not open it.
     #[error("git repository {url} refused access: {why}")]
-    #[diagnostic(help(
-        "give this user access: a credential helper for https (`git config --global credential.helper`), a key or an agent for ssh; \
-         `git ls-remote {url}` must work without a question"
-    ))]
+    #[diagnostic(help("{}; `git ls-remote {url}` must work without a question", way_in(url)))]
     Denied {
         /// The repository.
         url: String,
-        /// What was said.
+        /// What was said, and what was tried.
         why: String,
+    },
+    /// ssh does not know the host, or knows it by another key.
+    #[error("git repository {url}: {why}")]
+    #[diagnostic(help("{hint}"))]
+    UnknownHost {
+        /// The repository.
+        url: String,
+        /// Whose key, and which file it is not in.
+        why: String,
+        /// What to do.
+        hint: String,
     },
     /// There is no such branch, tag or commit.
     #[error("git repository {url} has no branch, tag or commit {reference}")]
@@ -67,6 +75,14 @@ pub enum GitError {
         /// What libgit2 or the system said.
         why: String,
     },
+}
+
+/// How a repository's user is given access.
+fn way_in(url: &str) -> &'static str {
+    match url.starts_with("http") {
+        true => "give refit's user a login by a credential helper (`git config --global credential.helper`)",
+        false => "give refit's user a key that the repository knows; one with a passphrase needs an agent (`ssh-add`)",
+    }
 }
 
 /// The names nearest to what was asked, as a hint.

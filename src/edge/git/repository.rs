@@ -147,10 +147,14 @@ fn remote_head(remote: &Remote<'_>) -> Option<Oid> {
 
 fn fetch_error(url: &str, error: &git2::Error) -> GitError {
     let url = redact(url);
-    match error.message().split_once(transport::DENIED) {
-        Some((_, why)) => GitError::Denied { url, why: why.to_owned() },
-        None => GitError::Unreachable { url, why: error.message().to_owned() },
+    if let Some((_, why)) = error.message().split_once(transport::DENIED) {
+        return GitError::Denied { url, why: why.to_owned() };
     }
+    if let Some((_, told)) = error.message().split_once(transport::UNKNOWN_HOST) {
+        let (why, hint) = told.split_once('\n').unwrap_or((told, ""));
+        return GitError::UnknownHost { url, why: why.to_owned(), hint: hint.to_owned() };
+    }
+    GitError::Unreachable { url, why: error.message().to_owned() }
 }
 
 /// Branches come before tags, and names before the beginnings of commits.

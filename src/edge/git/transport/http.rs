@@ -117,12 +117,20 @@ impl Exchange {
         let base = state.moved_to.clone().unwrap_or_else(|| plain_url.clone());
         let question = std::mem::take(&mut self.question);
         let mut response = self.send(line, &base, &question, &state)?;
-        if response.status() == StatusCode::UNAUTHORIZED && state.login.is_none() {
-            state.login = Some(from_helpers(&plain_url).ok_or_else(|| denied("no credentials are configured for it"))?);
+        // A user without a password may be a token, which is right as it is; else the helpers know what belongs to the name.
+        if response.status() == StatusCode::UNAUTHORIZED && state.login.as_ref().is_none_or(|login| login.password.reveal().is_empty()) {
+            state.login = Some(from_helpers(&self.url).map_err(|why| denied(&why))?);
             response = self.send(line, &base, &question, &state)?;
         }
         match response.status() {
-            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => Err(denied(&format!("the server answered {}", response.status()))),
+            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
+                let tried = match &state.login {
+                    Some(login) if login.in_url => " to the login in the URL".to_owned(),
+                    Some(login) => format!(" to user {}, whose login came from a credential helper", login.user),
+                    None => String::new(),
+                };
+                Err(denied(&format!("the server answered {}{tried}", response.status())))
+            }
             status if !status.is_success() => Err(io::Error::other(format!("the server answered {status}"))),
             _ => {
                 if self.first {

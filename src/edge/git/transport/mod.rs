@@ -2,6 +2,8 @@
 
 mod http;
 mod ssh;
+mod ssh_refusal;
+mod ssh_words;
 
 use std::sync::OnceLock;
 
@@ -9,6 +11,8 @@ use git2::transport::{Transport, register};
 
 /// Begins the messages of errors that mean a refused login; libgit2 passes on nothing but text.
 pub(super) const DENIED: &str = "access denied: ";
+/// The same for a host whose key is not known; what to do about it is in the next line.
+pub(super) const UNKNOWN_HOST: &str = "unknown host: ";
 
 /// Makes the transports known to libgit2, once in a process.
 #[expect(

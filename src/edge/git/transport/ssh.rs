@@ -1,13 +1,21 @@
 //! git's smart protocol over a child `ssh`, which knows the user's configuration, agent and known hosts.
 
 use std::io::{self, Read, Write};
-use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::process::{Child, ChildStdin, ChildStdout};
+use std::sync::mpsc::{Receiver, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use git2::Error;
 use git2::transport::{Service, SmartSubtransport, SmartSubtransportStream};
 
-use super::DENIED;
+use super::ssh_refusal;
+use super::ssh_words::{Target, program};
+
+/// Of what ssh says, the beginning is kept; a chatty configuration must not fill the memory.
+const STDERR_MAX: u64 = 64 * 1024;
+/// ssh has ended when its last words are asked for, but a program that it left behind may hold its stderr open.
+const LAST_WORDS_WAIT: Duration = Duration::from_secs(3);
 
 #[derive(Default)]
 pub(super) struct Ssh {
@@ -21,11 +29,14 @@ impl SmartSubtransport for Ssh {
         if !matches!(service, Service::UploadPackLs | Service::UploadPack) {
             return Err(Error::from_str("refit never pushes"));
         }
-        let mut child = command(url)?.spawn().map_err(|error| Error::from_str(&format!("`ssh` cannot be started: {error}")))?;
+        let target = Target::of(url).ok_or_else(|| Error::from_str("an ssh URL reads `ssh://[user@]host[:port]/path`"))?;
+        let spawned = target.upload_pack(program()).spawn();
+        let mut child = spawned.map_err(|error| Error::from_str(&format!("`ssh` cannot be started: {error}")))?;
         let (Some(input), Some(output)) = (child.stdin.take(), child.stdout.take()) else { return Err(Error::from_str("`ssh` has no pipes")) };
+        let errors = kept_aside(&mut child);
         reap(&mut self.lock());
         *self.lock() = Some(child);
-        Ok(Box::new(Pipe { input, output, child: self.child.clone(), heard: false }))
+        Ok(Box::new(Pipe { input, output, errors, target, heard: false }))
     }
 
     fn close(&self) -> Result<(), Error> {
@@ -53,31 +64,26 @@ fn reap(child: &mut Option<Child>) {
     }
 }
 
-/// `ssh … -- host "git-upload-pack 'path'"`.
-fn command(url: &str) -> Result<Command, Error> {
-    let bad = || Error::from_str("an ssh URL reads `ssh://[user@]host[:port]/path`");
-    let (authority, path) = url.strip_prefix("ssh://").and_then(|rest| rest.split_once('/')).ok_or_else(bad)?;
-    let (host, port) = match authority.rsplit_once(':') {
-        Some((host, port)) if port.bytes().all(|b| b.is_ascii_digit()) && !port.is_empty() => (host, Some(port)),
-        _ => (authority, None),
-    };
-    if host.is_empty() || host.starts_with('-') {
-        return Err(bad());
-    }
-    // `/./x` counts from the home folder, and so does `/~/x`; everything else from the root.
-    let path = path.strip_prefix("./").map(str::to_owned).unwrap_or_else(|| if path.starts_with('~') { path.to_owned() } else { format!("/{path}") });
-    let mut ssh = Command::new("ssh");
-    ssh.args(["-o", "BatchMode=yes", "-o", "ConnectTimeout=15", "-o", "ServerAliveInterval=15"]);
-    ssh.args(port.map(|port| ["-p", port]).into_iter().flatten());
-    ssh.arg("--").arg(host.trim_start_matches('[').trim_end_matches(']')).arg(format!("git-upload-pack '{}'", path.replace('\'', "'\\''")));
-    ssh.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    Ok(ssh)
+/// Reads all that ssh says on stderr as it is said, so that it never waits for a full pipe; gives it back when ssh has ended.
+fn kept_aside(child: &mut Child) -> Receiver<String> {
+    let (said, errors) = sync_channel(1);
+    let stderr = child.stderr.take();
+    std::thread::spawn(move || {
+        let mut text = Vec::new();
+        if let Some(mut stderr) = stderr {
+            let _ = stderr.by_ref().take(STDERR_MAX).read_to_end(&mut text);
+            let _ = io::copy(&mut stderr, &mut io::sink());
+        }
+        let _ = said.send(String::from_utf8_lossy(&text).into_owned());
+    });
+    errors
 }
 
 struct Pipe {
     input: ChildStdin,
     output: ChildStdout,
-    child: Shared,
+    errors: Receiver<String>,
+    target: Target,
     heard: bool,
 }
 
@@ -85,23 +91,11 @@ impl Read for Pipe {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let read = self.output.read(buffer)?;
         if read == 0 && !self.heard && !buffer.is_empty() {
-            return Err(self.last_words());
+            let said = self.errors.recv_timeout(LAST_WORDS_WAIT).unwrap_or_default();
+            return Err(io::Error::other(ssh_refusal::told(&said, &self.target)));
         }
         self.heard |= read > 0;
         Ok(read)
-    }
-}
-
-impl Pipe {
-    /// What ssh said before it gave up without an answer.
-    fn last_words(&self) -> io::Error {
-        let mut text = String::new();
-        if let Some(mut errors) = self.child.lock().unwrap_or_else(PoisonError::into_inner).as_mut().and_then(|child| child.stderr.take()) {
-            let _ = errors.read_to_string(&mut text);
-        }
-        let text = text.trim();
-        let denied = ["Permission denied", "Host key verification failed", "Too many authentication failures"].iter().any(|word| text.contains(word));
-        io::Error::other(format!("{}ssh: {}", if denied { DENIED } else { "" }, text.lines().last().unwrap_or("it ended without a word")))
     }
 }
 
@@ -112,25 +106,5 @@ impl Write for Pipe {
 
     fn flush(&mut self) -> io::Result<()> {
         self.input.flush()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn ssh_is_told_where_to_go() {
-        let words = |url: &str| {
-            let command = command(url).unwrap();
-            let words: Vec<_> = command.get_args().skip(6).map(|word| word.to_string_lossy().into_owned()).collect();
-            words.join(" ")
-        };
-        assert_eq!(words("ssh://git@host/srv/it's.git"), "-- git@host git-upload-pack '/srv/it'\\''s.git'");
-        assert_eq!(words("ssh://host:2222/./team/x"), "-p 2222 -- host git-upload-pack 'team/x'");
-        assert_eq!(words("ssh://host/~me/x"), "-- host git-upload-pack '~me/x'");
-        for bad in ["ssh://-oProxyCommand=x/y", "ssh:///x", "https://host/x"] {
-            assert!(command(bad).is_err(), "{bad}");
-        }
     }
 }
