@@ -16,6 +16,7 @@ pub mod context;
 pub mod docker;
 pub mod dockerfiles;
 pub mod git;
+mod login;
 pub mod pipeline_files;
 mod refusal;
 mod shown;

@@ -5,8 +5,10 @@ use bollard_buildkit_proto::moby::filesync::v1::{
     CredentialsRequest, CredentialsResponse, FetchTokenRequest, FetchTokenResponse, GetTokenAuthorityRequest, GetTokenAuthorityResponse,
     VerifyTokenAuthorityRequest, VerifyTokenAuthorityResponse,
 };
-use docker_credential::{CredentialRetrievalError as Error, DockerCredential};
+use docker_credential::DockerCredential;
 use tonic::{Request, Response, Status};
+
+use crate::edge::login;
 
 pub(super) struct DockerLogin;
 
@@ -33,25 +35,11 @@ impl Auth for DockerLogin {
 }
 
 fn credentials_of(host: &str) -> Result<CredentialsResponse, Status> {
-    match docker_credential::get_credential(config_key(host)) {
-        Ok(DockerCredential::UsernamePassword(username, secret)) => Ok(CredentialsResponse { username, secret }),
-        Ok(DockerCredential::IdentityToken(secret)) => Ok(CredentialsResponse { username: String::new(), secret }),
+    match login::of(host) {
+        Ok(Some(DockerCredential::UsernamePassword(username, secret))) => Ok(CredentialsResponse { username, secret }),
+        Ok(Some(DockerCredential::IdentityToken(secret))) => Ok(CredentialsResponse { username: String::new(), secret }),
         // Nobody logged in: an anonymous pull.
-        Err(Error::NoCredentialConfigured | Error::ConfigNotFound | Error::ConfigReadError) => Ok(CredentialsResponse::default()),
-        // What a helper printed may hold what it keeps: only its name is told.
-        Err(Error::HelperFailure { helper, .. }) => Err(refused(host, &format!("credential helper {helper} failed"))),
-        Err(error) => Err(refused(host, &error.to_string())),
-    }
-}
-
-fn refused(host: &str, why: &str) -> Status {
-    Status::unavailable(format!("no credentials for {host}: {why}; try `docker login {host}`"))
-}
-
-/// Under which name `docker login` keeps a registry: Docker Hub's is a URL of old.
-fn config_key(host: &str) -> &str {
-    match host {
-        "registry-1.docker.io" | "docker.io" | "index.docker.io" => "https://index.docker.io/v1/",
-        host => host,
+        Ok(None) => Ok(CredentialsResponse::default()),
+        Err(why) => Err(Status::unavailable(format!("no credentials for {host}: {why}"))),
     }
 }

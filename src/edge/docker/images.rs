@@ -6,13 +6,13 @@ use std::time::Duration;
 use bollard::auth::DockerCredentials;
 use bollard::models::ImageInspect;
 use bollard::query_parameters::{CreateImageOptions, ImportImageOptions, ListImagesOptions, RemoveImageOptions, TagImageOptions};
-use docker_credential::{CredentialRetrievalError, DockerCredential};
+use docker_credential::DockerCredential;
 use futures_util::{StreamExt, TryStreamExt, stream};
 
 use super::connect::Connection;
 use super::containers::{LOOK_MAX, present};
 use super::error::{refused, silent, understand};
-use crate::edge::{ByteStream, EngineError, ImageSeen, chain_ids};
+use crate::edge::{ByteStream, EngineError, ImageSeen, chain_ids, login};
 use crate::model::{Digest, ImageRef};
 
 /// A registry or a disk that says nothing for this long is taken for dead; whole pulls and loads may take much longer.
@@ -23,8 +23,6 @@ const UNPACK_MAX: Duration = Duration::from_secs(1800);
 const TRANSFER_MAX: Duration = Duration::from_secs(4 * 3600);
 /// Inspections under way at once.
 const INSPECT_MAX: usize = 16;
-/// The registry of names without one, as credential stores call it.
-const DOCKER_HUB: &str = "https://index.docker.io/v1/";
 
 /// The ids of all images that the engine has, those without a name included.
 pub(super) async fn image_ids(connection: &Connection) -> Result<BTreeSet<Digest>, EngineError> {
@@ -125,29 +123,19 @@ pub(super) async fn pull(connection: &Connection, reference: &ImageRef) -> Resul
 
 /// What the user's Docker configuration has for a registry. Asking a helper may block, so it is done on a thread of its own.
 async fn credentials(connection: &Connection, registry: &str, what: &str) -> Result<Option<DockerCredentials>, EngineError> {
-    let server = if registry == "docker.io" { DOCKER_HUB.to_owned() } else { registry.to_owned() };
-    let asked = server.clone();
-    let answer = tokio::task::spawn_blocking(move || docker_credential::get_credential(&asked)).await;
-    match answer.map_err(|error| refused(connection.name(), what, &error.to_string()))? {
-        Ok(DockerCredential::UsernamePassword(username, password)) => Ok(Some(DockerCredentials {
-            username: Some(username),
-            password: Some(password),
-            serveraddress: Some(server),
-            ..DockerCredentials::default()
-        })),
-        Ok(DockerCredential::IdentityToken(token)) => {
-            Ok(Some(DockerCredentials { identitytoken: Some(token), serveraddress: Some(server), ..DockerCredentials::default() }))
+    let no = |why: String| refused(connection.name(), what, &why);
+    let asked = registry.to_owned();
+    let found = tokio::task::spawn_blocking(move || login::of(&asked)).await.map_err(|error| no(error.to_string()))?;
+    let of_user = |found: DockerCredential| {
+        let server = DockerCredentials { serveraddress: Some(login::config_key(registry).to_owned()), ..DockerCredentials::default() };
+        match found {
+            DockerCredential::UsernamePassword(username, password) => {
+                DockerCredentials { username: Some(username), password: Some(password), ..server }
+            }
+            DockerCredential::IdentityToken(token) => DockerCredentials { identitytoken: Some(token), ..server },
         }
-        // Who never logged in has no configuration at all, which the crate calls one that cannot be read: the pull is anonymous.
-        Err(
-            CredentialRetrievalError::ConfigNotFound | CredentialRetrievalError::NoCredentialConfigured | CredentialRetrievalError::ConfigReadError,
-        ) => Ok(None),
-        // A helper's output may quote the secret; only its name is told.
-        Err(CredentialRetrievalError::HelperFailure { helper, .. }) => {
-            Err(refused(connection.name(), what, &format!("the credential helper {helper} failed for {registry}")))
-        }
-        Err(_) => Err(refused(connection.name(), what, &format!("the login for {registry} in Docker's configuration cannot be read"))),
-    }
+    };
+    Ok(found.map_err(no)?.map(of_user))
 }
 
 /// Gives an image a further name.
