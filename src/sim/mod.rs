@@ -10,6 +10,7 @@ mod fate;
 mod fault;
 mod image;
 mod machine;
+mod promises;
 mod source;
 #[cfg(test)]
 mod tests;
@@ -21,5 +22,6 @@ pub use fate::{Fate, FateRule};
 pub use fault::Faults;
 pub use image::sim_image;
 pub use machine::{Machine, New, Refusal, SimContainer};
+pub use promises::{Broken, Decision, Promise, is_serving, is_up};
 pub use source::SimSource;
 pub use world::World;
