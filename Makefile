@@ -16,7 +16,7 @@ SETUP := @tests/lab/setup.sh --tests
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test bench deny fmt clippy check install clean-lab clean-demo
+.PHONY: help demo test bench prove deny fmt clippy check install clean-lab clean-demo
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -42,7 +42,10 @@ endif
 
 bench: ## measure, and write docs/benchmarks.md
 	@tests/lab/setup.sh
-	$(CARGO) bench
+	$(CARGO) bench --bench figures
+
+prove: ## explore everything that can happen during a rollout, and write docs/reliability.md
+	$(CARGO) bench --bench prove
 
 deny: ## check the dependencies: advisories, licences, bans, duplicates
 	@command -v cargo-deny >/dev/null || $(CARGO) install --locked cargo-deny

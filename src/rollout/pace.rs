@@ -191,6 +191,8 @@ fn settle_or_wish<'a>(
             // Nothing is lost by taking away what nothing stood before.
             let wish = Wish { slot, what, costs: aim.goal.is_some() && what.costs(&view) };
             if began.is_some() || view.goal.is_some_and(is_up) {
+                // Its time runs even while its next move is held for others that do not serve, else each could wait for the other for ever.
+                progress.began.entry(slot.clone()).or_insert(now);
                 round.in_flight += 1;
                 round.under_way.push(wish);
             } else if view.healthy == 0 {

@@ -11,6 +11,7 @@ mod fate;
 mod fault;
 mod image;
 mod machine;
+mod promises;
 mod source;
 #[cfg(test)]
 mod tests;
@@ -23,5 +24,6 @@ pub use fate::{Fate, FateRule};
 pub use fault::Faults;
 pub use image::sim_image;
 pub use machine::{Machine, New, Refusal, SimContainer};
+pub use promises::{Broken, Decision, Promise, is_serving, is_up};
 pub use source::SimSource;
 pub use world::World;

@@ -70,6 +70,11 @@ impl World {
         Observed { hosts: self.hosts.iter().map(see).collect() }
     }
 
+    /// What is: every container of every host, those of silent ones included.
+    pub fn truth(&self) -> Vec<ContainerSeen> {
+        self.containers().map(|one| self.see(one)).collect()
+    }
+
     fn see(&self, one: &SimContainer) -> ContainerSeen {
         let (state, health) = one.at(self.now);
         ContainerSeen {

@@ -7,7 +7,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::sim::{Fate, FateRule, New, SimContainer};
+use crate::sim::{Decision, Fate, FateRule, New, SimContainer};
 
 #[derive(Debug, Clone)]
 enum Mishap {
@@ -175,14 +175,8 @@ impl Play<'_> {
         let again = (self.decide)(self.desired, &observed, self.progress.clone(), person, now);
         prop_assert_eq!(&(next.clone(), actions.clone()), &again, "the same input gives the same output");
         self.acted = !actions.is_empty();
-        self.check_proven(&next)?;
-        let was_on_its_way = !is_over(&self.progress);
+        self.check(&observed, &next, &actions)?;
         self.progress = next;
-        self.check(&actions)?;
-        if was_on_its_way {
-            self.check_end(&observed)?;
-        }
-        let healthy_before = self.healthy_slots();
         for action in &actions {
             match (mishap, action) {
                 (Mishap::Lost, _) => {}
@@ -195,122 +189,14 @@ impl Play<'_> {
                 _ => (0..2).for_each(|_| self.world.carry_out(action).unwrap_or_else(|refusal| panic!("{action:?} was refused: {refusal}"))),
             }
         }
-        self.check_healthy(healthy_before, &actions)?;
         Ok(())
     }
 
-    fn healthy_slots(&self) -> usize {
-        let serves = |slot: &SlotId| self.world.containers().any(|one| one.slot == *slot && one.is_healthy(self.world.now));
-        self.desired.slots.iter().filter(|wanted| serves(&wanted.slot)).count()
-    }
-
-    /// Invariant 1: refit itself takes nothing that serves away, beyond what the policy allows.
-    fn check_healthy(&self, before: usize, actions: &[Action]) -> Result<(), TestCaseError> {
-        let after = self.healthy_slots();
-        // A first rollout that is taken back ends with nothing, and slots that are swept away were none.
-        if after >= before || self.desired.back.is_none() {
-            return Ok(());
-        }
-        prop_assert!(!is_over(&self.progress), "the sweep took something away: {:?}", actions);
-        prop_assert_eq!(self.desired.slots[0].order, Order::StopFirst, "start-first took something away: {:?}", actions);
-        let policy = if matches!(self.progress.phase, Phase::Forward) { &self.desired.update } else { &self.desired.rollback };
-        let parallelism = if policy.parallelism == 0 { self.desired.slots.len() } else { policy.parallelism as usize };
-        // What failed or was left behind was taken down by the application or by a host. Sick ones on the way back were so before.
-        let gone = self.progress.failed.len() + self.progress.failed_back.len();
-        let is_given_up = |host: &HostName| match self.world.observe().hosts.get(host) {
-            Some(HostSeen::Silent { since, .. }) => {
-                self.progress.left_behind.contains_key(host) || self.world.now >= since.checked_add(s(20)).unwrap()
-            }
-            _ => false,
-        };
-        let silent = self.desired.slots.iter().filter(|one| is_given_up(&one.slot.host)).count();
-        let sick = self.sick_all_along();
-        prop_assert!(
-            after + parallelism + gone + silent + sick >= self.desired.slots.len(),
-            "{} serve of {}, parallelism {}, by {:?}",
-            after,
-            self.desired.slots.len(),
-            parallelism,
-            actions
-        );
-        Ok(())
-    }
-
-    /// A slot is done only when its new container has been healthy for `monitor` without a break.
-    fn check_proven(&self, next: &Progress) -> Result<(), TestCaseError> {
-        if next.phase != Phase::Forward {
-            return Ok(());
-        }
-        let is_proven = |one: &SimContainer| match one.at(self.world.now).1 {
-            Health::Healthy { since } => since.checked_add(self.desired.update.monitor).unwrap() <= self.world.now,
-            _ => false,
-        };
-        for slot in next.done.iter().filter(|slot| !self.progress.done.contains(slot)) {
-            let new = self.world.containers().find(|one| one.slot == *slot && one.version == self.desired.to);
-            prop_assert!(new.is_some_and(is_proven), "{} is not proven: {:?}", slot, new);
-        }
-        Ok(())
-    }
-
-    /// Invariant 3: at the end of the way every slot is where the outcome says, or its host is known to be behind.
-    fn check_end(&self, observed: &Observed) -> Result<(), TestCaseError> {
-        let (Phase::Sweeping(outcome) | Phase::Finished(outcome)) = &self.progress.phase else { return Ok(()) };
-        let up = |slot: &SlotId, version: &Version| {
-            self.world.containers().filter(|one| one.slot == *slot && one.version == *version && one.is_up(self.world.now)).count()
-        };
-        for slot in self.desired.slots.iter().map(|one| &one.slot) {
-            if let HostSeen::Silent { .. } = observed.hosts[&slot.host] {
-                let is_known = self.progress.left_behind.contains_key(&slot.host) || self.progress.done.contains(slot);
-                let is_known = is_known || (*outcome == Outcome::DoneInPart && self.progress.failed.contains_key(slot));
-                prop_assert!(is_known || matches!(outcome, Outcome::Stuck { .. }), "{} is forgotten", slot);
-                continue;
-            }
-            let (old, new) = (up(slot, &version("old")), up(slot, &version("new")));
-            match outcome {
-                Outcome::Done => prop_assert_eq!((old, new), (0, 1), "{}", slot),
-                Outcome::DoneInPart => prop_assert!(self.progress.failed.contains_key(slot) || (old, new) == (0, 1), "{}", slot),
-                Outcome::RolledBack { .. } => {
-                    prop_assert_eq!(new, 0, "{}", slot);
-                    prop_assert_eq!(old, usize::from(self.desired.back.is_some()), "{}", slot);
-                }
-                Outcome::Stuck { .. } => {}
-            }
-        }
-        Ok(())
-    }
-
-    fn sick_all_along(&self) -> usize {
-        let is_new = |slot: &SlotId| self.world.containers().any(|one| one.slot == *slot && one.version == self.desired.to);
-        if matches!(self.progress.phase, Phase::Forward) { 0 } else { self.desired.slots.iter().filter(|one| !is_new(&one.slot)).count() }
-    }
-
-    /// One action for each slot, on own containers only, and (invariants 2 and 4) none that starts a second writer or removes what runs.
-    fn check(&self, actions: &[Action]) -> Result<(), TestCaseError> {
-        let mut slots: Vec<_> = actions.iter().map(Action::slot).collect();
-        slots.sort();
-        slots.dedup();
-        prop_assert_eq!(slots.len(), actions.len(), "two actions for one slot: {:?}", actions);
-        let is_still = self.progress.is_paused() || self.progress.is_finished();
-        prop_assert!(!is_still || actions.is_empty(), "acts while it stands still: {:?}", actions);
-        for action in actions {
-            let slot = action.slot();
-            let wanted = self.desired.slots.iter().find(|one| one.slot == *slot);
-            prop_assert!(wanted.is_some(), "{:?} is not ours", action);
-            let up = self.world.containers().filter(|one| one.slot == *slot && one.is_up(self.world.now)).count();
-            match action {
-                Action::StartNew { .. } | Action::StartAgain { .. } if wanted.unwrap().order == Order::StopFirst => {
-                    prop_assert_eq!(up, 0, "two side by side: {:?}", action)
-                }
-                Action::StartNew { version, .. } => {
-                    prop_assert!(*version == self.desired.to || Some(version) == self.desired.back.as_ref(), "was not released: {:?}", action);
-                }
-                Action::Stop { container, .. } | Action::Remove { container, .. } | Action::StartAgain { container, .. } => {
-                    let one = self.world.containers().find(|one| one.id == *container);
-                    prop_assert!(one.is_some_and(|one| one.slot == *slot), "{:?} is about another's container", action);
-                }
-            }
-        }
-        Ok(())
+    /// Every promise, held against one decision.
+    fn check(&self, observed: &Observed, next: &Progress, actions: &[Action]) -> Result<(), TestCaseError> {
+        let (truth, now) = (self.world.truth(), self.world.now);
+        let decision = Decision { desired: self.desired, observed, truth: &truth, before: &self.progress, after: next, actions, stopping: &[], now };
+        decision.check().map_err(|broken| TestCaseError::fail(broken.to_string()))
     }
 
     /// Lets the calm part go on until the rollout is over or waits for a person.

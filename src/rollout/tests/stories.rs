@@ -122,3 +122,15 @@ fn the_anonymous_volume_of_a_slot_goes_with_it_there_and_back() {
         assert_eq!(world.containers().map(|one| one.volume.as_str()).collect::<Vec<_>>(), [before]);
     }
 }
+
+/// Somebody (or a call of an orchestrator that died) brought the old container up beside the new one, which never gets well, where one at a time may
+/// run. The old one is all that serves and is held for the other slot; the other slot waits for this one, which is in flight.
+#[test]
+fn a_slot_in_flight_that_is_held_for_another_one_still_runs_out_of_time() {
+    let desired = desired(2, 1, StopFirst);
+    let (progress, actions) = decide(&desired, &scene("old+ new~ | old."), Progress::begin(NOW), None, NOW);
+    assert_eq!((print(&actions).as_str(), &progress.phase), ("", &Phase::Forward));
+    let (progress, actions) = decide(&desired, &scene("old+ new~ | old."), progress, None, NOW.checked_add(s(61)).unwrap());
+    assert!(matches!(progress.phase, Phase::Back(_)), "{progress:#?}");
+    assert_eq!(print(&actions), "h0 stop new1, h1 again old0");
+}

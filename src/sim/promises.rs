@@ -1,0 +1,309 @@
+//! What a rollout promises, as checks on one decision: the invariants of docs/architecture.md in words that a story told at random and an exhaustive
+//! exploration share.
+//!
+//! In: what was decided, what was seen, and the truth, which knows the containers of silent hosts as well. Out: the first promise that is broken,
+//! and why. Nothing here decides; a decider that is put to the test need not know of it.
+
+use std::fmt;
+
+use jiff::Timestamp;
+
+use crate::model::{HostName, SlotId};
+use crate::pipeline::Order;
+use crate::rollout::{Action, ContainerSeen, ContainerState, Desired, Health, HostSeen, Observed, Outcome, Phase, Policy, Progress, Version};
+
+/// Something that a rollout promises, whatever comes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Promise {
+    /// Invariant 1: refit itself takes nothing that serves away, beyond what the policy allows.
+    KeepsWhatServes,
+    /// Invariant 2: of a slot that goes stop-first never two run, so a volume has one writer.
+    NeverTwoSideBySide,
+    /// Invariant 3: at its end every slot is where the outcome says, or known not to be.
+    EndsWhereItSays,
+    /// Invariant 4: nothing that runs is removed, and whoever takes a place over takes its volumes over.
+    LosesNoVolume,
+    /// Invariant 5: only the target and the version before it are started.
+    RunsWhatWasReleased,
+    /// A slot counts only when its container has been healthy for `monitor`.
+    ProvesBeforeItCounts,
+    /// On the way back an old container that serves is let be.
+    LeavesHealthyOldOnesAlone,
+    /// A rollback is never rolled back.
+    NeverTurnsTwice,
+    /// Invariants 7 and 8: when nothing more befalls it, it comes to an end, or waits for a person.
+    ComesToAnEnd,
+    /// Invariant 8: no container is left over at the end.
+    LeavesNothingBehind,
+    /// Invariant 10: refit touches its own containers only.
+    TouchesOnlyItsOwn,
+    /// One action for each slot at a time, and none while it stands still.
+    ActsOneStepAtATime,
+}
+
+impl fmt::Display for Promise {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::KeepsWhatServes => "keeps what serves",
+            Self::NeverTwoSideBySide => "never two side by side",
+            Self::EndsWhereItSays => "ends where it says",
+            Self::LosesNoVolume => "loses no volume",
+            Self::RunsWhatWasReleased => "runs what was released",
+            Self::ProvesBeforeItCounts => "proves before it counts",
+            Self::LeavesHealthyOldOnesAlone => "leaves healthy old ones alone",
+            Self::NeverTurnsTwice => "never turns twice",
+            Self::ComesToAnEnd => "comes to an end",
+            Self::LeavesNothingBehind => "leaves nothing behind",
+            Self::TouchesOnlyItsOwn => "touches only its own",
+            Self::ActsOneStepAtATime => "acts one step at a time",
+        })
+    }
+}
+
+/// A promise that was not kept.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{promise}: {why}")]
+pub struct Broken {
+    /// Which.
+    pub promise: Promise,
+    /// What was done instead.
+    pub why: String,
+}
+
+/// One decision, and all that is needed to judge it.
+#[derive(Debug, Clone, Copy)]
+pub struct Decision<'a> {
+    /// What shall be.
+    pub desired: &'a Desired,
+    /// What was seen.
+    pub observed: &'a Observed,
+    /// What is: every container of every host, those of silent ones and of others included.
+    pub truth: &'a [ContainerSeen],
+    /// What was remembered before.
+    pub before: &'a Progress,
+    /// What is remembered now.
+    pub after: &'a Progress,
+    /// What is to be done now.
+    pub actions: &'a [Action],
+    /// Stops that were decided before and have not ended.
+    pub stopping: &'a [&'a str],
+    /// When.
+    pub now: Timestamp,
+}
+
+impl Decision<'_> {
+    /// Holds the decision against every promise. Errors with the first one that is broken.
+    pub fn check(&self) -> Result<(), Broken> {
+        self.acts_one_step_at_a_time()?;
+        self.keeps_what_serves()?;
+        self.actions.iter().try_for_each(|action| self.may(action))?;
+        self.proves()?;
+        self.turns_once()?;
+        if !is_over(self.before) {
+            self.ends_where_it_says()?;
+        }
+        self.leaves_nothing()
+    }
+
+    fn acts_one_step_at_a_time(&self) -> Result<(), Broken> {
+        let mut slots: Vec<_> = self.actions.iter().map(Action::slot).collect();
+        slots.sort();
+        slots.dedup();
+        let is_still = self.after.is_paused() || self.after.is_finished();
+        ensure(slots.len() == self.actions.len(), Promise::ActsOneStepAtATime, || format!("two actions for one slot: {:?}", self.actions))?;
+        ensure(!is_still || self.actions.is_empty(), Promise::ActsOneStepAtATime, || format!("acts while it stands still: {:?}", self.actions))
+    }
+
+    fn may(&self, action: &Action) -> Result<(), Broken> {
+        let slot = action.slot();
+        let wanted = self.desired.slots.iter().find(|one| one.slot == *slot);
+        let Some(wanted) = wanted else { return broken(Promise::TouchesOnlyItsOwn, format!("{action:?} is not ours")) };
+        let is_start = matches!(action, Action::StartNew { .. } | Action::StartAgain { .. });
+        if is_start && wanted.order == Order::StopFirst {
+            ensure(!self.in_slot(slot).any(is_up), Promise::NeverTwoSideBySide, || format!("two side by side: {action:?}"))?;
+        }
+        match action {
+            Action::StartNew { version, takes_over, .. } => self.may_start(action, version, takes_over.as_deref()),
+            Action::Stop { container, .. } | Action::Remove { container, .. } | Action::StartAgain { container, .. } => {
+                let one = self.truth.iter().find(|one| one.id == *container && one.slot == *slot);
+                let Some(one) = one else { return broken(Promise::TouchesOnlyItsOwn, format!("{action:?} is about another's container")) };
+                self.may_touch(action, one)
+            }
+        }
+    }
+
+    fn may_start(&self, action: &Action, version: &Version, takes_over: Option<&str>) -> Result<(), Broken> {
+        let is_released = *version == self.desired.to || Some(version) == self.desired.back.as_ref();
+        ensure(is_released, Promise::RunsWhatWasReleased, || format!("was not released: {action:?}"))?;
+        let mut others = self.in_slot(action.slot()).filter(|one| one.version != *version).peekable();
+        let takes_a_place = others.peek().is_none() || others.any(|one| takes_over == Some(one.id.as_str()));
+        ensure(takes_a_place, Promise::LosesNoVolume, || format!("takes nobody's volumes over: {action:?}"))
+    }
+
+    fn may_touch(&self, action: &Action, one: &ContainerSeen) -> Result<(), Broken> {
+        let is_remove = matches!(action, Action::Remove { .. });
+        ensure(!(is_remove && is_up(one)), Promise::LosesNoVolume, || format!("removes what runs: {action:?}"))?;
+        let is_healthy_old = is_serving(one) && Some(&one.version) == self.desired.back.as_ref() && one.version.spec != self.desired.to.spec;
+        let is_harmless = matches!(action, Action::StartAgain { .. }) || !is_going_back(&self.after.phase);
+        ensure(is_harmless || !is_healthy_old, Promise::LeavesHealthyOldOnesAlone, || format!("a healthy old one is touched: {action:?}"))
+    }
+
+    fn proves(&self) -> Result<(), Broken> {
+        // The last slot's proof and the end of the way forward come with one decision.
+        let is_there = |outcome: &Outcome| matches!(outcome, Outcome::Done | Outcome::DoneInPart);
+        match &self.after.phase {
+            Phase::Forward => {}
+            Phase::Sweeping(outcome) | Phase::Finished(outcome) if is_there(outcome) => {}
+            _ => return Ok(()),
+        }
+        let is_proven = |one: &ContainerSeen| match (&one.state, &one.health) {
+            (ContainerState::Running { .. }, Health::Healthy { since }) => later(*since, self.desired.update.monitor) <= self.now,
+            _ => false,
+        };
+        for slot in self.after.done.iter().filter(|slot| !self.before.done.contains(slot)) {
+            let new = self.in_slot(slot).find(|one| one.version == self.desired.to);
+            ensure(new.is_some_and(is_proven), Promise::ProvesBeforeItCounts, || format!("{slot} is not proven: {new:?}"))?;
+        }
+        Ok(())
+    }
+
+    fn turns_once(&self) -> Result<(), Broken> {
+        let (before, after) = (&self.before.phase, &self.after.phase);
+        let is_stuck = matches!(after, Phase::Finished(Outcome::Stuck { .. }));
+        ensure(!is_going_back(before) || is_going_back(after) || is_stuck, Promise::NeverTurnsTwice, || format!("{before:?} became {after:?}"))
+    }
+
+    /// Judged by what is decided, as if every stop took effect at once: what befalls a slot after that is not refit's doing.
+    fn keeps_what_serves(&self) -> Result<(), Broken> {
+        let stops = self.actions.iter().filter_map(|action| match action {
+            Action::Stop { container, .. } => Some(container.as_str()),
+            _ => None,
+        });
+        let before = self.serving_without(self.stopping);
+        let after = self.serving_without(&self.stopping.iter().copied().chain(stops).collect::<Vec<_>>());
+        // A first rollout that is taken back ends with nothing, and slots that are swept away were none.
+        if after >= before || self.desired.back.is_none() {
+            return Ok(());
+        }
+        let actions = self.actions;
+        let promise = Promise::KeepsWhatServes;
+        ensure(!is_over(self.after), promise, || format!("the sweep took something away: {actions:?}"))?;
+        let all_stop_first = self.desired.slots.iter().all(|one| one.order == Order::StopFirst);
+        ensure(all_stop_first, promise, || format!("start-first took something away: {actions:?}"))?;
+        let slots = self.desired.slots.len();
+        let parallelism = if self.policy().parallelism == 0 { slots } else { self.policy().parallelism as usize };
+        ensure(after + parallelism + self.excused() >= slots, promise, || {
+            format!("{after} serve of {slots}, parallelism {parallelism}, by {actions:?}")
+        })
+    }
+
+    /// Slots that do not count: those that failed or were left behind were taken down by the application or by a host; those that are sick on the way
+    /// back without a new container were so before.
+    fn excused(&self) -> usize {
+        let failed = self.after.failed.len() + self.after.failed_back.len();
+        let is_given_up = |host: &HostName| match self.observed.hosts.get(host) {
+            Some(HostSeen::Silent { since, .. }) => {
+                self.after.left_behind.contains_key(host) || self.now >= later(*since, self.policy().host_timeout)
+            }
+            _ => false,
+        };
+        let silent = self.desired.slots.iter().filter(|one| is_given_up(&one.slot.host)).count();
+        let is_new = |slot: &SlotId| self.in_slot(slot).any(|one| one.version == self.desired.to);
+        let is_forward = matches!(self.after.phase, Phase::Forward);
+        let sick = if is_forward { 0 } else { self.desired.slots.iter().filter(|one| !is_new(&one.slot)).count() };
+        failed + silent + sick
+    }
+
+    fn ends_where_it_says(&self) -> Result<(), Broken> {
+        let (Phase::Sweeping(outcome) | Phase::Finished(outcome)) = &self.after.phase else { return Ok(()) };
+        for slot in self.desired.slots.iter().map(|one| &one.slot) {
+            if let Some(HostSeen::Silent { .. }) = self.observed.hosts.get(&slot.host) {
+                let is_known = self.after.left_behind.contains_key(&slot.host) || self.after.done.contains(slot);
+                let is_known = is_known || (*outcome == Outcome::DoneInPart && self.after.failed.contains_key(slot));
+                let is_stuck = matches!(outcome, Outcome::Stuck { .. });
+                ensure(is_known || is_stuck, Promise::EndsWhereItSays, || format!("{slot} is forgotten"))?;
+                continue;
+            }
+            let up = |version: &Version| self.in_slot(slot).filter(|one| one.version == *version && is_up(one)).count();
+            let (old, new) = (self.desired.back.as_ref().map_or(0, up), up(&self.desired.to));
+            let is_there = match outcome {
+                Outcome::Done => (old, new) == (0, 1),
+                Outcome::DoneInPart => self.after.failed.contains_key(slot) || (old, new) == (0, 1),
+                Outcome::RolledBack { .. } => (old, new) == (usize::from(self.desired.back.is_some()), 0),
+                Outcome::Stuck { .. } => true,
+            };
+            ensure(is_there, Promise::EndsWhereItSays, || format!("{slot} has {old} old and {new} new, not {outcome:?}"))?;
+        }
+        Ok(())
+    }
+
+    /// Where a slot's container serves, nothing else is left in the slot; slots that failed are left for a person to look at.
+    fn leaves_nothing(&self) -> Result<(), Broken> {
+        let (Phase::Finished(outcome), false) = (&self.after.phase, self.before.is_finished()) else { return Ok(()) };
+        let (goal, is_back) = match outcome {
+            Outcome::Done | Outcome::DoneInPart => (Some(&self.desired.to), false),
+            Outcome::RolledBack { .. } => (self.desired.back.as_ref(), true),
+            Outcome::Stuck { .. } => return Ok(()),
+        };
+        for slot in self.desired.slots.iter().map(|one| &one.slot) {
+            let is_asked = matches!(self.observed.hosts.get(&slot.host), Some(HostSeen::Answered(_)));
+            let is_let_be = self.after.left_lying.contains_key(slot) || (!is_back && self.after.failed.contains_key(slot));
+            let is_let_be = is_let_be || self.after.left_behind.contains_key(&slot.host);
+            let serves = goal.is_none_or(|goal| self.in_slot(slot).any(|one| one.version == *goal && is_serving(one)));
+            let left = self.in_slot(slot).find(|one| Some(&one.version) != goal && (goal.is_some() || one.version == self.desired.to));
+            if let (true, false, true, Some(left)) = (is_asked, is_let_be, serves, left) {
+                return broken(Promise::LeavesNothingBehind, format!("{slot} still has {left:?}"));
+            }
+        }
+        Ok(())
+    }
+
+    fn policy(&self) -> &Policy {
+        if matches!(self.after.phase, Phase::Forward) { &self.desired.update } else { &self.desired.rollback }
+    }
+
+    fn in_slot<'s>(&'s self, slot: &'s SlotId) -> impl Iterator<Item = &'s ContainerSeen> {
+        self.truth.iter().filter(move |one| one.slot == *slot)
+    }
+
+    fn serving_without(&self, stopped: &[&str]) -> usize {
+        let serves = |slot: &SlotId| self.in_slot(slot).any(|one| is_serving(one) && !stopped.contains(&one.id.as_str()));
+        self.desired.slots.iter().filter(|one| serves(&one.slot)).count()
+    }
+}
+
+/// Whether the way is over, there or back.
+fn is_over(progress: &Progress) -> bool {
+    matches!(progress.phase, Phase::Sweeping(_) | Phase::Finished(_))
+}
+
+fn is_going_back(phase: &Phase) -> bool {
+    let is_rolled_back = |outcome: &Outcome| matches!(outcome, Outcome::RolledBack { .. });
+    match phase {
+        Phase::Back(_) | Phase::Paused { back: Some(_), .. } => true,
+        Phase::Sweeping(outcome) | Phase::Finished(outcome) => is_rolled_back(outcome),
+        Phase::Forward | Phase::Paused { back: None, .. } => false,
+    }
+}
+
+/// Whether a container holds its port and its volumes. Said here anew on purpose: a check that asked `rollout` would share its mistakes.
+pub fn is_up(one: &ContainerSeen) -> bool {
+    matches!(one.state, ContainerState::Running { .. } | ContainerState::Restarting { .. } | ContainerState::Paused)
+}
+
+/// Whether a container runs and is well.
+pub fn is_serving(one: &ContainerSeen) -> bool {
+    matches!((&one.state, &one.health), (ContainerState::Running { .. }, Health::Healthy { .. }))
+}
+
+fn later(moment: Timestamp, span: std::time::Duration) -> Timestamp {
+    moment.checked_add(span).unwrap_or(Timestamp::MAX)
+}
+
+fn ensure(is_kept: bool, promise: Promise, why: impl FnOnce() -> String) -> Result<(), Broken> {
+    if is_kept { Ok(()) } else { broken(promise, why()) }
+}
+
+fn broken(promise: Promise, why: String) -> Result<(), Broken> {
+    Err(Broken { promise, why })
+}

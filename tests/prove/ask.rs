@@ -1,0 +1,65 @@
+//! Reads a configuration from a line of words, so that another one is one more line in a list, or a word on the command line.
+//!
+//! `2x2 stop-first failures=2 crashes=1 restarts`: hosts × slots on each, the order, how often each mishap may happen, and what else is special:
+//! `restarts`, `probed`, `keeps-least` (see [`Configuration`]), `first` (nothing ran before), `all-at-once`, `delay`, `slow-proof` (two ticks), and
+//! `pause` or `continue` instead of going back.
+
+use refit::pipeline::{FailureAction, Order};
+use refit::rollout::Policy;
+
+use super::configurations::{Configuration, TICK, estate};
+use super::state::Budget;
+
+/// The configuration that a line stands for. Errors with the word that says nothing.
+pub fn configuration(line: &str) -> Result<Configuration, String> {
+    let mut words = line.split_whitespace();
+    let size = words.next().and_then(|word| word.split_once('x')).ok_or("begin with a size such as 2x2")?;
+    let (Ok(hosts), Ok(replicas)) = (size.0.parse(), size.1.parse()) else { return Err(format!("{size:?} is no size")) };
+    let order = match words.next() {
+        Some("start-first") => Order::StartFirst,
+        Some("stop-first") => Order::StopFirst,
+        other => return Err(format!("{other:?} is no order")),
+    };
+    let begin = Configuration::new(line, estate(hosts, replicas, order), Budget::default());
+    words.try_fold(begin, |configuration, word| match word.split_once('=') {
+        Some((mishap, number)) => befall(configuration, mishap, number.parse().map_err(|_| format!("{number} is no number"))?),
+        None => special(configuration, word),
+    })
+}
+
+fn befall(configuration: Configuration, mishap: &str, number: u8) -> Result<Configuration, String> {
+    let mut budget = configuration.budget;
+    *match mishap {
+        "crashes" => &mut budget.crashes,
+        "hangs" => &mut budget.hangs,
+        "failures" => &mut budget.failures,
+        "lost" => &mut budget.lost,
+        "refusals" => &mut budget.refusals,
+        "deaths" => &mut budget.deaths,
+        "late" => &mut budget.late,
+        "words" => &mut budget.words,
+        other => return Err(format!("{other} is no mishap")),
+    } = number;
+    Ok(Configuration { budget, ..configuration })
+}
+
+fn special(configuration: Configuration, word: &str) -> Result<Configuration, String> {
+    let policies = |change: fn(&mut Policy)| {
+        configuration.clone().changed(|changed| {
+            change(&mut changed.desired.update);
+            change(&mut changed.desired.rollback);
+        })
+    };
+    Ok(match word {
+        "restarts" => Configuration { restarts: true, ..configuration },
+        "probed" => Configuration { probed: true, ..configuration },
+        "keeps-least" => Configuration { keeps_least: true, ..configuration },
+        "first" => configuration.changed(|changed| changed.desired.back = None),
+        "all-at-once" => policies(|policy| policy.parallelism = 0),
+        "delay" => policies(|policy| policy.delay = TICK),
+        "slow-proof" => policies(|policy| policy.monitor = TICK * 2),
+        "pause" => configuration.changed(|changed| changed.desired.update.failure_action = FailureAction::Pause),
+        "continue" => configuration.changed(|changed| changed.desired.update.failure_action = FailureAction::Continue),
+        other => return Err(format!("{other} says nothing")),
+    })
+}
