@@ -16,7 +16,7 @@ SETUP := @tests/lab/setup.sh --tests
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test bench prove deny fmt clippy check install clean-lab clean-demo
+.PHONY: help demo test bench prove simulate scale deny fmt clippy check install clean-lab clean-demo
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -46,6 +46,12 @@ bench: ## measure, and write docs/benchmarks.md
 
 prove: ## explore everything that can happen during a rollout, and write docs/reliability.md
 	$(CARGO) bench --bench prove
+
+simulate: ## tell many rollouts with faults, one from each seed: SEEDS=10000, or SEED=7 to replay one
+	$(CARGO) bench --bench simulate -- $(if $(SEED),seed $(SEED),seeds $(or $(SEEDS),10000) from $(or $(FROM),1))
+
+scale: ## measure one rollout over 100, 1,000 and 10,000 simulated hosts
+	$(CARGO) bench --bench simulate -- scale
 
 deny: ## check the dependencies: advisories, licences, bans, duplicates
 	@command -v cargo-deny >/dev/null || $(CARGO) install --locked cargo-deny

@@ -8,6 +8,9 @@ use super::observer::Look;
 use crate::model::HostName;
 use crate::rollout::{HostSeen, Observed};
 
+/// With more hosts than this, those in which nothing is under way are asked less often than every look counts; see [`Looks::holds_at`].
+pub(super) const MANY_HOSTS: usize = 500;
+
 /// The newest look at every host. Grows look by look, so that what did not change costs nothing.
 #[derive(Default)]
 pub(super) struct Looks {
@@ -15,6 +18,8 @@ pub(super) struct Looks {
     hosts: BTreeMap<HostName, LookedAt>,
     /// Hosts whose last look was not as the one before it.
     changed: BTreeSet<HostName>,
+    /// The moment for which it held last.
+    held_at: Option<Timestamp>,
 }
 
 struct LookedAt {
@@ -59,12 +64,19 @@ impl Looks {
         self.hosts.get(host).map_or(0, |looked| looked.began)
     }
 
-    /// The moment for which all of it holds: the oldest answer of the hosts in which something is under way or has changed, so that "healthy for so
-    /// long" is never said of a time at which nobody looked. Where nothing moves an older look is as good; if nothing moves anywhere, the oldest
-    /// answer of all counts. None if nobody has answered.
-    pub(super) fn holds_at(&self, under_way: &BTreeSet<HostName>) -> Option<Timestamp> {
+    /// The moment for which all of it holds: the oldest answer, so that "healthy for so long" is never said of a time at which nobody looked.
+    ///
+    /// Of many hosts only those count in which something is under way or has changed: where nothing moves an older look is as good. None if nobody
+    /// has answered.
+    pub(super) fn holds_at(&mut self, under_way: &BTreeSet<HostName>) -> Option<Timestamp> {
+        let oldest = self.hosts.values().filter(|looked| looked.has_answered).map(|looked| looked.at).min();
+        if self.hosts.len() <= MANY_HOSTS {
+            return oldest;
+        }
         let at = |host: &HostName| self.hosts.get(host).filter(|looked| looked.has_answered).map(|looked| looked.at);
         let moving = under_way.union(&self.changed).filter_map(at).min();
-        moving.or_else(|| self.hosts.values().filter(|looked| looked.has_answered).map(|looked| looked.at).min())
+        // If nothing moves anywhere, what held once holds on.
+        self.held_at = moving.or_else(|| oldest.max(self.held_at));
+        self.held_at
     }
 }

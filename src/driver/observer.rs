@@ -20,8 +20,8 @@ use crate::rollout::{self, ContainerSeen, ContainerState, Health, HostSeen, Prob
 
 /// An engine whose event stream says nothing is still asked this often.
 const LOOK_AT_LEAST_EVERY: Duration = Duration::from_millis(500);
-/// For each host in which nothing is under way, so much longer may pass between two looks at any of them: a thousand looks a second are enough
-/// to hear of a change of which the engine's event stream says nothing.
+/// For each host so much time may pass between two looks at one in which nothing is under way: a thousand looks a second are enough to hear of a
+/// change of which the engine's event stream says nothing. Up to [`MANY_HOSTS`](super::looks::MANY_HOSTS) it makes no difference.
 const QUIET_FOR_EACH: Duration = Duration::from_millis(1);
 /// A host that answers nothing for this long in one look counts as silent for that look.
 const LOOK_AT_MOST: Duration = Duration::from_secs(5);

@@ -8,7 +8,7 @@ use futures_util::future::BoxFuture;
 use jiff::Timestamp;
 use tokio::task::{JoinError, JoinSet};
 
-use super::looks::Looks;
+use super::looks::{Looks, MANY_HOSTS};
 use super::observer::{Observers, Watched};
 use super::{DriverError, Engines, Recorder, guard, until};
 use crate::data::Loss;
@@ -33,6 +33,9 @@ const AFTER_A_FAILURE: Duration = Duration::from_secs(1);
 const GATHER_FOR_EACH_SLOT: Duration = Duration::from_nanos(2_500);
 /// A shorter pause is none.
 const GATHER_AT_LEAST: Duration = Duration::from_millis(5);
+
+/// So many stopped containers are being removed at once: clearing away is nobody's hurry, and each takes memory and a connection meanwhile.
+const REMOVALS_AT_ONCE: usize = 5_000;
 
 /// Everything that one rollout needs to be carried out.
 pub(super) struct Rollout<'a> {
@@ -264,8 +267,11 @@ impl<'a> Hand<'a> {
         self.looks.add(self.observers.take());
         let looks = &self.looks;
         self.busy.retain(|slot, ended| ended.is_none_or(|ended| looks.began(&slot.host) <= ended));
-        let has_asked_all = self.looks.count() == self.hosts.len();
-        has_asked_all.then(|| self.looks.holds_at(&self.under_way()).unwrap_or_else(|| self.rollout.clock.now()))
+        if self.looks.count() < self.hosts.len() {
+            return None;
+        }
+        let under_way = self.under_way();
+        Some(self.looks.holds_at(&under_way).unwrap_or_else(|| self.rollout.clock.now()))
     }
 
     /// The hosts in which something is under way.
@@ -282,7 +288,15 @@ impl<'a> Hand<'a> {
     }
 
     async fn act(&mut self, actions: Vec<Action>) -> Result<(), DriverError> {
-        let free: Vec<Action> = actions.into_iter().filter(|action| !self.busy.contains_key(action.slot())).collect();
+        let mut removals = REMOVALS_AT_ONCE.saturating_sub(self.acting.len());
+        // What is left out now is decided again.
+        let mut has_room = |action: &Action| {
+            let is_removal = matches!(action, Action::Remove { .. });
+            let has_room = !is_removal || removals > 0;
+            removals = removals.saturating_sub(usize::from(is_removal));
+            has_room
+        };
+        let free: Vec<Action> = actions.into_iter().filter(|action| !self.busy.contains_key(action.slot()) && has_room(action)).collect();
         // What is decided together is made durable together: one wait for the disk.
         self.rollout.recorder.record_all(free.iter().map(|action| Event::ActionIntended { action: action.clone() }).collect()).await?;
         for action in free {
@@ -325,9 +339,10 @@ impl<'a> Hand<'a> {
         self.rollout.remember(&before, &self.progress, &Observed::default()).await
     }
 
-    /// Has the hosts looked at for whose sake time matters: a decision holds for the oldest look. Where nothing is under way, all of them.
+    /// Has every host looked at: a decision holds for the oldest look, so one host that is done would hold up the others. Of many, those for whose
+    /// sake time matters, if there are any.
     fn look_again(&self) {
-        let hosts = if self.close.is_empty() { &self.hosts } else { &self.close };
+        let hosts = if self.hosts.len() <= MANY_HOSTS || self.close.is_empty() { &self.hosts } else { &self.close };
         hosts.iter().for_each(|host| self.observers.poke(host));
     }
 
