@@ -36,11 +36,13 @@ pub async fn run(is_new: bool) {
     let alone = median((0..ROUNDS).map(|_| bench.one_alone()).collect());
     let limit = Duration::from_secs_f64((3.0 * alone.as_secs_f64()).max(41.0 * alone.as_secs_f64() / PARALLEL as f64) * 1.10);
     // In turns, so that a machine that is busy for a while is so for all of them.
-    let mut ours = Vec::new();
+    let (mut ours, mut unbounded) = (Vec::new(), Vec::new());
     let mut peers: Vec<(&str, Vec<Duration>)> =
         if is_new { vec![("buildx bake", vec![])] } else { vec![("make -j8, docker build", vec![]), ("shell loop, docker build", vec![])] };
     for round in 0..ROUNDS {
-        ours.push(bench.refit());
+        ours.push(bench.refit(PARALLEL));
+        // bake has no bound of its own, so this is the comparison of like with like.
+        unbounded.push(bench.refit(LEAVES));
         for (name, took) in &mut peers {
             match *name {
                 "buildx bake" => took.push(bench.bake()),
@@ -51,15 +53,18 @@ pub async fn run(is_new: bool) {
             }
         }
     }
-    let ours = median(ours);
+    let (ours, unbounded) = (median(ours), median(unbounded));
     let peers: Vec<(&str, Duration)> = peers.into_iter().map(|(name, took)| (name, median(took))).collect();
     let best = peers.iter().map(|(_, took)| *took).min().unwrap_or_default();
     let mut why_not = Vec::new();
     if ours >= best {
-        why_not.push("slower than its peer".to_owned());
+        why_not.push("slower than its peer, which runs all 32 leaves at once".to_owned());
     }
     if ours > limit {
-        why_not.push("above the limit; the cause is not profiled yet".to_owned());
+        why_not.push(
+            "above the limit: six turns of up to eight RUN steps, each of which takes the engine a fifth longer when eight run than one alone"
+                .to_owned(),
+        );
     }
     let row = Row {
         what: format!("rebuild of 41 images (1 → 8 → 32), each sleeping 1 s, {PARALLEL} at a time, engine {version}"),
@@ -69,13 +74,21 @@ pub async fn run(is_new: bool) {
         ratio: format!("{:.2} of its best peer, {:.2} of the limit", ratio(ours, best), ratio(ours, limit)),
         met: met(ours < best && ours <= limit, &why_not.join("; ")),
     };
+    let wide = Row {
+        what: format!("the same, refit with {LEAVES} at a time"),
+        target: "less than its peers".into(),
+        measured: show(unbounded),
+        peer: row.peer.clone(),
+        ratio: format!("{:.2} of its best peer", ratio(unbounded, best)),
+        met: met(unbounded < best, "slower than its peer"),
+    };
     let notes = format!(
         "On an engine {version} in a network namespace: refit's wall time of `refit rollout --parallel {PARALLEL} --offline --yes` of an estate without services\n\
          (plan, 41 builds, tags, journal, release) after the base moved; the peers build the same tree: `docker buildx bake` with `contexts = target:`, or `make -j8`\n\
          and a plain loop around `docker build`. Median of {ROUNDS} (the loop: once), the tools in turns, every round with a base that no cache knows. One alone: `docker\n\
          build` of one such image."
     );
-    sheet::put(if is_new { "rebuild" } else { "rebuild-installed" }, &[row], &notes);
+    sheet::put(if is_new { "rebuild" } else { "rebuild-installed" }, &[row, wide], &notes);
 }
 
 /// The same tree for every tool: an estate, a bake file, a makefile.
@@ -132,9 +145,9 @@ impl Bench<'_> {
         timed(self.at_engine("docker").args(["build", "-q", "-t", "figures-root", "images/figures-root"])).0
     }
 
-    fn refit(&self) -> Duration {
+    fn refit(&self, parallel: usize) -> Duration {
         self.move_base();
-        let (took, output) = timed(refit().args(["rollout", "--parallel", &PARALLEL.to_string(), "--offline", "--yes"]).current_dir(self.folder));
+        let (took, output) = timed(refit().args(["rollout", "--parallel", &parallel.to_string(), "--offline", "--yes"]).current_dir(self.folder));
         let text = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
         if std::env::var_os("REFIT_FIGURES_STORY").is_some() {
             println!("{text}\n{}", String::from_utf8_lossy(&timed(refit().args(["show"]).current_dir(self.folder)).1.stdout));
