@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use super::look::{SlotView, is_serving};
 use super::verdict::{Judged, deadline, judge, too_late};
-use super::{Action, ContainerSeen, Desired, Policy, SlotVerdict, Version};
+use super::{Action, ContainerSeen, ContainerState, Desired, Policy, SlotVerdict, Version};
 use crate::model::SlotId;
 use crate::pipeline::Order;
 
@@ -54,6 +54,13 @@ impl Move<'_> {
     }
 }
 
+fn ended_at(container: &ContainerSeen) -> Option<Timestamp> {
+    match container.state {
+        ContainerState::Exited { at, .. } => Some(at),
+        _ => None,
+    }
+}
+
 /// Says what a slot needs next on its way to the version that `view` was made for.
 pub(super) fn next_step<'a>(
     view: &SlotView<'a>,
@@ -66,6 +73,9 @@ pub(super) fn next_step<'a>(
     let judged = view.goal.map(|goal| judge(goal, began, policy, now));
     let stopping = if order == Order::StopFirst { desired.stop_grace_period } else { Duration::ZERO };
     let until = deadline(began.unwrap_or(now), policy, stopping);
+    // Taking the old one down may need several attempts. What comes in its place has the whole time from then on, else the slot is left empty.
+    let taken_down = view.kept.filter(|_| order == Order::StopFirst).and_then(ended_at);
+    let until = taken_down.map_or(until, |at| until.max(deadline(at.min(now), policy, Duration::ZERO)));
     let is_over = now > until;
     // Stop-first means that two never stand side by side, whoever started the other one.
     let in_the_way = view.other_up.filter(|_| order == Order::StopFirst);

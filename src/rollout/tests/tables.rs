@@ -51,6 +51,15 @@ fn a_stop_first_slot_never_has_two_side_by_side() {
 }
 
 #[test]
+fn who_had_to_be_taken_down_in_several_attempts_leaves_its_successor_the_whole_time() {
+    let late = || Progress { began: [(slot(0, 0), ago(100))].into(), ..Progress::begin(NOW) };
+    check_with(&desired(1, 1, StopFirst), late(), "oldx", "h0 start r2 over old0");
+    check_with(&desired(1, 1, StopFirst), late(), "oldx new~", "");
+    let progress = check_with(&desired(1, 1, StopFirst), late(), "old. new~", "h0 stop new1");
+    assert_eq!(progress.failed, [(slot(0, 0), SlotVerdict::NotHealthyInTime { deadline_ms: 60_000 })].into());
+}
+
+#[test]
 fn a_slot_that_has_what_it_shall_have_is_done_without_a_hand_on_it() {
     for order in [StartFirst, StopFirst] {
         let progress = check(order, "new+", "");
