@@ -83,9 +83,15 @@ async fn a_host_is_cut_off_for_too_long(lab: Arc<Lab>) {
     assert_eq!(versions, [2, 2, 1], "what was left behind runs what it ran");
     // While it is away nothing can be rolled to it; that is said before anything is touched.
     estate.refit(&["rollout", "--release", "1"]).expect_code(1).expect_said("nothing was changed on any host");
+    estate.refit(&["converge"]).expect_code(3).expect_said("c is left out, it does not answer");
     estate.host(3).heal();
-    estate.refit(&["rollout"]).expect_code(0);
+    // Newer work waits for a rollout: a host that is back gets what the others have.
+    rewrite(&estate, "web", &image("v2-and-more"));
+    let shown = estate.refit(&["converge", "--dry-run"]).expect_code(0);
+    assert!(shown.out.contains("c/0: runs r1; r2 is released"), "{}", shown.out);
+    estate.refit(&["converge"]).expect_code(0);
     expect_version(&estate, "web", "v2");
+    assert!(estate.refit(&["converge"]).expect_code(0).out.contains("Nothing to do"));
 
     // In flight: nobody can tell whether the new release silenced it, so the others go back.
     rewrite(&estate, "web", &image("v3"));

@@ -4,6 +4,7 @@ mod arguments;
 mod build_logs;
 mod check;
 mod completions;
+mod converge;
 mod estate;
 mod exit;
 mod graph;

@@ -74,7 +74,7 @@ pub(super) async fn make(workshop: &Workshop, change: &Change, face: &mut Face) 
     }
     let mut plan = plan::plan(&looked.request(&workshop.driver, change))?;
     if *change == Change::Everything {
-        workshop.driver.add_drift(&mut plan).await?;
+        workshop.driver.add_drift(&mut plan, &workshop.driver.see_hosts().await)?;
     }
     Ok(plan)
 }

@@ -153,5 +153,5 @@ fn plan_back(workshop: &Workshop, ways: &[WayBack], args: &RollbackArgs) -> miet
             notes: vec![format!("back from {} to {target}", way.now)],
         });
     }
-    Ok(Plan { change: Change::Release(target), bases: Default::default(), steps: Vec::new(), rolls, held: Vec::new() })
+    Ok(Plan { rolls, ..Plan::without_builds(Change::Release(target)) })
 }

@@ -202,7 +202,7 @@ async fn interrupted(workshop: &Workshop, recorder: &Arc<Recorder>) {
 }
 
 /// A run that died is gone on with before anything new: it may hold services in between.
-async fn take_up_what_was_interrupted(workshop: &Workshop, face: &mut Face) -> miette::Result<Option<Exit>> {
+pub(super) async fn take_up_what_was_interrupted(workshop: &Workshop, face: &mut Face) -> miette::Result<Option<Exit>> {
     let Some(run) = workshop.driver.journal.unfinished()?.first().copied() else { return Ok(None) };
     face.printer.err(&format!("{run} was interrupted and is gone on with first; `refit abort {run}` would take it back instead"));
     let recorder = workshop.driver.take_up(run, &workshop::whoami()).await?;
@@ -213,7 +213,7 @@ async fn take_up_what_was_interrupted(workshop: &Workshop, face: &mut Face) -> m
 }
 
 /// The hosts that `--hosts` selects.
-fn selected(selector: Option<&str>, estate: &Estate) -> miette::Result<Option<BTreeSet<HostName>>> {
+pub(super) fn selected(selector: Option<&str>, estate: &Estate) -> miette::Result<Option<BTreeSet<HostName>>> {
     let Some(selector) = selector else { return Ok(None) };
     let help = "`refit hosts` lists the hosts and their labels";
     let parsed = Selector::parse(selector).map_err(|why| miette::miette!(help = help, "`--hosts {selector}` cannot be read: {why}"))?;
@@ -223,7 +223,7 @@ fn selected(selector: Option<&str>, estate: &Estate) -> miette::Result<Option<BT
 }
 
 /// Leaves in the plan only the services and hosts that were asked for.
-fn narrow(plan: &mut Plan, services: &[ServiceName], hosts: Option<&BTreeSet<HostName>>) {
+pub(super) fn narrow(plan: &mut Plan, services: &[ServiceName], hosts: Option<&BTreeSet<HostName>>) {
     if !services.is_empty() {
         plan.rolls.retain(|roll| services.contains(&roll.service));
         plan.held.retain(|held| services.contains(&held.service));

@@ -16,8 +16,11 @@ impl Driver {
         if let Some(made) = recorder.state(|state| state.release.clone()).await {
             return Ok(made);
         }
-        if let Change::Release(number) = plan.change {
-            return self.release(number);
+        match plan.change {
+            Change::Release(number) => return self.release(number),
+            // Each service is brought back to a release of its own; the newest may be one that some came back from.
+            Change::Drift => return self.journal.latest_release()?.ok_or_else(|| DriverError::Bug { what: "a drift from no release".into() }),
+            Change::Everything | Change::Base(_) | Change::Image(_) | Change::Rebuild => {}
         }
         let results = recorder.state(|state| results_of(state, plan)).await;
         let previous = self.journal.latest_release()?;

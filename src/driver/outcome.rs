@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::model::ServiceName;
+use crate::model::{ReleaseNumber, ServiceName};
 use crate::plan::Plan;
 use crate::rollout::{Outcome, Person};
 use crate::run::{BuildOutcome, RunOutcome, RunState};
@@ -23,6 +23,12 @@ pub(super) fn stopped_by(state: &RunState) -> Option<String> {
 pub(super) fn word_between(state: &RunState) -> Option<Person> {
     let is_rolling = state.rollouts.iter().any(|rollout| rollout.ended.is_none());
     state.person.filter(|_| !is_rolling)
+}
+
+/// Whether the run made this release, or rolled a service to it. A repair alone does neither: the newest release may be one that was rolled back.
+pub(super) fn leads_to(state: &RunState, release: ReleaseNumber) -> bool {
+    state.release.as_ref().is_some_and(|made| made.number == release)
+        || state.rollouts.iter().any(|rollout| rollout.desired.to.release == release && !rollout.desired.is_repair())
 }
 
 /// How the run ended; the gravest word counts.

@@ -78,10 +78,9 @@ impl Driver {
 
     /// Adds to a plan the services whose slots are not as they were released, although nothing of them changed: a container that somebody removed,
     /// a host that was left behind, what a rollout left lying, a number of replicas that grew. Hosts that do not answer are left out.
-    pub async fn add_drift(&self, plan: &mut Plan) -> Result<(), DriverError> {
+    pub fn add_drift(&self, plan: &mut Plan, seen: &Seen) -> Result<(), DriverError> {
         let expected = self.expected()?;
-        let seen = self.see_hosts().await;
-        let statuses = self.status(&seen, &expected);
+        let statuses = self.status(seen, &expected);
         for service in self.estate.services.values() {
             let Some(now) = expected.get(&service.name) else { continue };
             let drifted = statuses.iter().filter(|status| {
@@ -89,7 +88,7 @@ impl Driver {
             });
             let mut notes: Vec<String> =
                 drifted.map(|status| format!("{}/{}: {}", status.host, status.index, status.drift.as_deref().unwrap_or_default())).collect();
-            notes.extend(leftovers(service, &seen, now));
+            notes.extend(leftovers(service, seen, now));
             // A container where the service has no host any more is for `refit status` to show; no rollout goes there.
             let is_reachable = service.hosts.iter().any(|host| matches!(seen.hosts.get(host), Some(Ok(_))));
             if notes.is_empty() || !is_reachable {
@@ -101,7 +100,7 @@ impl Driver {
                     roll.certain = true;
                     roll.notes.extend(notes);
                 }
-                None => plan.rolls.push(self.repair(service, now.release, &seen, notes)),
+                None => plan.rolls.push(self.repair(service, now.release, seen, notes)),
             }
         }
         Ok(())

@@ -100,7 +100,7 @@ impl Driver {
         }
         self.bring_before(recorder, &rollouts).await?;
         let came = self.roll_all(recorder, &plan, rollouts, not_rolled, said).await?;
-        if came == CameTo::End(RunOutcome::Done) {
+        if came == CameTo::End(RunOutcome::Done) && recorder.state(|state| outcome::leads_to(state, release.number)).await {
             self.move_channel(&release).await;
         }
         Ok(came)

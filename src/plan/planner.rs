@@ -16,10 +16,12 @@ use crate::model::{Digest, ImageName, ImageRef, SmallMap};
 /// plan. Parents come before children, the longest remaining way first, ties by name. No steps and no rolls: there is nothing to do.
 /// O(images + edges), and the sorting of the steps.
 pub fn plan(request: &PlanRequest<'_>) -> Result<Plan, PlanError> {
+    if *request.change == Change::Drift {
+        return Ok(Plan::without_builds(Change::Drift));
+    }
     if let Change::Release(number) = request.change {
         let release = request.release.filter(|release| release.number == *number).ok_or(PlanError::NoSuchRelease(*number))?;
-        let rolls = release_rolls(request, release);
-        return Ok(Plan { change: request.change.clone(), bases: BTreeMap::new(), steps: Vec::new(), rolls, held: Vec::new() });
+        return Ok(Plan { rolls: release_rolls(request, release), ..Plan::without_builds(request.change.clone()) });
     }
     let mut look = Look::new(request)?;
     let verdicts = verdicts(&mut look)?;

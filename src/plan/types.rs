@@ -21,6 +21,8 @@ pub enum Change {
     Rebuild,
     /// Nothing is built; this release is rolled.
     Release(ReleaseNumber),
+    /// Nothing is built and nothing newer is rolled: what runs is brought back to what was released.
+    Drift,
 }
 
 /// What a change leads to. Pure data; printed, hashed, journalled and replayed.
@@ -37,6 +39,13 @@ pub struct Plan {
     /// The services that would roll, had they not come back from just that.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub held: Vec<HeldService>,
+}
+
+impl Plan {
+    /// A plan that builds nothing, and rolls nothing yet.
+    pub fn without_builds(change: Change) -> Self {
+        Self { change, bases: BTreeMap::new(), steps: Vec::new(), rolls: Vec::new(), held: Vec::new() }
+    }
 }
 
 /// A service that stays where it is, because it came back from what it would roll to: only something newer or a person's word moves it.

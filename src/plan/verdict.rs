@@ -267,7 +267,7 @@ fn subject(request: &PlanRequest<'_>) -> Result<Option<NodeId>, PlanError> {
     match request.change {
         Change::Base(base) => base_node(request, base).map(Some),
         Change::Image(image) => image_node(request, image).map(Some),
-        Change::Everything | Change::Rebuild | Change::Release(_) => Ok(None),
+        Change::Everything | Change::Rebuild | Change::Release(_) | Change::Drift => Ok(None),
     }
 }
 

@@ -70,6 +70,7 @@ pub fn change_words(change: &Change) -> String {
         Change::Image(image) => format!("image {image} and what stands on it"),
         Change::Rebuild => "a rebuild of every image".into(),
         Change::Release(release) => format!("release {release} again"),
+        Change::Drift => "what is not as it was released".into(),
     }
 }
 

@@ -30,6 +30,13 @@ pub struct Desired {
     pub stop_grace_period: Duration,
 }
 
+impl Desired {
+    /// Whether it only puts right what runs already, and so has nothing else to go back to.
+    pub fn is_repair(&self) -> bool {
+        self.back.as_ref().is_some_and(|back| back.spec == self.to.spec)
+    }
+}
+
 /// A version of a service's containers.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Version {

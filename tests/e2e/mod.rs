@@ -179,6 +179,7 @@ impl Estate {
             "rollout" => all.extend(["--offline", "--yes"]),
             "plan" | "resume" => all.push("--offline"),
             "rollback" if !args.contains(&"--list") => all.push("--yes"),
+            "converge" => all.push("--yes"),
             _ => {}
         }
         self.begin_plainly(&all, environment, Stdio::null())

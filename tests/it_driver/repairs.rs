@@ -61,6 +61,22 @@ async fn a_silent_host_holds_up_no_repair_elsewhere() {
     assert_eq!(world.running().len(), 6);
 }
 
+/// Whatever else has moved waits for a rollout: converging builds nothing, and moves no channel.
+#[tokio::test(start_paused = true)]
+async fn a_drift_is_put_right_and_nothing_newer_comes_with_it() {
+    let world = World::rolled().await;
+    let before = world.contents();
+    remove(&world, "h1", "web");
+    world.patch("newer");
+    let plan = world.plan(&Change::Drift).await;
+    assert_eq!((plan.steps.len(), plan.rolls.len()), (0, 1));
+    assert_eq!(world.roll(Change::Drift).await, RunOutcome::Done);
+    assert_eq!(world.contents(), before);
+    assert!(!world.events(2).iter().any(|event| matches!(event, Event::BuildBegan { .. } | Event::Released { .. })));
+    assert!(world.plan(&Change::Drift).await.rolls.is_empty());
+    assert!(!world.plan(&Change::Everything).await.steps.is_empty(), "the newer base still waits for a rollout");
+}
+
 /// What was repaired is what everything else runs: that a person ended the repair says nothing against it.
 #[tokio::test(start_paused = true)]
 async fn a_repair_that_a_person_ended_puts_nothing_into_quarantine() {

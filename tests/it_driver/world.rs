@@ -154,8 +154,8 @@ impl World {
     pub async fn plan_by(&self, driver: &Driver, change: &Change) -> Result<Plan, DriverError> {
         let looked = driver.look(change).await?;
         let mut plan = plan::plan(&looked.request(driver, change)).unwrap();
-        if *change == Change::Everything {
-            driver.add_drift(&mut plan).await?;
+        if matches!(change, Change::Everything | Change::Drift) {
+            driver.add_drift(&mut plan, &driver.see_hosts().await)?;
         }
         Ok(plan)
     }

@@ -140,7 +140,7 @@ impl Stage {
         let change = Change::Everything;
         let looked = driver.look(&change).await?;
         let mut plan = plan::plan(&looked.request(driver, &change)).unwrap();
-        driver.add_drift(&mut plan).await?;
+        driver.add_drift(&mut plan, &driver.see_hosts().await)?;
         Ok(plan)
     }
 

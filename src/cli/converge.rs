@@ -1,0 +1,85 @@
+//! `refit converge`.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+
+use super::estate::{EstateArgs, known};
+use super::rollout;
+use super::workshop::{self, Access, BuildArgs, Workshop};
+use super::{Exit, Face};
+use crate::driver::Seen;
+use crate::model::{HostName, ServiceName};
+use crate::plan::{Change, Plan};
+
+/// Bring what runs back to what was released; builds nothing and rolls nothing newer.
+///
+/// For hosts that were left behind and are back, for containers that somebody removed, and for what a rollout could not clear away. `refit status`
+/// shows what drifted. Hosts that do not answer are named and left out: call it again when they are back.
+///
+/// Ends with 0 if all is as it was released, 3 if hosts are still silent.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Example:\n  refit converge\n  refit converge web --hosts web-2 --dry-run")]
+pub struct ConvergeArgs {
+    /// Only these services [default: all that drifted].
+    services: Vec<ServiceName>,
+    /// Only on hosts that this selects: labels (`zone=a,pool=web`), a name, or `*`.
+    #[arg(long, value_name = "SELECTOR")]
+    hosts: Option<String>,
+    /// Show what would be done, and stop.
+    #[arg(long)]
+    dry_run: bool,
+    /// Do not ask before hosts are touched.
+    #[arg(short, long)]
+    yes: bool,
+    #[command(flatten)]
+    estate: EstateArgs,
+}
+
+/// Runs `refit converge`.
+pub(super) async fn run(args: &ConvergeArgs, state: Option<PathBuf>, face: &mut Face) -> miette::Result<Exit> {
+    let access = if args.dry_run { Access::Look } else { Access::Write };
+    let build = BuildArgs { parallel: None, offline: true };
+    let workshop = match workshop::open(&args.estate, &build, state, access, face)? {
+        Ok(workshop) => workshop,
+        Err(exit) => return Ok(exit),
+    };
+    known(&args.services, &workshop.driver.estate)?;
+    let hosts = rollout::selected(args.hosts.as_deref(), &workshop.driver.estate)?;
+    if !args.dry_run
+        && let Some(exit) = rollout::take_up_what_was_interrupted(&workshop, face).await?
+    {
+        return Ok(exit);
+    }
+    let seen = workshop.driver.see_hosts().await;
+    let silent = silent(&workshop, &seen, &args.services, hosts.as_ref());
+    for (host, why) in &silent {
+        face.printer.err(&format!("warning: {host} is left out, it does not answer: {why}"));
+    }
+    let mut plan = Plan::without_builds(Change::Drift);
+    workshop.driver.add_drift(&mut plan, &seen)?;
+    rollout::narrow(&mut plan, &args.services, hosts.as_ref());
+    let exit = if plan.rolls.is_empty() || args.dry_run {
+        show(&plan, &workshop, face);
+        Exit::Done
+    } else {
+        rollout::begin(&workshop, plan, args.yes, face).await?
+    };
+    Ok(if exit == Exit::Done && !silent.is_empty() { Exit::Between } else { exit })
+}
+
+/// Hosts that were asked for, on which services run, and which do not answer; each with why.
+fn silent(workshop: &Workshop, seen: &Seen, services: &[ServiceName], hosts: Option<&BTreeSet<HostName>>) -> BTreeMap<HostName, String> {
+    let concerned = workshop.driver.estate.services.values().filter(|service| services.is_empty() || services.contains(&service.name));
+    let concerned: BTreeSet<&HostName> = concerned.flat_map(|service| &service.hosts).collect();
+    let asked = |host: &HostName| concerned.contains(host) && hosts.is_none_or(|hosts| hosts.contains(host));
+    let silent = seen.hosts.iter().filter(|(host, _)| asked(host));
+    silent.filter_map(|(host, found)| Some((host.clone(), found.as_ref().err()?.clone()))).collect()
+}
+
+fn show(plan: &Plan, workshop: &Workshop, face: &mut Face) {
+    if plan.rolls.is_empty() && !face.json {
+        face.printer.out("Nothing to do: what answers runs what was released.");
+    } else {
+        super::plan::show(plan, workshop, face);
+    }
+}
