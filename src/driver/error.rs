@@ -41,8 +41,8 @@ pub enum DriverError {
         problems: Vec<String>,
     },
     /// A base that no engine and no registry has.
-    #[error("base {} is not on builder {builder}, and {}", base.familiar(), not_pulled(why.as_deref()))]
-    #[diagnostic(help("check the name at {place}; {}", how_to_have(base, why.is_none(), endpoint)))]
+    #[error("base {} is not on builder {builder}, and {}", base.familiar(), not_pulled(why.as_ref()))]
+    #[diagnostic(help("{}", how_to_have(base, why.as_ref(), endpoint, place)))]
     BaseUnknown {
         /// The base.
         base: ImageRef,
@@ -50,8 +50,8 @@ pub enum DriverError {
         builder: String,
         /// How it is reached.
         endpoint: String,
-        /// What the pull said; none if nothing was to be pulled.
-        why: Option<String>,
+        /// Why it could not be pulled; none if nothing was to be pulled.
+        why: Option<NotPulled>,
         /// Where it is reached for.
         place: String,
     },
@@ -114,21 +114,40 @@ pub enum DriverError {
     },
 }
 
-fn not_pulled(why: Option<&str>) -> String {
-    why.map_or_else(|| "`--offline` forbids to pull it".to_owned(), |why| format!("cannot be pulled: {why}"))
+/// Why an image could not be pulled, and the next move.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NotPulled {
+    /// What the registry, or the engine on the way to it, said.
+    pub why: String,
+    /// What helps.
+    pub next: String,
+}
+
+impl NotPulled {
+    /// What a pull failed with. That it was a pull, and of what, is said by whoever tells it.
+    pub(super) fn of(error: &EngineError) -> Self {
+        let next = miette::Diagnostic::help(error).map(|help| help.to_string()).unwrap_or_default();
+        let why = match error {
+            EngineError::Refused { why, .. } => why.clone(),
+            other => other.to_string(),
+        };
+        Self { why, next }
+    }
+}
+
+fn not_pulled(why: Option<&NotPulled>) -> String {
+    why.map_or_else(|| "`--offline` forbids to pull it".to_owned(), |no| format!("cannot be pulled: {}", no.why))
 }
 
 /// What brings a base to the builder. Where no registry may be asked, a login is of no use.
-fn how_to_have(base: &ImageRef, offline: bool, endpoint: &str) -> String {
+fn how_to_have(base: &ImageRef, why: Option<&NotPulled>, endpoint: &str, place: &str) -> String {
     let name = base.familiar();
-    match offline {
-        true => format!(
-            "leave out `--offline`, or bring the image there: `docker -H {endpoint} pull {name}`, or `docker save {name} | docker -H {endpoint} load`"
-        ),
-        false => format!(
-            "log in with `docker login {}` as the user who runs refit, or bring the image there: `docker save {name} | docker -H {endpoint} load`",
-            base.registry()
-        ),
+    let load = format!("`docker save {name} | docker -H {endpoint} load`");
+    match why {
+        None => {
+            format!("check the name at {place}; leave out `--offline`, or bring the image there: `docker -H {endpoint} pull {name}`, or {load}")
+        }
+        Some(no) => format!("{} (it is reached for at {place}); or bring the image there: {load}", no.next),
     }
 }
 

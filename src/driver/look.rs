@@ -7,7 +7,7 @@ use std::time::Duration;
 use futures_util::stream::{self, StreamExt};
 
 use super::inheritance::{ImageRead, graph_of, only_warnings, read_images};
-use super::{Driver, DriverError};
+use super::{Driver, DriverError, NotPulled};
 use crate::edge::{Engine, SourceFound};
 use crate::graph::Graph;
 use crate::journal::BuildKept;
@@ -141,13 +141,8 @@ impl Driver {
             1 => Err(failed.remove(0)),
             _ => Err(DriverError::Several {
                 what: format!("{} bases cannot be had", failed.len()),
-                lines: failed.iter().map(ToString::to_string).collect(),
-                next: match self.settings.offline {
-                    true => "check their names, leave out `--offline`, or bring them to the builder (`docker save … | docker -H … load`)",
-                    false => "check their names, log in with `docker login`, or bring them to the builder",
-                }
-                .to_owned()
-                    + "; `refit graph` tells where each is reached for",
+                lines: failed.iter().flat_map(told).collect(),
+                next: "`refit graph` tells where each is reached for".to_owned(),
             }),
         }
     }
@@ -158,12 +153,13 @@ impl Driver {
         let pulled = if self.settings.offline { None } else { Some(builder.pull(base).await) };
         let why = match pulled {
             Some(Ok(seen)) => return Ok((seen.id, None)),
-            Some(Err(error)) => Some(error.to_string()),
+            Some(Err(error)) => Some(NotPulled::of(&error)),
             None => None,
         };
         match builder.image(&base.to_string()).await? {
             Some(seen) => {
-                let note = why.map(|why| format!("{} was not pulled, the builder's own image is taken: {why}", base.familiar()));
+                let taken = |no: NotPulled| format!("{} was not pulled, the builder's own image is taken: {}; {}", base.familiar(), no.why, no.next);
+                let note = why.map(taken);
                 Ok((seen.id, note))
             }
             None => Err(DriverError::BaseUnknown {
@@ -241,6 +237,12 @@ impl Driver {
         }
         Ok(volumes)
     }
+}
+
+/// An error among others: a line, and its next move below it.
+fn told(error: &DriverError) -> Vec<String> {
+    let help = miette::Diagnostic::help(error).map(|help| format!("    {help}"));
+    std::iter::once(error.to_string()).chain(help).collect()
 }
 
 fn facts_of(found: &SourceFound) -> SourceFacts {

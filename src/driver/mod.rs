@@ -29,7 +29,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 pub use engines::Engines;
-pub use error::DriverError;
+pub use error::{DriverError, NotPulled};
 pub use inheritance::{examine, inheritance};
 pub use look::Looked;
 pub use recorder::{Recorder, Watch};

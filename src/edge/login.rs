@@ -1,15 +1,27 @@
 //! The user's own registry credentials: what `docker login` left, in Docker's configuration or with a credential helper.
 
+use std::time::Duration;
+
 use docker_credential::{CredentialRetrievalError as Error, DockerCredential};
+
+/// A helper may ask a person to unlock something. After this time nobody is there.
+const HELPER_MAX: Duration = Duration::from_secs(60);
 
 /// What a credential helper prints, and fails with, when it keeps nothing for a registry. Source: docker-credential-helpers, `errCredentialsNotFound`.
 const HELPER_HAS_NONE: &str = "credentials not found in native keychain";
 
 /// Looks up the login for a registry as a reference names it (`docker.io`, `registry.example.com:5000`); none if nobody logged in there.
 ///
-/// Asks a program, so it may take its time. The error says why, and never holds what a helper printed: that may quote a secret.
-pub(super) fn of(registry: &str) -> Result<Option<DockerCredential>, String> {
-    none_if_nobody_logged_in(docker_credential::get_credential(config_key(registry))).map_err(|why| format!("{why}; try `docker login {registry}`"))
+/// May ask a program, which gets a thread and a limit of its own. The error says why, and never holds what a helper printed: that may quote a
+/// secret.
+pub(super) async fn of(registry: &str) -> Result<Option<DockerCredential>, String> {
+    let key = config_key(registry).to_owned();
+    let asked = tokio::task::spawn_blocking(move || docker_credential::get_credential(&key));
+    match tokio::time::timeout(HELPER_MAX, asked).await {
+        Ok(Ok(found)) => none_if_nobody_logged_in(found),
+        Ok(Err(_)) => Err("the credential helper could not be waited for".to_owned()),
+        Err(_) => Err(format!("the credential helper did not answer within {} s", HELPER_MAX.as_secs())),
+    }
 }
 
 /// Under which name `docker login` keeps a registry: Docker Hub's is a URL of old.

@@ -243,6 +243,20 @@ impl LabHost {
         run("docker", &[&["-H", endpoint.as_str()], arguments].concat())
     }
 
+    /// The same with this folder for Docker's own configuration, logins included.
+    pub fn docker_as(&self, config: &Path, arguments: &[&str]) -> Result<String, String> {
+        let (config, endpoint) = (config.to_str().expect("a plain path"), self.local());
+        run("docker", &[&["--config", config, "-H", endpoint.as_str()], arguments].concat())
+    }
+
+    /// A program that will run in the host's network. Whoever starts it ends it; what is left over goes with the host.
+    pub fn inside(&self, program: &str) -> Command {
+        assert_eq!(self.kind, Kind::Separate, "`{program}` needs a network of its own; see Lab::kind");
+        let mut command = Command::new("nsenter");
+        command.arg(format!("--net=/run/netns/rl{}-{}", self.lab, self.name)).arg(program).stdin(Stdio::null());
+        command
+    }
+
     /// Imports the smallest useful base, busybox with shell and web server, under this name; gives back the image id.
     pub fn import_base(&self, reference: &str) -> String {
         script(&["import_base", &self.local(), reference]).expect("the base is imported")

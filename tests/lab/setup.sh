@@ -1,6 +1,6 @@
 #!/bin/sh
 # Installs what the tests on real engines and the demo need, on Debian and Ubuntu. Does nothing, quickly, when all of it is there.
-# `--check` only looks. `--tests` adds what tests alone need: git, an ssh server and openssl.
+# `--check` only looks. `--tests` adds what tests alone need: git, an ssh server, openssl and an image registry.
 set -eu
 
 missing=
@@ -21,12 +21,15 @@ if ! command -v docker >/dev/null 2>&1 && apt-cache show docker-cli >/dev/null 2
 # The static one only: it is put into images that hold nothing else.
 [ -x /bin/busybox ] && ! ldd /bin/busybox >/dev/null 2>&1 || missing="$missing busybox-static"
 new_sshd=
+new_registry=
 if [ "${1:-}" = --tests ]; then
     need git git
     need openssl openssl
     need ssh openssh-client
     need sshd openssh-server
+    need docker-registry docker-registry
     case " $missing " in *" openssh-server "*) new_sshd=yes ;; esac
+    case " $missing " in *" docker-registry "*) new_registry=yes ;; esac
 fi
 [ -z "$missing" ] && exit 0
 
@@ -47,7 +50,7 @@ $sudo apt-get install -y --no-install-recommends $missing >/dev/null 2>&1 || {
     $sudo apt-get update >&2
     $sudo apt-get install -y --no-install-recommends $missing >&2
 }
-# The tests start an ssh server of their own; this machine's stays as it was: off.
-if [ -n "$new_sshd" ] && [ -d /run/systemd/system ]; then
-    $sudo systemctl disable --now ssh.service ssh.socket >/dev/null 2>&1 || true
-fi
+# The tests start servers of their own; this machine's stay as they were: off.
+off() { [ ! -d /run/systemd/system ] || $sudo systemctl disable --now "$@" >/dev/null 2>&1 || true; }
+[ -z "$new_sshd" ] || off ssh.service ssh.socket
+[ -z "$new_registry" ] || off docker-registry.service

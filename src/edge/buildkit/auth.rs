@@ -16,9 +16,10 @@ pub(super) struct DockerLogin;
 impl Auth for DockerLogin {
     async fn credentials(&self, request: Request<CredentialsRequest>) -> Result<Response<CredentialsResponse>, Status> {
         let host = request.into_inner().host;
-        // A credential helper is a program that may take its time.
-        let found = tokio::task::spawn_blocking(move || credentials_of(&host)).await;
-        found.unwrap_or_else(|_| Err(Status::internal("the credential helper did not come back"))).map(Response::new)
+        match login::of(&host).await {
+            Ok(found) => Ok(Response::new(found.map_or_else(CredentialsResponse::default, credentials))),
+            Err(why) => Err(Status::unavailable(format!("no credentials for {host}: {why}; try `docker login {host}`"))),
+        }
     }
 
     async fn fetch_token(&self, _: Request<FetchTokenRequest>) -> Result<Response<FetchTokenResponse>, Status> {
@@ -34,12 +35,9 @@ impl Auth for DockerLogin {
     }
 }
 
-fn credentials_of(host: &str) -> Result<CredentialsResponse, Status> {
-    match login::of(host) {
-        Ok(Some(DockerCredential::UsernamePassword(username, secret))) => Ok(CredentialsResponse { username, secret }),
-        Ok(Some(DockerCredential::IdentityToken(secret))) => Ok(CredentialsResponse { username: String::new(), secret }),
-        // Nobody logged in: an anonymous pull.
-        Ok(None) => Ok(CredentialsResponse::default()),
-        Err(why) => Err(Status::unavailable(format!("no credentials for {host}: {why}"))),
+fn credentials(found: DockerCredential) -> CredentialsResponse {
+    match found {
+        DockerCredential::UsernamePassword(username, secret) => CredentialsResponse { username, secret },
+        DockerCredential::IdentityToken(secret) => CredentialsResponse { username: String::new(), secret },
     }
 }

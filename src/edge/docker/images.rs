@@ -121,11 +121,9 @@ pub(super) async fn pull(connection: &Connection, reference: &ImageRef) -> Resul
     pulled.ok_or_else(|| refused(connection.name(), &what, "the pull ended, but the image is not there"))
 }
 
-/// What the user's Docker configuration has for a registry. Asking a helper may block, so it is done on a thread of its own.
+/// What the user's Docker configuration has for a registry.
 async fn credentials(connection: &Connection, registry: &str, what: &str) -> Result<Option<DockerCredentials>, EngineError> {
-    let no = |why: String| refused(connection.name(), what, &why);
-    let asked = registry.to_owned();
-    let found = tokio::task::spawn_blocking(move || login::of(&asked)).await.map_err(|error| no(error.to_string()))?;
+    let found = login::of(registry).await.map_err(|why| refused(connection.name(), what, &why))?;
     let of_user = |found: DockerCredential| {
         let server = DockerCredentials { serveraddress: Some(login::config_key(registry).to_owned()), ..DockerCredentials::default() };
         match found {
@@ -135,7 +133,7 @@ async fn credentials(connection: &Connection, registry: &str, what: &str) -> Res
             DockerCredential::IdentityToken(token) => DockerCredentials { identitytoken: Some(token), ..server },
         }
     };
-    Ok(found.map_err(no)?.map(of_user))
+    Ok(found.map(of_user))
 }
 
 /// Gives an image a further name.
