@@ -1,7 +1,7 @@
 //! A journal in whose hands refit dies at a chosen moment.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 
 use async_trait::async_trait;
 use jiff::Timestamp;
@@ -19,6 +19,8 @@ pub enum Death {
     After(i64),
     /// When the next one after so many is about to be written: what it would tell has happened.
     Before(i64),
+    /// When it is told to.
+    Sudden,
 }
 
 /// Passes everything on until the moment of death; from then on nothing comes back.
@@ -26,12 +28,13 @@ pub struct DyingJournal {
     inner: Arc<MemoryJournal>,
     death: Death,
     written: AtomicI64,
+    is_dead: AtomicBool,
     died: Notify,
 }
 
 impl DyingJournal {
     pub fn new(inner: Arc<MemoryJournal>, death: Death) -> Arc<Self> {
-        Arc::new(Self { inner, death, written: AtomicI64::new(0), died: Notify::new() })
+        Arc::new(Self { inner, death, written: AtomicI64::new(0), is_dead: AtomicBool::new(false), died: Notify::new() })
     }
 
     /// Carries out work until it ends or refit dies; what it had under way is dropped then.
@@ -43,6 +46,11 @@ impl DyingJournal {
         }
     }
 
+    /// Lets refit die now. A write runs in a task of its own, which would outlive a life that is merely dropped and write into the next one's journal.
+    pub fn kill(&self) {
+        self.is_dead.store(true, Ordering::SeqCst);
+    }
+
     async fn die<T>(&self) -> T {
         self.died.notify_one();
         std::future::pending().await
@@ -50,6 +58,9 @@ impl DyingJournal {
 
     async fn write<T>(&self, write: impl Future<Output = T>) -> T {
         let number = self.written.fetch_add(1, Ordering::SeqCst) + 1;
+        if self.is_dead.load(Ordering::SeqCst) {
+            return self.die().await;
+        }
         match self.death {
             Death::Before(last) if number > last => self.die().await,
             Death::After(last) if number > last => self.die().await,
@@ -57,7 +68,7 @@ impl DyingJournal {
                 write.await;
                 self.die().await
             }
-            Death::After(_) | Death::Before(_) => write.await,
+            Death::After(_) | Death::Before(_) | Death::Sudden => write.await,
         }
     }
 }

@@ -12,6 +12,7 @@ use refit::rollout::Person;
 use refit::run::RunOutcome;
 use refit::sim::{Fate, Faults};
 
+use crate::dying::{Death, DyingJournal};
 use crate::world::World;
 
 /// What goes wrong in one run.
@@ -51,7 +52,8 @@ fn trouble() -> impl Strategy<Value = Trouble> {
 async fn survive(trouble: Trouble) {
     let world = World::rolled().await;
     world.patch("patched");
-    let driver = world.driver();
+    let mut journal = DyingJournal::new(world.journal.clone(), Death::Sudden);
+    let mut driver = world.driver_with(journal.clone());
     let recorder = world.begin(&driver, Change::Everything).await.unwrap();
     strike(&world, &trouble);
     let words = async {
@@ -76,7 +78,11 @@ async fn survive(trouble: Trouble) {
                 driver.carry_on(&recorder).await
             };
             let limit = Duration::from_millis(life.unwrap_or(3_600_000));
-            match (tokio::time::timeout(limit, work).await, life) {
+            let ended = tokio::time::timeout(limit, work).await;
+            journal.kill();
+            journal = DyingJournal::new(world.journal.clone(), Death::Sudden);
+            driver = world.driver_with(journal.clone());
+            match (ended, life) {
                 (Ok(Ok(CameTo::End(outcome))), _) => return outcome,
                 (Ok(Ok(CameTo::Pause { .. })), _) => world.say(RunId(2), Person::Resume),
                 (Ok(Err(_)), _) if world.journal.unfinished().unwrap().is_empty() => return RunOutcome::NothingToDo,
