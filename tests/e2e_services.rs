@@ -24,6 +24,7 @@ async fn services_are_replaced_and_people_steer() {
         ("start-first", Box::pin(start_first(lab.clone()))),
         ("rollback by hand", Box::pin(rollback_by_hand(lab.clone()))),
         ("pause, resume, abort", Box::pin(pause_resume_abort(lab.clone()))),
+        ("half made", Box::pin(half_made(lab.clone()))),
     ])
     .await;
 }
@@ -114,6 +115,40 @@ fn facts(estate: &Estate, container: &Container) -> Value {
     assert_eq!((&config["Labels"]["team"], &host["Memory"], &host["Ulimits"][0]["Soft"]), (&"shop".into(), &(64 << 20).into(), &512.into()));
     assert_eq!(mounts.len(), 3, "{mounts:?}");
     serde_json::json!({ "mounts": mounts, "env": config["Env"], "ports": host["PortBindings"], "restart": host["RestartPolicy"] })
+}
+
+/// A crash between making a container and connecting it leaves one with its first network alone, never started: it is made to its end.
+async fn half_made(lab: Arc<Lab>) {
+    let pipeline = r#"
+images:
+  web: { build: images/web }
+networks: { front: {}, back: {} }
+services:
+  web:
+    image: web
+    stop_grace_period: 1s
+    networks: { front: { priority: 10 }, back: { aliases: [web-back] } }
+    healthcheck: { command: ["test", "-e", "/www/version"], interval: 200ms }
+    deploy: { hosts: "pool=all", update_config: { monitor: 300ms } }
+"#;
+    let estate = Estate::new(&lab, "halfway", pipeline, &[("web", &image("one"))]);
+    estate.patch_base("one", "");
+    estate.refit(&["rollout"]).expect_code(0);
+    let whole = estate.expect_exactly(&[("web", 2, 1)])[0].clone();
+    let host = estate.host(whole.host);
+    let asked = |template: &str| host.docker(&["inspect", "--format", template, &whole.id]).unwrap();
+    let (name, labels) = (asked("{{.Name}}"), asked("{{range $key, $value := .Config.Labels}}--label\n{{$key}}={{$value}}\n{{end}}"));
+    host.docker(&["rm", "-f", &whole.id]).unwrap();
+    let mut create = vec!["create", "--name", name.trim_start_matches('/'), "--network", "halfway_front"];
+    create.extend(labels.lines().filter(|line| !line.is_empty()));
+    create.push(&whole.image);
+    let half = host.docker(&create).unwrap();
+
+    estate.refit(&["rollout"]).expect_code(0);
+    let now = estate.expect_exactly(&[("web", 2, 1)])[0].clone();
+    assert_eq!(now.id, half, "what was begun is what serves");
+    let networks = host.docker(&["inspect", "--format", "{{range $name, $end := .NetworkSettings.Networks}}{{$name}} {{end}}", &half]).unwrap();
+    assert_eq!(networks.trim(), "halfway_back halfway_front");
 }
 
 /// Listens to the deaths and starts of the estate's containers on a host. The engine remembers only its last few hundred events, and other

@@ -87,7 +87,8 @@ pub(super) fn next_step<'a>(
         (_, _, Some(other)) => Step::Act(Move::Stop(other)),
         (Some(Judged::Young { healthy_since, proven_at }), ..) => Step::Wait { until: proven_at, healthy_since: Some(healthy_since) },
         (Some(Judged::Rising), ..) => Step::Wait { until, healthy_since: None },
-        (Some(Judged::Stopped), Some(goal), None) => Step::Act(Move::StartAgain(goal)),
+        // One that was never started may lack what comes between its making and its start: it is made to its end.
+        (Some(Judged::Stopped), Some(goal), None) if goal.state != ContainerState::Created => Step::Act(Move::StartAgain(goal)),
         (Some(Judged::Stopped) | None, _, None) => Step::Act(Move::StartNew { over: view.kept }),
     }
 }

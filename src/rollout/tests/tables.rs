@@ -28,7 +28,7 @@ fn back() -> Progress {
 fn a_start_first_slot_starts_the_new_one_proves_it_and_then_stops_the_old_one() {
     //                  seen                done
     check(StartFirst, "old+", "h0 start r2 over old0");
-    check(StartFirst, "old+ new?", "h0 again new1");
+    check(StartFirst, "old+ new?", "h0 start r2 over old0");
     check(StartFirst, "old+ new~", "");
     check(StartFirst, "old+ new*9", "");
     check(StartFirst, "old+ new*10", "h0 stop old0");
@@ -45,7 +45,8 @@ fn a_stop_first_slot_never_has_two_side_by_side() {
     check(StopFirst, "old.", "h0 start r2 over old0");
     check(StopFirst, "old+ new~", "h0 stop old0");
     check(StopFirst, "old+ new?", "h0 stop old0");
-    check(StopFirst, "old. new?", "h0 again new1");
+    check(StopFirst, "old. new?", "h0 start r2 over old0");
+    check(StopFirst, "old. new.", "h0 again new1");
     check(StopFirst, "old. new~", "");
     check(StopFirst, "old. odd+", "h0 stop odd1");
 }
