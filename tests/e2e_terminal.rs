@@ -1,4 +1,5 @@
-//! A person at the terminal: Ctrl-C while images are built and while containers are rolled, and the question before hosts are touched.
+//! A person at the terminal: Ctrl-C while images are built and while containers are rolled, and the question before hosts are touched. And who
+//! ends refit when no person is there: SIGTERM and SIGHUP.
 
 #![allow(clippy::unwrap_used, reason = "a test")]
 
@@ -12,6 +13,7 @@ use std::sync::Arc;
 
 use e2e::{Ended, Estate, Running, until};
 use lab::Lab;
+use rustix::process::Signal;
 use rustix::pty::{OpenptFlags, ioctl_tiocgptpeer, openpt, unlockpt};
 use serde_json::Value;
 
@@ -49,6 +51,7 @@ async fn a_person_at_the_terminal() {
     e2e::side_by_side(vec![
         ("ctrl-c during builds", Box::pin(ctrl_c_during_builds(lab.clone()))),
         ("ctrl-c during a rollout", Box::pin(ctrl_c_during_a_rollout(lab.clone()))),
+        ("told to leave", Box::pin(told_to_leave_during_a_rollout(lab.clone()))),
         ("the question", Box::pin(the_question(lab))),
     ])
     .await;
@@ -61,12 +64,12 @@ async fn ctrl_c_during_builds(lab: Arc<Lab>) {
     let slow = format!("FROM base\nRUN --mount=type=secret,id=pace sleep $(cat /run/secrets/pace); echo {mark}\nCMD [\"sleep\", \"100000\"]\n");
     let estate = Estate::new(&lab, "stopped", SLOW, &[("base", "FROM BASE\nRUN cp /etc/patch-level /etc/level\n"), ("web", &slow)]);
     let quickly = [("PACE", "0")];
-    for (run, level, next) in [("1", "one", "resume"), ("2", "two", "rollout")] {
+    for (run, level, signal, next) in [("1", "one", Signal::INT, "resume"), ("2", "two", Signal::TERM, "rollout")] {
         estate.patch_base(level, "");
         let before = estate.containers();
         let rollout = estate.begin_with(&["rollout"], &[("PACE", "100000")]);
         until("the slow build to run", || runs(&mark)).await;
-        rollout.interrupt();
+        rollout.signal(signal);
         rollout.end().expect_code(130).expect_said(&format!("run-{run} stopped here; `refit resume run-{run}` goes on"));
         until("the builder to stop", || !runs(&mark)).await;
         assert_eq!(estate.containers(), before, "no host is touched");
@@ -115,6 +118,25 @@ async fn ctrl_c_during_a_rollout(lab: Arc<Lab>) {
     estate.expect_level("web", "one");
 }
 
+/// A supervisor that ends refit, or a terminal that goes, is no wish to go back: what is begun is carried to its end, and the next one goes on.
+async fn told_to_leave_during_a_rollout(lab: Arc<Lab>) {
+    let estate = Estate::new(&lab, "left", TWO_SLOTS, &[("web", SLEEPER)]);
+    estate.patch_base("one", "");
+    estate.refit(&["rollout"]).expect_code(0);
+    for (run, level, signal, next) in [("2", "two", Signal::TERM, "rollout"), ("3", "three", Signal::HUP, "resume")] {
+        estate.patch_base(level, "");
+        let mut rollout = rolling(&estate, run).await;
+        rollout.signal(signal);
+        rollout.says("told to end: what is begun is carried to its end").await;
+        rollout.end().expect_code(130).expect_said(&format!("run-{run} stopped here; `refit resume run-{run}` goes on"));
+        assert_eq!(estate.events(run).last().unwrap()["event"], "interrupted");
+        estate.refit(&[next]).expect_code(0);
+        assert_eq!(estate.events(run).last().unwrap()["outcome"]["how"], "done");
+        estate.expect_exactly(&[("web", 1, 2)]);
+        estate.expect_level("web", level);
+    }
+}
+
 /// `y` goes on; everything else, and an end of the input, changes nothing and says so.
 async fn the_question(lab: Arc<Lab>) {
     let estate = Estate::new(&lab, "asked", TWO_SLOTS, &[("web", SLEEPER)]);
@@ -134,7 +156,7 @@ async fn the_question(lab: Arc<Lab>) {
 /// A rollout, as this run, whose first container is being stopped.
 async fn rolling(estate: &Estate, run: &str) -> Running {
     let mut rollout = estate.begin(&["rollout"]);
-    rollout.says("roll     web: r1 → ").await;
+    rollout.says("roll     web: r").await;
     until("the first action", || count(&estate.events(run), "action_intended") > 0).await;
     rollout
 }

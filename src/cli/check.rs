@@ -71,7 +71,7 @@ mod tests {
 
     async fn check(pipelines: &Path, json: bool) -> (Result<Exit, String>, String, String) {
         let (out, err) = (Sink::default(), Sink::default());
-        let mut face = Face { printer: Printer::to(Box::new(out.clone()), Box::new(err.clone())), json };
+        let mut face = Face::new(Printer::to(Box::new(out.clone()), Box::new(err.clone())), json);
         let args = CheckArgs { estate: EstateArgs { pipelines: pipelines.to_owned(), vars: Vec::new() } };
         let state = tempfile::tempdir().unwrap();
         let end = run(&args, Some(state.path().to_owned()), &mut face).await.map_err(|report| report.to_string());

@@ -15,7 +15,7 @@ pub enum Exit {
     Usage = 2,
     /// Ended in between: paused, hosts left behind.
     Between = 3,
-    /// Interrupted by a person.
+    /// Interrupted in the middle of a run, by Ctrl-C, SIGTERM or SIGHUP; `refit resume` goes on.
     Interrupted = 130,
 }
 

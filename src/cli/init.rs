@@ -117,7 +117,7 @@ mod tests {
     use crate::report::Printer;
 
     fn face() -> Face {
-        Face { printer: Printer::to(Box::new(std::io::sink()), Box::new(std::io::sink())), json: false }
+        Face::new(Printer::to(Box::new(std::io::sink()), Box::new(std::io::sink())), false)
     }
 
     #[test]

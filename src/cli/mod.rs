@@ -19,11 +19,14 @@ mod rollout;
 mod scan;
 mod schema;
 mod show;
+mod signals;
 mod status;
 mod workshop;
 
 pub use arguments::{Arguments, Command};
 pub use exit::Exit;
+
+use tokio::task::JoinSet;
 
 use crate::report::Printer;
 
@@ -33,9 +36,15 @@ pub struct Face {
     pub printer: Printer,
     /// Whether the result is wanted as JSON.
     pub json: bool,
+    /// What waits for signals between two runs that one command carries out.
+    between_runs: JoinSet<()>,
 }
 
 impl Face {
+    fn new(printer: Printer, json: bool) -> Self {
+        Self { printer, json, between_runs: JoinSet::new() }
+    }
+
     /// Says that a command failed: in words on stderr, and for machines as the one document on stdout.
     fn fail(&mut self, report: &miette::Report) {
         if self.json {
@@ -49,7 +58,7 @@ impl Face {
 
 /// Runs one command and says how it ended. An error that reaches this place is printed with its help.
 pub async fn run(arguments: Arguments) -> Exit {
-    let mut face = Face { printer: Printer::standard(arguments.colour()), json: arguments.json };
+    let mut face = Face::new(Printer::standard(arguments.colour()), arguments.json);
     match arguments.dispatch(&mut face).await {
         Ok(exit) => exit,
         Err(report) => {

@@ -4,11 +4,11 @@ use std::collections::BTreeSet;
 use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::sync::Arc;
-
-use tokio::signal::unix::{SignalKind, signal};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::estate::{EstateArgs, known};
 use super::plan::{self, ChangeArgs};
+use super::signals::{Signals, Told};
 use super::workshop::{self, Access, BuildArgs, Workshop};
 use super::{Exit, Face};
 use crate::driver::{CameTo, DriverError, Recorder};
@@ -23,9 +23,11 @@ use crate::run::RunOutcome;
 ///
 /// Shows the plan and asks first. Images are built in the order of inheritance, brought to all hosts, and only then is the first container
 /// replaced. A service that gets worse goes back by itself. Ctrl-C stops builds; during a rollout it pauses first and takes back the second
-/// time.
+/// time. SIGTERM and SIGHUP stop builds too; during a rollout what is begun is carried to its end, then refit leaves, and `refit resume` or the
+/// next rollout goes on.
 ///
-/// Ends with 0 if all is done, 1 if it failed (rolled back, or nothing changed), 3 if it ended in between (paused, hosts left behind).
+/// Ends with 0 if all is done, 1 if it failed (rolled back, or nothing changed), 3 if it ended in between (paused, hosts left behind), 130 if it
+/// was interrupted.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:\n  refit rollout --base debian:bookworm-slim\n  refit rollout web --hosts zone=a --yes")]
 pub struct RolloutArgs {
@@ -127,16 +129,25 @@ pub(super) async fn begin(workshop: &Workshop, plan: Plan, yes: bool, face: &mut
     carry_on(workshop, &recorder, face).await
 }
 
-/// Carries a run on to its end, listening to Ctrl-C, and says how it ended.
+/// Carries a run on to its end, listening to signals, and says how it ended.
 pub(super) async fn carry_on(workshop: &Workshop, recorder: &Arc<Recorder>, face: &mut Face) -> miette::Result<Exit> {
     let run = recorder.run();
+    let leaving = AtomicBool::new(false);
+    face.between_runs.abort_all();
+    let mut signals = Signals::listen().map_err(|error| miette::miette!("{run}: signals cannot be listened to: {error}"))?;
     let came = tokio::select! {
         came = workshop.driver.carry_on(recorder) => Some(came),
-        () = interrupted(workshop, recorder) => None,
+        () = stopped(&mut signals, workshop, recorder, &leaving) => None,
     };
+    face.between_runs = signals.end_the_process();
     workshop.live.close();
+    let came = came.filter(|came| !(leaving.load(Ordering::Relaxed) && matches!(came, Ok(CameTo::Pause { .. }))));
     let exit = match came {
         None => {
+            if leaving.load(Ordering::Relaxed) && no_slot_failed(recorder).await {
+                // It was no person's wish to pause: whoever comes next goes on.
+                say(workshop, recorder, Person::Resume);
+            }
             workshop.driver.interrupted(recorder, &workshop::whoami()).await?;
             face.printer.err(&format!("{run} stopped here; `refit resume {run}` goes on, builds that ended are not done again"));
             Exit::Interrupted
@@ -177,28 +188,37 @@ fn exit_of(outcome: &RunOutcome) -> Exit {
     }
 }
 
-/// Returns when Ctrl-C should end the process. While containers are being rolled the first one pauses and the second one takes back.
-async fn interrupted(workshop: &Workshop, recorder: &Arc<Recorder>) {
-    // One listener for all of them: what is pressed while the one before is dealt with waits here, and is not lost.
-    let Ok(mut interrupts) = signal(SignalKind::interrupt()) else { return std::future::pending().await };
+/// Returns when a signal should end the process at once. While containers are being rolled, the first Ctrl-C pauses and the second one takes
+/// back; who is told to leave carries to its end what is begun, and leaves at once when told again.
+async fn stopped(signals: &mut Signals, workshop: &Workshop, recorder: &Arc<Recorder>, leaving: &AtomicBool) {
     let mut pressed = 0;
-    while interrupts.recv().await.is_some() {
+    loop {
+        let told = signals.next().await;
         let rolling = recorder.state(|state| state.rollouts.iter().any(|rollout| rollout.ended.is_none())).await;
         if !rolling {
             return;
         }
-        let (word, line) = match pressed {
-            0 => (Person::Pause, "pausing here; Ctrl-C again ends the run, and the service that it is rolling goes back"),
-            _ => (Person::Abort, "the service that is being rolled goes back; please wait"),
+        let (word, line) = match (told, pressed) {
+            (Told::Leave, _) if leaving.swap(true, Ordering::Relaxed) => return,
+            (Told::Leave, _) => (Person::Pause, "told to end: what is begun is carried to its end, then the run stops here"),
+            (Told::Interrupt, 0) => (Person::Pause, "pausing here; Ctrl-C again ends the run, and the service that it is rolling goes back"),
+            (Told::Interrupt, _) => (Person::Abort, "the service that is being rolled goes back; please wait"),
         };
-        pressed += 1;
+        pressed += u32::from(told == Told::Interrupt);
         workshop.live.note(line);
-        let run = recorder.run();
-        if let Err(error) = workshop.driver.journal.say(run, workshop.driver.clock.now(), word, &workshop::whoami()) {
-            workshop.live.note(&format!("the word could not be passed on: {error}"));
-        }
+        say(workshop, recorder, word);
     }
-    std::future::pending().await
+}
+
+fn say(workshop: &Workshop, recorder: &Recorder, word: Person) {
+    if let Err(error) = workshop.driver.journal.say(recorder.run(), workshop.driver.clock.now(), word, &workshop::whoami()) {
+        workshop.live.note(&format!("the word could not be passed on: {error}"));
+    }
+}
+
+/// A rollout whose slots failed may stand still for their sake, and that is for a person to end.
+async fn no_slot_failed(recorder: &Recorder) -> bool {
+    recorder.state(|state| state.rollouts.iter().all(|rollout| rollout.ended.is_some() || rollout.failed.is_empty())).await
 }
 
 /// A run that died is gone on with before anything new: it may hold services in between.

@@ -154,7 +154,7 @@ mod tests {
     /// Runs the command; gives its exit, stdout and stderr.
     fn ran(dir: &Path, build_args: &[&str], json: bool) -> (Exit, String, String) {
         let (out, err) = (Sink::default(), Sink::default());
-        let mut face = Face { printer: Printer::to(Box::new(out.clone()), Box::new(err.clone())), json };
+        let mut face = Face::new(Printer::to(Box::new(out.clone()), Box::new(err.clone())), json);
         let build_args = build_args.iter().map(|arg| build_arg(arg).unwrap()).collect();
         let exit = run(&ScanArgs { dir: dir.to_owned(), build_args }, &mut face).unwrap();
         drop(face);
