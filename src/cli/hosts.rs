@@ -1,6 +1,6 @@
 //! `refit hosts`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use futures_util::future::join_all;
 use serde::Serialize;
@@ -30,7 +30,12 @@ struct HostLine {
     labels: BTreeMap<String, String>,
     engine: Option<String>,
     problem: Option<String>,
+    /// What to do about it.
+    help: Option<String>,
 }
+
+/// So many next moves are said below the table: where one engine of a hundred is to be seen after, so are the others.
+const HELPS_MAX: usize = 3;
 
 /// Runs `refit hosts`.
 pub(super) async fn run(args: &HostsArgs, face: &mut Face) -> miette::Result<Exit> {
@@ -45,25 +50,30 @@ pub(super) async fn run(args: &HostsArgs, face: &mut Face) -> miette::Result<Exi
     let named = builder.into_iter().chain(hosts);
     let asked =
         named.zip(std::iter::once(&engines.builder.1).chain(engines.hosts.values())).map(|((host, endpoint, builder, labels), engine)| async move {
-            match engine.info().await {
-                Ok(info) => {
-                    let engine = format!("{} (API {}, {})", info.version, info.api, info.storage);
-                    HostLine { host, endpoint, builder, labels, engine: Some(engine), problem: None }
-                }
-                // The endpoint stands in its own column.
-                Err(EngineError::Silent { why, .. }) => {
-                    HostLine { host, endpoint, builder, labels, engine: None, problem: Some(format!("does not answer: {why}")) }
-                }
-                Err(error) => HostLine { host, endpoint, builder, labels, engine: None, problem: Some(error.to_string()) },
-            }
+            let (engine, problem, help) = match engine.info().await {
+                Ok(info) => (Some(format!("{} (API {}, {})", info.version, info.api, info.storage)), None, None),
+                Err(error) => (None, Some(problem(&error)), miette::Diagnostic::help(&error).map(|help| help.to_string())),
+            };
+            HostLine { host, endpoint, builder, labels, engine, problem, help }
         });
     let lines = join_all(asked).await;
     if face.json {
         face.printer.json(&lines);
     } else {
         table(&lines).iter().for_each(|line| face.printer.out(line));
+        let helps: BTreeSet<&str> = lines.iter().filter_map(|line| line.help.as_deref()).collect();
+        helps.iter().take(HELPS_MAX).for_each(|help| face.printer.err(&format!("help: {help}")));
     }
     Ok(if lines.iter().all(|line| line.problem.is_none()) { Exit::Done } else { Exit::Failed })
+}
+
+/// The endpoint stands in a column of its own.
+fn problem(error: &EngineError) -> String {
+    match error {
+        EngineError::Silent { why, .. } => format!("does not answer: {why}"),
+        EngineError::Refused { what, why, .. } => format!("refuses to {what}: {why}"),
+        other => other.to_string(),
+    }
 }
 
 fn table(lines: &[HostLine]) -> Vec<String> {

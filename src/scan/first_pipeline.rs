@@ -55,8 +55,7 @@ const REST: &str = r#"
 #     healthcheck: { http: "GET :8080/healthz", interval: 2s, timeout: 1s, retries: 3 }
 #     deploy:
 #       hosts: "pool=web"
-#       replicas: 2
-#       update_config: { parallelism: 1, order: start-first, monitor: 10s, failure_action: rollback }
+#       update_config: { parallelism: 1, monitor: 10s, failure_action: rollback }
 "#;
 
 /// What of a Dockerfile cannot be told, by its path, and the argument that would tell it.
