@@ -6,7 +6,7 @@ use super::types::{Dockerfile, RefTarget};
 
 /// Replaces each reference to an image by its pin; `pins` goes from the resolved text to what stands there instead.
 ///
-/// Only the references' own bytes change. What has no pin stays, and so do triggers (`ONBUILD`): they are for others.
+/// Only the references' own bytes change. What has no pin stays, and so do triggers (`ONBUILD`) that are for others.
 /// `dockerfile` must have been read from `text`.
 pub fn pin(text: &[u8], dockerfile: &Dockerfile, pins: &BTreeMap<String, String>) -> Vec<u8> {
     let mut out = Vec::with_capacity(text.len() + 80 * dockerfile.references.len());

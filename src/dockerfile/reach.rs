@@ -33,29 +33,38 @@ impl Dockerfile {
     pub fn followed(&self, target: Option<&str>) -> Result<Vec<(&Reference, EdgeClass)>, TargetError> {
         let target = self.target(target)?;
         let mut by_stage: Vec<Vec<&Reference>> = vec![Vec::new(); self.stages.len()];
+        let mut triggers = by_stage.clone();
         for reference in self.own_references() {
-            by_stage[reference.stage].push(reference);
+            let list = if reference.onbuild { &mut triggers } else { &mut by_stage };
+            list[reference.stage].push(reference);
         }
+        // Only an earlier stage can be a base, so going from base to base ends.
+        let base = |stage: usize| by_stage[stage].iter().find_map(|r| r.base_stage()).filter(|base| *base < stage);
         let mut runtime = vec![false; self.stages.len()];
         let mut next = Some(target);
         while let Some(stage) = next {
             runtime[stage] = true;
-            next = by_stage[stage].iter().find(|r| r.kind == RefKind::From).and_then(|from| match from.target {
-                // Only an earlier stage can be a base, so this ends.
-                RefTarget::Stage(base) if base < stage => Some(base),
-                _ => None,
-            });
+            next = base(stage);
         }
-        let mut seen = vec![false; self.stages.len()];
+        let stages = |list: &[&Reference]| {
+            list.iter().filter_map(|r| if let RefTarget::Stage(next) = r.target { Some(next) } else { None }).collect::<Vec<_>>()
+        };
+        let (mut seen, mut pulled) = (vec![false; self.stages.len()], vec![false; self.stages.len()]);
         let mut open = vec![target];
         while let Some(stage) = open.pop() {
             if std::mem::replace(&mut seen[stage], true) {
                 continue;
             }
-            open.extend(by_stage[stage].iter().filter_map(|r| if let RefTarget::Stage(next) = r.target { Some(next) } else { None }));
+            open.extend(stages(&by_stage[stage]));
+            if let Some(base) = base(stage)
+                && !std::mem::replace(&mut pulled[base], true)
+            {
+                open.extend(stages(&triggers[base]));
+            }
         }
         let class = |r: &Reference| if r.kind == RefKind::From && runtime[r.stage] { EdgeClass::Runtime } else { EdgeClass::Build };
-        Ok(self.own_references().filter(|r| seen[r.stage]).map(|r| (r, class(r))).collect())
+        let is_followed = |r: &&Reference| if r.onbuild { pulled[r.stage] } else { seen[r.stage] };
+        Ok(self.own_references().filter(is_followed).map(|r| (r, class(r))).collect())
     }
 
     /// The images that building `target` needs: `Runtime` along the chain of FROM of the built stage, `Build` otherwise.

@@ -73,9 +73,19 @@ pub(super) fn resolve(from: Instructions, syntax: Option<String>, options: &Read
             }
         };
         let Found { stage, kind, raw, span, line, onbuild } = found;
-        references.push(Reference { stage, kind, raw: text::to_string(&raw), resolved, target, line, span, onbuild });
+        references.push(Reference { stage, kind, raw: text::to_string(&raw), resolved, target, line, span, onbuild, own: !onbuild });
     }
+    pull_triggers(&mut references, &all);
     Ok(Dockerfile { syntax, stages, references })
+}
+
+/// A trigger is pulled in this file too where a later stage is based on its stage; there it means what it says here.
+fn pull_triggers(references: &mut [Reference], all: &Names) {
+    let bases: BTreeSet<usize> = references.iter().filter_map(Reference::base_stage).collect();
+    for trigger in references.iter_mut().filter(|reference| reference.onbuild && bases.contains(&reference.stage)) {
+        trigger.target = source(&trigger.raw, trigger.kind, all);
+        trigger.own = true;
+    }
 }
 
 impl Names {
@@ -171,8 +181,18 @@ fn number(text: &str) -> Option<i64> {
     text.parse().ok()
 }
 
+impl Reference {
+    /// The stage that a FROM takes as its base, if it takes one.
+    pub(super) fn base_stage(&self) -> Option<usize> {
+        match self.target {
+            RefTarget::Stage(base) if self.kind == RefKind::From => Some(base),
+            _ => None,
+        }
+    }
+}
+
 impl Dockerfile {
-    /// Every image that building all of its stages needs, without triggers and without the `# syntax` image.
+    /// Every image that building all of its stages needs, without triggers for others and without the `# syntax` image.
     pub fn images(&self) -> BTreeSet<&ImageRef> {
         self.own_references()
             .filter_map(|reference| match &reference.target {
@@ -189,8 +209,8 @@ impl Dockerfile {
         self.own_references().filter(reaches_out).map(|r| r.raw.as_str()).filter(|raw| seen.insert(*raw)).collect()
     }
 
-    /// The references that its own build follows: all but those in triggers.
+    /// The references that its own build follows: all but those in triggers that are for others.
     pub fn own_references(&self) -> impl Iterator<Item = &Reference> {
-        self.references.iter().filter(|reference| !reference.onbuild)
+        self.references.iter().filter(|reference| reference.own)
     }
 }

@@ -24,7 +24,7 @@ fn summary(text: &str) -> String {
     };
     let shown = |r: &Reference| match r.kind {
         RefKind::From => format!("{}={}", dockerfile.stages[r.stage].name, target(r)),
-        _ => format!("{}<{}{}", r.stage, target(r), if r.onbuild { " onbuild" } else { "" }),
+        _ => format!("{}<{}{}", r.stage, target(r), ["", " onbuild", " pulled"][usize::from(r.onbuild) + usize::from(r.onbuild && r.own)]),
     };
     dockerfile.references.iter().map(shown).collect::<Vec<_>>().join(" ")
 }
@@ -106,6 +106,32 @@ fn what_instructions_reach_for() {
     check("FROM a\nRUN --mount=from=0 x", "=a 0<0");
     check("FROM a\nONBUILD COPY --from=r/b:1 x y\nONBUILD RUN --mount=from=s x", "=a 0<r/b:1 onbuild 0<? onbuild");
     check("FROM a\nADD --from=b x y", "refused");
+}
+
+/// BuildKit pulls the triggers of a stage in each stage that is based on it, and in none that is based on that one (moby/buildkit#5490, #5578).
+#[test]
+fn triggers_are_pulled_by_the_stages_of_the_same_file() {
+    check("FROM a AS x\nFROM b AS y\nONBUILD COPY --from=x s t\nONBUILD RUN --mount=from=c s\nFROM y", "x=a y=b 1<>0 pulled 1<c pulled =>1");
+    check("FROM a AS x\nFROM b AS y\nONBUILD COPY --from=0 s t\nFROM b", "x=a y=b 1<? onbuild =b");
+    // The way to choose between two stages that is met most.
+    let chosen = "ARG MODE=debug\nFROM a AS base\nFROM base AS debug\nONBUILD COPY --from=keys:1 s t\nFROM base AS plain\nFROM ${MODE}";
+    check(chosen, "base=a debug=>0 1<keys:1 pulled plain=>0 =>1");
+    let reached = |text: &str| -> Vec<String> {
+        read_str(text)
+            .unwrap()
+            .reached(None)
+            .unwrap()
+            .into_iter()
+            .map(|reached| format!("{} {:?}", reached.image.familiar(), reached.class))
+            .collect()
+    };
+    assert_eq!(reached(chosen), ["a Runtime", "keys:1 Build"]);
+    assert_eq!(reached(&chosen.replace("MODE=debug", "MODE=plain")), ["a Runtime"]);
+    assert_eq!(reached("FROM a AS x\nONBUILD COPY --from=z s t\nFROM x AS y\nFROM y"), ["a Runtime", "z Build"]);
+    let read = read_str(chosen).unwrap();
+    assert_eq!(read.external(), ["keys:1"]);
+    let pins = BTreeMap::from([("keys:1".to_owned(), "keys:pinned".to_owned())]);
+    assert_eq!(pin(chosen.as_bytes(), &read, &pins), chosen.replace("keys:1", "keys:pinned").as_bytes());
 }
 
 #[test]

@@ -43,8 +43,10 @@ pub struct Reference {
     pub line: u32,
     /// The bytes of the file that pinning replaces: the reference itself, without flags or stage name.
     pub span: Range<usize>,
-    /// Whether it stands behind `ONBUILD`: building this file does not follow it, building what is based on it does.
+    /// Whether it stands behind `ONBUILD`: what is based on its stage follows it.
     pub onbuild: bool,
+    /// Whether building this file follows it: all but triggers of stages that no stage of this file is based on.
+    pub own: bool,
 }
 
 /// Which instruction reaches.
