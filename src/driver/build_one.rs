@@ -59,12 +59,12 @@ impl Build<'_> {
     /// `free` is called when the builder's hands are free again, perhaps more than once: storing the image, tests and tags go on beside
     /// the next build.
     pub(super) async fn carry_out(&self, free: &(dyn Fn() + Sync)) -> Result<(BuildOutcome, u64), DriverError> {
-        let began = self.driver.clock.now();
+        let began = self.driver.clock.steady();
         let outcome = match self.build_anew(free).await? {
             Ok(outcome) => outcome,
             Err(broken) => BuildOutcome::Failed { why: broken.why, last_lines: broken.last_lines },
         };
-        let elapsed_ms = self.driver.clock.now().duration_since(began).as_millis();
+        let elapsed_ms = self.driver.clock.steady().duration_since(began).as_millis();
         Ok((outcome, u64::try_from(elapsed_ms).unwrap_or_default()))
     }
 

@@ -44,14 +44,14 @@ impl Driver {
         let engine = self.host(host)?;
         let mut problem = None;
         for (image, name) in images {
-            let began = self.clock.now();
+            let began = self.clock.steady();
             let outcome = match self.bring_one(engine, *image, name.as_ref()).await {
                 Ok(carried) if carried.already_there => CarryOutcome::AlreadyThere,
                 Ok(carried) => CarryOutcome::Sent {
                     bytes: carried.bytes,
                     layers: carried.layers_sent,
                     kept: carried.layers_kept,
-                    elapsed_ms: u64::try_from(self.clock.now().duration_since(began).as_millis()).unwrap_or_default(),
+                    elapsed_ms: u64::try_from(self.clock.steady().duration_since(began).as_millis()).unwrap_or_default(),
                 },
                 Err(why) => CarryOutcome::Failed { why },
             };

@@ -4,19 +4,19 @@
 //! which nothing is under way are asked less often. Every look carries the moment of its beginning on a counter that actions share, so that what
 //! was seen before an action ended is known to be old.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
 
 use crate::edge::{Clock, ContainerFound, Engine, EngineError, ProbeAnswer};
-use crate::model::{Digest, EstateName, HostName, NetworkSpec, ProbeSpec, RunId, ServiceName};
-use crate::rollout::{self, ContainerSeen, ContainerState, Health, HostSeen, ProbeBook};
+use crate::model::{Digest, EstateName, HostName, NetworkSpec, ProbeSpec, RunId, ServiceName, SlotId};
+use crate::rollout::{self, ContainerSeen, ContainerState, Health, HostSeen, LookAt, ProbeBook, Sightings, Told};
 
 /// An engine whose event stream says nothing is still asked this often.
 const LOOK_AT_LEAST_EVERY: Duration = Duration::from_millis(500);
@@ -37,9 +37,20 @@ pub(super) struct Watched {
     pub service: ServiceName,
     /// How its containers are probed, if refit probes them itself: each as its own version says, by the hash of its spec.
     pub probes: BTreeMap<Digest, ProbeSpec>,
-    /// The run, the version that it rolls to, and how its containers are to be networked: only those that this run makes are held to it, since
-    /// a person may have joined older ones to further networks.
-    pub asked: Option<(RunId, Digest, NetworkSpec)>,
+    /// Slots that this run had proven before: what is in them is not new.
+    pub proven: Arc<BTreeSet<SlotId>>,
+    /// The run.
+    pub run: RunId,
+    /// The version that it rolls to, and how its containers are to be networked: only those that this run makes are held to it, since a person may
+    /// have joined older ones to further networks.
+    pub asked: Option<(Digest, NetworkSpec)>,
+}
+
+impl Watched {
+    fn told<'a>(&self, found: &'a mut ContainerFound) -> Told<'a> {
+        let is_of_old = found.run != self.run || self.proven.contains(&found.slot);
+        Told { id: &found.id, state: &mut found.state, health: &mut found.health, is_of_old }
+    }
 }
 
 /// The newest look at every host.
@@ -69,7 +80,7 @@ struct Shared {
 pub(super) struct Look {
     /// When it began, on the counter of [`Observers::now`].
     pub began: u64,
-    /// When it began.
+    /// When it began, in steady time.
     pub at: Timestamp,
     /// What was seen.
     pub seen: HostSeen,
@@ -93,6 +104,7 @@ impl Observers {
                 shared: shared.clone(),
                 line,
                 quiet_pause,
+                sightings: Sightings::default(),
                 book: ProbeBook::default(),
                 next_probe: None,
                 silent: None,
@@ -145,6 +157,7 @@ struct HostObserver {
     line: Arc<Line>,
     /// How long it rests where nothing is under way.
     quiet_pause: Duration,
+    sightings: Sightings,
     book: ProbeBook,
     next_probe: Option<Timestamp>,
     silent: Option<Timestamp>,
@@ -154,8 +167,8 @@ impl HostObserver {
     async fn look_for_ever(mut self) {
         loop {
             let began = self.shared.moment.fetch_add(1, Ordering::SeqCst);
-            let at = self.clock.now();
-            let seen = self.look().await;
+            let at = self.clock.steady();
+            let seen = self.look(at).await;
             let silent = matches!(seen, HostSeen::Silent { .. });
             self.shared.looks.lock().unwrap_or_else(|broken| broken.into_inner()).insert(self.host.clone(), Look { began, at, seen });
             self.shared.changed.notify_one();
@@ -172,7 +185,7 @@ impl HostObserver {
             }
             return;
         }
-        let now = self.clock.now();
+        let now = self.clock.steady();
         let pause = if self.line.is_close.load(Ordering::Relaxed) { LOOK_AT_LEAST_EVERY } else { self.quiet_pause };
         let pause = self.next_probe.map_or(pause, |due| super::until(now, due).min(pause));
         tokio::select! {
@@ -186,11 +199,12 @@ impl HostObserver {
         }
     }
 
-    async fn look(&mut self) -> HostSeen {
-        let listed = tokio::time::timeout(LOOK_AT_MOST, self.engine.containers(&self.watched.estate, Some(&self.watched.service))).await;
-        match listed {
-            Ok(Ok(found)) => {
+    async fn look(&mut self, began: Timestamp) -> HostSeen {
+        match tokio::time::timeout(LOOK_AT_MOST, self.ask()).await {
+            Ok(Ok((mut found, ahead))) => {
                 self.silent = None;
+                let look = LookAt { began, answered: self.clock.steady(), ahead };
+                self.sightings.take_in(look, found.iter_mut().map(|one| self.watched.told(one)));
                 self.probe_those_that_are_due(&found).await;
                 HostSeen::Answered(found.into_iter().map(|container| self.seen(container)).collect())
             }
@@ -199,8 +213,20 @@ impl HostObserver {
         }
     }
 
+    /// What is there, and, where the host's word for it counts, by how much its clock is ahead of ours.
+    async fn ask(&self) -> Result<(Vec<ContainerFound>, Option<SignedDuration>), EngineError> {
+        let found = self.engine.containers(&self.watched.estate, Some(&self.watched.service)).await?;
+        if found.is_empty() || !self.sightings.need_its_clock() {
+            return Ok((found, None));
+        }
+        let time = self.engine.time().await?;
+        // By so much at least: it showed this before it had answered. So nothing seems older than it is.
+        let ahead = time.map(|time| time.duration_since(self.clock.steady()));
+        Ok((found, ahead))
+    }
+
     fn silence(&mut self, why: String) -> HostSeen {
-        let since = *self.silent.get_or_insert(self.clock.now());
+        let since = *self.silent.get_or_insert(self.clock.steady());
         HostSeen::Silent { since, why }
     }
 
@@ -225,8 +251,8 @@ impl HostObserver {
 
     /// What of a new container's networks is otherwise than asked.
     fn not_as_asked(&self, found: &ContainerFound) -> Option<String> {
-        let (run, spec, asked) = self.watched.asked.as_ref()?;
-        let is_ours = found.run == *run && found.version.spec == *spec && matches!(found.state, ContainerState::Running { .. });
+        let (spec, asked) = self.watched.asked.as_ref()?;
+        let is_ours = found.run == self.watched.run && found.version.spec == *spec && matches!(found.state, ContainerState::Running { .. });
         let lines = rollout::network_differences(asked, found.networks.as_ref().filter(|_| is_ours)?);
         (!lines.is_empty()).then(|| format!("its networks are not as asked: {}", lines.join("; ")))
     }
@@ -237,9 +263,10 @@ impl HostObserver {
             .filter_map(|container| Some((container.id.as_str(), running_since(container)?, self.watched.probes.get(&container.version.spec)?)));
         let running: Vec<(&str, Timestamp, &ProbeSpec)> = running.collect();
         self.book.keep_only(&running.iter().map(|(id, ..)| *id).collect());
-        let now = self.clock.now();
+        let now = self.clock.steady();
         let due: Vec<_> = running.iter().filter(|(id, since, spec)| self.book.due_at(id, *since, spec) <= now).collect();
         let answers = join_all(due.iter().map(|(id, _, spec)| self.engine.probe(id, spec))).await;
+        let moments = (now, self.clock.steady());
         for ((id, since, spec), answer) in due.into_iter().zip(answers) {
             let answer = match answer {
                 Ok(ProbeAnswer::Well) => Ok(()),
@@ -248,7 +275,7 @@ impl HostObserver {
                 Err(EngineError::Silent { .. } | EngineError::Missing { .. }) => continue,
                 Err(error) => Err(error.to_string()),
             };
-            self.book.note(id, *since, spec, answer, now);
+            self.book.note(id, *since, spec, answer, moments);
         }
         self.next_probe = running.iter().map(|(id, since, spec)| self.book.due_at(id, *since, spec)).min();
     }

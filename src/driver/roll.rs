@@ -84,13 +84,14 @@ impl Rollout<'_> {
         }
     }
 
-    fn observe(&self) -> Observers {
+    fn observe(&self, proven: &BTreeSet<SlotId>) -> Observers {
         let hosts = self.desired.slots.iter().map(|wanted| &wanted.slot.host);
         let hosts = hosts.filter_map(|host| Some((host.clone(), self.engines.hosts.get(host)?.clone()))).collect();
         let probes = self.versions.iter().filter_map(|(spec, service)| Some((*spec, service.probe.clone()?))).collect();
         let to = self.desired.to.spec;
-        let asked = self.versions.get(&to).map(|service| (self.recorder.run(), to, service.container.network.clone()));
-        let watched = Watched { estate: self.estate.clone(), service: self.desired.service.clone(), probes, asked };
+        let asked = self.versions.get(&to).map(|service| (to, service.container.network.clone()));
+        let (estate, service, run) = (self.estate.clone(), self.desired.service.clone(), self.recorder.run());
+        let watched = Watched { estate, service, probes, proven: Arc::new(proven.clone()), run, asked };
         Observers::start(hosts, &watched, &self.clock)
     }
 
@@ -217,7 +218,7 @@ impl<'a> Hand<'a> {
     fn new(rollout: &'a Rollout<'a>, progress: Progress) -> Self {
         Self {
             rollout,
-            observers: rollout.observe(),
+            observers: rollout.observe(&progress.done),
             looks: Looks::default(),
             hosts: rollout.desired.slots.iter().map(|wanted| &wanted.slot.host).collect::<BTreeSet<_>>().into_iter().cloned().collect(),
             close: BTreeSet::new(),
@@ -230,7 +231,7 @@ impl<'a> Hand<'a> {
 
     /// Waits for the next reason to decide: an action ended, a look brought something, time passed that matters, or a person may have spoken.
     async fn wait(&mut self) -> Result<(), DriverError> {
-        let now = self.rollout.clock.now();
+        let now = self.rollout.clock.steady();
         let due = self.progress.look_again_at.filter(|at| self.looked_for != Some(*at));
         let due = due.map_or(LISTEN_EVERY, |at| until(now, at).max(WAIT_AT_LEAST));
         tokio::select! {
@@ -271,7 +272,7 @@ impl<'a> Hand<'a> {
             return None;
         }
         let under_way = self.under_way();
-        Some(self.looks.holds_at(&under_way).unwrap_or_else(|| self.rollout.clock.now()))
+        Some(self.looks.holds_at(&under_way).unwrap_or_else(|| self.rollout.clock.steady()))
     }
 
     /// The hosts in which something is under way.

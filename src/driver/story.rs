@@ -153,7 +153,7 @@ impl Driver {
             Some(kept) => Progress::resume(kept.phase, kept.failed, kept.done, kept.left_behind),
             None => {
                 recorder.record(Event::RolloutBegan { desired: Box::new(desired.clone()) }).await?;
-                Progress::begin(self.clock.now())
+                Progress::begin(self.clock.steady())
             }
         };
         let numbers: BTreeSet<ReleaseNumber> = std::iter::once(desired.to.release).chain(desired.back.iter().map(|back| back.release)).collect();

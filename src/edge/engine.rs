@@ -7,6 +7,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::Stream;
+use jiff::Timestamp;
 
 use super::build::{BuildError, BuildProgress, BuildRequest, TestEnd, TestRun};
 use super::container::{ContainerFound, NewContainer, ProbeAnswer};
@@ -61,7 +62,11 @@ pub trait Engine: Send + Sync {
     /// Takes a stream as `docker load` does.
     async fn load(&self, image: ByteStream) -> Result<(), EngineError>;
 
-    /// Lists the estate's containers, stopped ones included; only those of `service` if one is given. Health is the engine's own word.
+    /// What the engine's own clock shows, by which it tells all moments; none if it does not say.
+    async fn time(&self) -> Result<Option<Timestamp>, EngineError>;
+
+    /// Lists the estate's containers, stopped ones included; only those of `service` if one is given. Health is the engine's own word, and so is
+    /// every moment.
     async fn containers(&self, estate: &EstateName, service: Option<&ServiceName>) -> Result<Vec<ContainerFound>, EngineError>;
 
     /// Creates a container under its deterministic name with all its networks and volumes, and starts it. Returns the engine's id of it.

@@ -48,15 +48,23 @@ impl ProbeBook {
         }
     }
 
-    /// Notes an answer: `Ok` for well, else what was wrong. `asked_at` is when it was asked.
-    pub fn note(&mut self, container: &str, running_since: Timestamp, spec: &ProbeSpec, answer: Result<(), String>, asked_at: Timestamp) {
+    /// Notes an answer: `Ok` for well, else what was wrong. It was asked at the first moment and had answered at the second: a probe may take its
+    /// time, and nobody knows at which moment of it the container became well.
+    pub fn note(
+        &mut self,
+        container: &str,
+        running_since: Timestamp,
+        spec: &ProbeSpec,
+        answer: Result<(), String>,
+        (asked_at, answered_at): (Timestamp, Timestamp),
+    ) {
         if self.page(container, running_since).is_none() {
             self.containers.insert(container.to_owned(), Page::new(running_since, asked_at));
         }
         if let Some(page) = self.containers.get_mut(container) {
             page.asked_at = asked_at;
             match answer {
-                Ok(()) => page.well(asked_at),
+                Ok(()) => page.well(answered_at),
                 Err(why) => page.unwell(why, spec, asked_at),
             }
         }
@@ -136,6 +144,11 @@ mod tests {
         after(START, Duration::from_millis(ms))
     }
 
+    /// Asked and answered at one moment.
+    fn twice(moment: Timestamp) -> (Timestamp, Timestamp) {
+        (moment, moment)
+    }
+
     fn spec(start_period_ms: u64) -> ProbeSpec {
         ProbeSpec {
             kind: ProbeKind::Tcp { port: 80 },
@@ -152,7 +165,7 @@ mod tests {
         for answer in answers.split_whitespace() {
             let (ms, mark) = answer.split_at(answer.len() - 1);
             let answer = if mark == "+" { Ok(()) } else { Err("HTTP 500".to_owned()) };
-            book.note("a", START, &spec(start_period_ms), answer, at(ms.parse().unwrap()));
+            book.note("a", START, &spec(start_period_ms), answer, twice(at(ms.parse().unwrap())));
         }
         let seen = match book.health("a", START) {
             Health::Starting => "starting".to_owned(),
@@ -181,7 +194,7 @@ mod tests {
     #[test]
     fn a_restarted_container_begins_anew_and_one_that_is_gone_is_forgotten() {
         let mut book = ProbeBook::default();
-        book.note("a", START, &spec(0), Ok(()), at(0));
+        book.note("a", START, &spec(0), Ok(()), twice(at(0)));
         assert_eq!(book.health("a", at(9000)), Health::Starting);
         book.keep_only(&BTreeSet::from(["b"]));
         assert_eq!(book, ProbeBook::default());
@@ -191,10 +204,11 @@ mod tests {
     fn a_container_is_asked_often_until_it_is_well_for_the_first_time() {
         let mut book = ProbeBook::default();
         assert_eq!(book.due_at("a", START, &spec(0)), START);
-        book.note("a", START, &spec(0), Err("refused".to_owned()), at(100));
+        book.note("a", START, &spec(0), Err("refused".to_owned()), twice(at(100)));
         assert_eq!((book.due_at("a", START, &spec(0)), book.last_failure("a")), (at(600), Some("refused")));
-        book.note("a", START, &spec(0), Ok(()), at(600));
+        book.note("a", START, &spec(0), Ok(()), (at(600), at(900)));
         assert_eq!((book.due_at("a", START, &spec(0)), book.last_failure("a")), (at(2600), None));
+        assert_eq!(book.health("a", START), Health::Healthy { since: at(900) });
     }
 
     #[test]

@@ -10,6 +10,7 @@ mod look;
 mod networks;
 mod pace;
 mod progress;
+mod sightings;
 mod slot;
 mod status;
 mod sweep;
@@ -23,6 +24,7 @@ pub use decide::decide;
 pub use health::{ProbeBook, combine};
 pub use networks::{NetworkSeen, network_differences};
 pub use progress::{report_loss, report_refusal};
+pub use sightings::{LookAt, Sightings, Told};
 pub use status::SlotStatus;
 pub use types::{
     Action, Back, ContainerSeen, ContainerState, Desired, Health, HostSeen, Observed, Outcome, Person, Phase, Policy, Progress, SlotVerdict,

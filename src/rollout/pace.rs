@@ -261,7 +261,7 @@ pub(super) fn go(desired: &Desired, progress: &mut Progress, aim: &Aim, mut roun
                 break;
             }
             if may(wish) {
-                progress.began.insert(wish.slot.clone(), now);
+                progress.began.insert(wish.slot.clone(), wish.what.begins_at(now));
                 room -= 1;
             }
         }

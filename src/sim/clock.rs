@@ -28,31 +28,53 @@ impl Clock for SimClock {
         self.began_at.checked_add(self.began.elapsed()).unwrap_or(Timestamp::MAX)
     }
 
+    fn steady(&self) -> Timestamp {
+        self.now()
+    }
+
     async fn sleep(&self, for_: Duration) {
         tokio::time::sleep(for_).await;
     }
 }
 
-/// The clock of a machine whose time somebody sets anew now and then: it goes as [`SimClock`] does, and jumps.
+/// How somebody sets a machine's time of day anew: at these (true) moments, by so much, forward or back.
+#[derive(Debug, Clone, Default)]
+pub struct Jumps(pub Vec<(Timestamp, SignedDuration)>);
+
+impl Jumps {
+    /// What the machine says that it is at a true moment.
+    pub fn told(&self, truth: Timestamp) -> Timestamp {
+        let off = self.0.iter().filter(|(at, _)| *at <= truth).fold(SignedDuration::ZERO, |sum, (_, by)| sum.saturating_add(*by));
+        truth.checked_add(off).unwrap_or(truth)
+    }
+}
+
+/// The clock of a machine whose time somebody sets anew now and then, as a process has it that began on it: its time of day jumps, its steady time
+/// is off by whatever the time of day was off when the process began.
 #[derive(Debug, Clone)]
 pub struct JumpyClock {
     true_clock: SimClock,
-    jumps: Vec<(Timestamp, SignedDuration)>,
+    jumps: Jumps,
+    off: SignedDuration,
 }
 
 impl JumpyClock {
-    /// A clock that jumps at these (true) moments by so much, forward or back.
-    pub fn new(true_clock: SimClock, jumps: Vec<(Timestamp, SignedDuration)>) -> Self {
-        Self { true_clock, jumps }
+    /// The clock of a process that begins now.
+    pub fn new(true_clock: SimClock, jumps: Jumps) -> Self {
+        let now = true_clock.now();
+        Self { true_clock, off: jumps.told(now).duration_since(now), jumps }
     }
 }
 
 #[async_trait]
 impl Clock for JumpyClock {
     fn now(&self) -> Timestamp {
+        self.jumps.told(self.true_clock.now())
+    }
+
+    fn steady(&self) -> Timestamp {
         let now = self.true_clock.now();
-        let off = self.jumps.iter().filter(|(at, _)| *at <= now).fold(SignedDuration::ZERO, |sum, (_, by)| sum.saturating_add(*by));
-        now.checked_add(off).unwrap_or(now)
+        now.checked_add(self.off).unwrap_or(now)
     }
 
     async fn sleep(&self, for_: Duration) {

@@ -14,7 +14,7 @@ use super::deed::{Deed, Deeds, Hits, What};
 use super::fate::fate_of;
 use super::image::{build, chains, load, save};
 use super::machine::{Machine, New, Refusal};
-use super::{Fate, FateRule, Faults, SimClock};
+use super::{Fate, FateRule, Faults, Jumps, SimClock};
 use crate::data::{Change, ChangeKind, Holdings};
 use crate::edge::{
     BuildError, BuildProgress, BuildRequest, ByteStream, Clock, ContainerFound, Engine, EngineError, EngineInfo, ImageSeen, NewContainer,
@@ -332,9 +332,13 @@ impl Engine for SimEngine {
         self.call(|state, now| {
             let is_meant =
                 |one: &&super::SimContainer| state.estates.get(&one.id) == Some(estate) && service.is_none_or(|service| one.slot.service == *service);
-            Ok(state.machine.containers().filter(is_meant).map(|one| found(one, state.networks.clone(), now)).collect())
+            Ok(state.machine.containers().filter(is_meant).map(|one| found(one, state.networks.clone(), &state.faults.clock, now)).collect())
         })
         .await
+    }
+
+    async fn time(&self) -> Result<Option<Timestamp>, EngineError> {
+        self.call(|state, now| Ok(Some(state.faults.clock.told(now)))).await
     }
 
     async fn start_new(&self, new: &NewContainer) -> Result<String, EngineError> {
@@ -425,8 +429,18 @@ fn as_new(new: &NewContainer, fate: Fate) -> New {
     }
 }
 
-fn found(one: &super::SimContainer, networks: Option<Vec<NetworkSeen>>, now: Timestamp) -> ContainerFound {
+/// A container as the engine tells of it, every moment by the engine's own clock.
+fn found(one: &super::SimContainer, networks: Option<Vec<NetworkSeen>>, clock: &Jumps, now: Timestamp) -> ContainerFound {
     let (state, health) = one.at(now);
+    let state = match state {
+        ContainerState::Running { since, restarts } => ContainerState::Running { since: clock.told(since), restarts },
+        ContainerState::Exited { code, at } => ContainerState::Exited { code, at: clock.told(at) },
+        other => other,
+    };
+    let health = match health {
+        Health::Healthy { since } => Health::Healthy { since: clock.told(since) },
+        other => other,
+    };
     ContainerFound {
         id: one.id.clone(),
         name: one.name.clone(),
@@ -436,7 +450,7 @@ fn found(one: &super::SimContainer, networks: Option<Vec<NetworkSeen>>, now: Tim
         image: one.image,
         state,
         health,
-        created_at: one.created_at,
+        created_at: clock.told(one.created_at),
         published: BTreeMap::new(),
         networks,
     }

@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use super::Jumps;
+
 /// The faults of one engine. The default has none but the time that a call takes.
 #[derive(Debug, Clone)]
 pub struct Faults {
@@ -25,6 +27,8 @@ pub struct Faults {
     pub starts_refused: Option<String>,
     /// Whether its disk is full: nothing can be built, loaded or created.
     pub disk_full: bool,
+    /// How its own clock is off: every moment that it tells is by that clock.
+    pub clock: Jumps,
     /// The seed of all chance. The same seed and the same calls give the same story.
     pub seed: u64,
 }
@@ -41,6 +45,7 @@ impl Default for Faults {
             stop_takes: Duration::ZERO,
             starts_refused: None,
             disk_full: false,
+            clock: Jumps::default(),
             seed: 1,
         }
     }

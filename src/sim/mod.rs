@@ -17,7 +17,7 @@ mod source;
 mod tests;
 mod world;
 
-pub use clock::{JumpyClock, SimClock};
+pub use clock::{Jumps, JumpyClock, SimClock};
 pub use deed::{Deed, Deeds, Hits, What};
 pub use engine::{SimEngine, SimState};
 pub use fate::{Fate, FateRule};

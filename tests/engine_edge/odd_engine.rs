@@ -44,6 +44,9 @@ impl Engine for OddEngine<'_> {
     async fn info(&self) -> Result<EngineInfo, EngineError> {
         self.engine.info().await
     }
+    async fn time(&self) -> Result<Option<jiff::Timestamp>, EngineError> {
+        self.engine.time().await
+    }
     async fn image(&self, reference: &str) -> Result<Option<ImageSeen>, EngineError> {
         self.engine.image(reference).await
     }

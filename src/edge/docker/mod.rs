@@ -34,6 +34,7 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use jiff::Timestamp;
 
 use super::{
     BuildError, BuildProgress, BuildRequest, ByteStream, ContainerFound, Engine, EngineError, EngineInfo, ImageSeen, NewContainer, ProbeAnswer,
@@ -76,6 +77,12 @@ impl Engine for DockerEngine {
             storage: info.driver.unwrap_or_default(),
             cpus: info.ncpu.and_then(|cpus| u32::try_from(cpus).ok()).unwrap_or(1),
         })
+    }
+
+    async fn time(&self) -> Result<Option<Timestamp>, EngineError> {
+        let docker = self.connection.docker(containers::LOOK_MAX).await?;
+        let info = self.connection.within(containers::LOOK_MAX, "say what time it has", docker.info()).await?;
+        Ok(info.system_time.and_then(|text| text.parse().ok()))
     }
 
     async fn image(&self, reference: &str) -> Result<Option<ImageSeen>, EngineError> {

@@ -1,5 +1,7 @@
 //! Each rule once: a scene, and what is done in it.
 
+use std::collections::BTreeMap;
+
 use super::*;
 use Order::{StartFirst, StopFirst};
 
@@ -58,6 +60,20 @@ fn who_had_to_be_taken_down_in_several_attempts_leaves_its_successor_the_whole_t
     check_with(&desired(1, 1, StopFirst), late(), "oldx new~", "");
     let progress = check_with(&desired(1, 1, StopFirst), late(), "old. new~", "h0 stop new1");
     assert_eq!(progress.failed, [(slot(0, 0), SlotVerdict::NotHealthyInTime { deadline_ms: 60_000 })].into());
+}
+
+#[test]
+fn what_is_started_again_had_ended_before_its_slot_was_begun_however_old_the_oldest_look_is() {
+    let mut observed = scene("old.");
+    let Some(HostSeen::Answered(seen)) = observed.hosts.get_mut(&host(0)) else { panic!() };
+    seen[0].state = ContainerState::Exited { code: 137, at: NOW + s(1) };
+    let mut progress = back();
+    // Nobody hears of the first start; at the second look it must not count as one that was begun and then ended.
+    for now in [NOW, NOW + s(2)] {
+        let (next, actions) = decide(&desired(1, 1, StopFirst), &observed, progress, None, now);
+        assert_eq!((print(&actions).as_str(), &next.failed_back), ("h0 again old0", &BTreeMap::new()));
+        progress = next;
+    }
 }
 
 #[test]

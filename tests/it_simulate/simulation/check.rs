@@ -33,7 +33,7 @@ pub fn trouble(story: &Story, stage: &Stage, history: &History, began: Timestamp
     volumes_move_on(stage, history)?;
     journal_is_whole(stage)?;
     effects_were_intended(stage, history)?;
-    ends_are_true(story, stage, history)?;
+    ends_are_true(stage, history)?;
     outcomes_are_true(story, stage, history)
 }
 
@@ -125,7 +125,7 @@ fn is_served_or_excused(story: &Story, history: &History, slot: &SlotId, since: 
 
 /// A slot that refit took down is served again as soon as its container is well, unless something keeps refit from it.
 fn check_gap(story: &Story, history: &History, slot: &SlotId, at: Timestamp) -> Wrong {
-    if is_troubled(story, slot) || !story.deaths.is_empty() || !story.jumps.is_empty() {
+    if is_troubled(story, slot) || !story.deaths.is_empty() {
         return Ok(());
     }
     let rises_in = history.in_slot(slot).map(|(_, life)| life.rises_in()).max().unwrap_or_default();
@@ -270,7 +270,7 @@ fn effects_were_intended(stage: &Stage, history: &History) -> Wrong {
 }
 
 /// What the journal says was done is so on the machine, and a slot that is said to be done was well for `monitor`.
-fn ends_are_true(story: &Story, stage: &Stage, history: &History) -> Wrong {
+fn ends_are_true(stage: &Stage, history: &History) -> Wrong {
     let mut desired: Option<Desired> = None;
     let mut phase = Phase::Forward;
     for (at, recorded) in stage.taped.lock().unwrap().iter() {
@@ -284,9 +284,6 @@ fn ends_are_true(story: &Story, stage: &Stage, history: &History) -> Wrong {
                     life.made.version.spec == desired.to.spec && life.healthy().any(|(from, to)| from + desired.update.monitor <= to.min(*at))
                 };
                 if !history.in_slot(slot).any(|(_, life)| was_well(life)) {
-                    if !story.jumps.is_empty() {
-                        return Err(format!("{KNOWN}refit's clock jumped forward, and a slot counts as proven before it is: {slot} at {at}"));
-                    }
                     return Err(format!("{slot} is said to be done at {at}, and was not well for {:?}", desired.update.monitor));
                 }
             }

@@ -26,7 +26,7 @@ pub struct Story {
     pub host_troubles: Vec<HostTrouble>,
     pub fates: Vec<DrawnFate>,
     pub happenings: Vec<(u64, Happening)>,
-    /// refit's clock jumps at this many milliseconds, by so much.
+    /// The time of day on refit's machine jumps at this many milliseconds, by so much.
     pub jumps: Vec<(u64, SignedDuration)>,
     /// Where refit dies, one life after the other, and for how long it stays dead.
     pub deaths: Vec<(Death, u64)>,
@@ -58,6 +58,10 @@ pub struct HostTrouble {
     pub calls_lost_percent: u64,
     pub replies_lost_percent: u64,
     pub orphans_percent: u64,
+    /// By how much its clock is ahead from the first day on.
+    pub ahead: SignedDuration,
+    /// Its clock jumps at this many milliseconds, by so much.
+    pub jumps: Vec<(u64, SignedDuration)>,
 }
 
 /// Containers that are not simply well.
@@ -100,7 +104,7 @@ impl Story {
         let hosts = dice.between(1, 6) as usize;
         let services = if dice.chance(40) { vec![service(dice, "api"), service(dice, "web")] } else { vec![service(dice, "web")] };
         let (cascades, is_first, is_early) = (dice.chance(50), dice.chance(15), dice.chance(20));
-        let host_troubles = (0..hosts).map(|_| host_trouble(dice)).collect();
+        let mut host_troubles: Vec<HostTrouble> = (0..hosts).map(|_| host_trouble(dice)).collect();
         let builder = if dice.chance(20) {
             HostTrouble { latency_ms: dice.between(1, 400), silent: silences(dice), ..HostTrouble::default() }
         } else {
@@ -114,6 +118,9 @@ impl Story {
         happenings.sort_by_key(|(at, _)| *at);
         let jumps = if dice.chance(10) { (0..dice.between(1, 2)).map(|_| (dice.between(0, 20_000), jump(dice))).collect() } else { Vec::new() };
         let deaths = (0..dice.one_of(&[0, 0, 0, 1, 1, 2, 4])).map(|_| death(dice)).collect();
+        if dice.chance(40) {
+            host_troubles.iter_mut().for_each(|trouble| set_clock(dice, trouble));
+        }
         Self { seed, hosts, services, cascades, is_first, is_early, builder, host_troubles, fates, happenings, jumps, deaths }
     }
 
@@ -151,7 +158,7 @@ impl Story {
         self.host_troubles.iter().enumerate().for_each(|(at, one)| writeln!(text, "  h{at} {one:?}").unwrap());
         self.fates.iter().for_each(|one| writeln!(text, "  {one:?}").unwrap());
         self.happenings.iter().for_each(|(at, one)| writeln!(text, "  at {at} ms: {one:?}").unwrap());
-        self.jumps.iter().for_each(|(at, by)| writeln!(text, "  at {at} ms: refit's clock jumps by {by:?}").unwrap());
+        self.jumps.iter().for_each(|(at, by)| writeln!(text, "  at {at} ms: refit's time of day jumps by {by:?}").unwrap());
         self.deaths.iter().for_each(|(death, ms)| writeln!(text, "  dies {death:?}, for {ms} ms").unwrap());
         text
     }
@@ -228,6 +235,16 @@ fn host_trouble(dice: &mut Dice) -> HostTrouble {
         trouble.replies_lost_percent = dice.between(0, 15);
     }
     trouble
+}
+
+/// A clock that is wrong all the time, or set in the middle, or both.
+fn set_clock(dice: &mut Dice, trouble: &mut HostTrouble) {
+    if dice.chance(60) {
+        trouble.ahead = jump(dice);
+    }
+    if dice.chance(50) {
+        trouble.jumps.push((dice.between(0, 15_000), jump(dice)));
+    }
 }
 
 fn fate(dice: &mut Dice, hosts: usize) -> DrawnFate {

@@ -14,7 +14,7 @@ use refit::pipeline::{self, Estate, Fact, Given, PipelineText};
 use refit::plan::{self, Change, Plan};
 use refit::rollout::Version;
 use refit::run::Event;
-use refit::sim::{Deed, FateRule, Faults, JumpyClock, SimClock, SimEngine, SimSource, What, sim_image};
+use refit::sim::{Deed, FateRule, Faults, Jumps, JumpyClock, SimClock, SimEngine, SimSource, What, sim_image};
 
 use super::draw::{Happening, HostTrouble, Story};
 use super::tape::{Death, Tape, Taped};
@@ -31,8 +31,8 @@ pub struct Stage {
     pub taped: Taped,
     /// The true time.
     pub clock: SimClock,
-    /// refit's.
-    pub own_clock: JumpyClock,
+    /// How the time of day is set on refit's machine.
+    pub jumps: Jumps,
     pub logs: Logs,
     /// Containers that are not refit's, as they were at the begin.
     pub foreign: Vec<(HostName, String)>,
@@ -60,12 +60,13 @@ fn estate(text: &str) -> Estate {
 }
 
 impl Stage {
-    /// Nothing was ever built. `trouble_at` is when refit's clock begins to jump, in milliseconds from the start.
-    pub async fn new(story: &Story, logs: Logs, jumps: Vec<(Timestamp, jiff::SignedDuration)>) -> Self {
+    /// Nothing was ever built.
+    pub async fn new(story: &Story, logs: Logs) -> Self {
         let clock = SimClock::new(START);
         let host = |number: usize| {
             let engine = SimEngine::new(&format!("tcp://10.0.0.1{number}:2375"), clock);
             engine.state().deeds.keep();
+            engine.state().faults.clock = Jumps(vec![(Timestamp::MIN, story.host_troubles[number].ahead)]);
             (format!("h{number}").parse().unwrap(), engine)
         };
         let mut stage = Self {
@@ -76,7 +77,7 @@ impl Stage {
             journal: Arc::new(MemoryJournal::new()),
             taped: Taped::default(),
             clock,
-            own_clock: JumpyClock::new(clock, jumps),
+            jumps: Jumps::default(),
             logs,
             foreign: Vec::new(),
             waiting: Arc::default(),
@@ -130,7 +131,7 @@ impl Stage {
                 builder: ("local".parse().unwrap(), engine(&self.builder)),
             },
             sources: Arc::new(self.sources.clone()),
-            clock: Arc::new(self.own_clock.clone()),
+            clock: Arc::new(JumpyClock::new(self.clock, self.jumps.clone())),
             watch: Arc::new(Listener(self.waiting.clone())),
             settings: Settings { parallel: 2, offline: false, environment: BTreeMap::new() },
         }
@@ -175,7 +176,8 @@ impl Stage {
     pub fn heal(&self) {
         for host in self.hosts.values().chain([&self.builder]) {
             let mut state = host.state();
-            state.faults = Faults::default();
+            // What a clock was set to stays.
+            state.faults = Faults { clock: state.faults.clock.clone(), ..Faults::default() };
             state.fates.clear();
             state.machine.mend(self.clock.now());
         }
@@ -235,6 +237,7 @@ fn strike_one(engine: &SimEngine, trouble: &HostTrouble, now: Timestamp, seed: u
         replies_lost_percent: trouble.replies_lost_percent,
         orphans_percent: trouble.orphans_percent,
         stop_takes: Duration::from_millis(trouble.stop_takes_ms),
+        clock: Jumps(std::iter::once((Timestamp::MIN, trouble.ahead)).chain(trouble.jumps.iter().map(|(at, by)| (moment(*at), *by))).collect()),
         seed,
         ..Faults::default()
     };
