@@ -28,9 +28,9 @@ const WAIT_AT_LEAST: Duration = Duration::from_millis(20);
 /// An action that failed is not asked of its host again before this.
 const AFTER_A_FAILURE: Duration = Duration::from_secs(1);
 
-/// A decision goes through all slots. For each of them so much time passes until the next one, in which looks and results gather: of a hundred
-/// slots nobody notices, and a hundred thousand do not keep a processor busy with deciding the same again.
-const GATHER_FOR_EACH_SLOT: Duration = Duration::from_nanos(2_500);
+/// A decision goes through all slots. For each of them so much time passes until the next one, in which looks and results gather: of a thousand
+/// slots nobody notices, and a hundred thousand, whose containers take minutes to make, do not keep a processor busy with deciding the same again.
+const GATHER_FOR_EACH_SLOT: Duration = Duration::from_nanos(10_000);
 /// A shorter pause is none.
 const GATHER_AT_LEAST: Duration = Duration::from_millis(5);
 
@@ -327,6 +327,9 @@ impl<'a> Hand<'a> {
             events.push(Event::ActionEnded { action: action.clone(), error: result.as_ref().err().map(ToString::to_string) });
         }
         self.rollout.recorder.record_all(events).await?;
+        if all.iter().all(|(_, result)| result.is_ok()) {
+            return Ok(());
+        }
         let before = self.progress.clone();
         for (action, result) in all {
             match result {

@@ -101,7 +101,7 @@ pub(super) fn last_run(connection: &Connection) -> rusqlite::Result<u64> {
     connection.prepare_cached("SELECT coalesce(max(run), 0) FROM events")?.query_row([], |row| uint(row, 0))
 }
 
-/// Writes an event and moves the head on to it.
+/// Writes an event; [`move_head`] follows, once for all that are written together.
 pub(super) fn insert(connection: &Connection, link: &Link, hash: Digest) -> rusqlite::Result<()> {
     connection.prepare_cached("INSERT INTO events VALUES (?1, ?2, ?3, ?4, ?5, ?6)")?.execute(params![
         int(link.position),
@@ -111,8 +111,12 @@ pub(super) fn insert(connection: &Connection, link: &Link, hash: Digest) -> rusq
         link.body,
         digest_blob(hash)
     ])?;
-    connection.prepare_cached("UPDATE head SET position = ?1, hash = ?2")?.execute(params![int(link.position), digest_blob(hash)])?;
     Ok(())
+}
+
+/// Moves the head on to the last event.
+pub(super) fn move_head(connection: &Connection, position: u64, hash: Digest) -> rusqlite::Result<()> {
+    connection.prepare_cached("UPDATE head SET position = ?1, hash = ?2")?.execute(params![int(position), digest_blob(hash)]).map(drop)
 }
 
 /// Applies what an event adds to the derived tables.

@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use rusqlite::{Connection, TransactionBehavior};
 use tokio::sync::oneshot;
 
-use crate::model::RunId;
+use crate::model::{Digest, RunId};
 use crate::run::Event;
 
 use super::chain::{Link, root};
@@ -165,12 +165,13 @@ fn carry_out(connection: &Connection, ask: &Ask) -> Result<Vec<Recorded>, Fault>
             if last == 0 {
                 return Err(Fault::Asked(JournalError::NoSuchRun { run: *run }));
             }
-            let first = tables::head(connection)?.map_or(0, |(position, _)| position) + 1;
+            let mut end = End::of(connection)?;
             // Before anything is written: one that is at fault must not leave the others behind.
-            let bodies: Vec<String> = events.iter().zip(first..).map(|(event, position)| body(event, position)).collect::<Result<_, _>>()?;
+            let bodies: Vec<String> = events.iter().zip(end.position + 1..).map(|(event, position)| body(event, position)).collect::<Result<_, _>>()?;
             for ((event, body), seq) in events.iter().zip(bodies).zip(last + 1..) {
-                append_body(connection, *run, seq, *at, event, body)?;
+                end.append(connection, *run, seq, *at, event, body)?;
             }
+            end.keep(connection)?;
             Ok(Vec::new())
         }
         Ask::Words(run, at) => {
@@ -186,8 +187,11 @@ fn carry_out(connection: &Connection, ask: &Ask) -> Result<Vec<Recorded>, Fault>
 }
 
 fn append(connection: &Connection, run: RunId, seq: u64, at: Timestamp, event: &Event) -> Result<Recorded, Fault> {
-    let position = tables::head(connection)?.map_or(0, |(last, _)| last) + 1;
-    append_body(connection, run, seq, at, event, body(event, position)?)
+    let mut end = End::of(connection)?;
+    let body = body(event, end.position + 1)?;
+    let recorded = end.append(connection, run, seq, at, event, body)?;
+    end.keep(connection)?;
+    Ok(recorded)
 }
 
 /// The bytes that stand for an event.
@@ -195,12 +199,28 @@ fn body(event: &Event, position: u64) -> Result<String, Fault> {
     serde_json::to_string(event).map_err(|error| Fault::Asked(JournalError::Unreadable { position, why: error.to_string() }))
 }
 
-fn append_body(connection: &Connection, run: RunId, seq: u64, at: Timestamp, event: &Event, body: String) -> Result<Recorded, Fault> {
-    let (last, before) = tables::head(connection)?.unwrap_or_else(|| (0, root()));
-    let position = last + 1;
-    let link = Link { position, run, seq, at: at.to_string(), body };
-    let recorded = Recorded { position, run, seq, at, event: event.clone(), hash: link.hash(before) };
-    tables::insert(connection, &link, recorded.hash)?;
-    tables::apply(connection, &recorded)?;
-    Ok(recorded)
+/// The end of the chain while a transaction makes it longer: read before the first event, kept after the last.
+struct End {
+    position: u64,
+    hash: Digest,
+}
+
+impl End {
+    fn of(connection: &Connection) -> Result<Self, Fault> {
+        let (position, hash) = tables::head(connection)?.unwrap_or_else(|| (0, root()));
+        Ok(Self { position, hash })
+    }
+
+    fn append(&mut self, connection: &Connection, run: RunId, seq: u64, at: Timestamp, event: &Event, body: String) -> Result<Recorded, Fault> {
+        let link = Link { position: self.position + 1, run, seq, at: at.to_string(), body };
+        let recorded = Recorded { position: link.position, run, seq, at, event: event.clone(), hash: link.hash(self.hash) };
+        tables::insert(connection, &link, recorded.hash)?;
+        tables::apply(connection, &recorded)?;
+        (self.position, self.hash) = (recorded.position, recorded.hash);
+        Ok(recorded)
+    }
+
+    fn keep(&self, connection: &Connection) -> Result<(), Fault> {
+        Ok(tables::move_head(connection, self.position, self.hash)?)
+    }
 }

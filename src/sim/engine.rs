@@ -100,7 +100,9 @@ impl SimState {
     }
 
     fn remove(&mut self, id: &str, now: Timestamp) -> Result<(), Refusal> {
-        self.change(id, now, What::Removed, |machine| machine.remove(id, now))
+        self.change(id, now, What::Removed, |machine| machine.remove(id, now))?;
+        self.estates.remove(id);
+        Ok(())
     }
 
     /// Does something to a container, and notes it as a deed if it changed anything.
