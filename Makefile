@@ -16,7 +16,7 @@ SETUP := @tests/lab/setup.sh --tests
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test bench prove simulate scale deny fmt clippy check install clean-lab clean-demo
+.PHONY: help demo test bench prove simulate scale hurt deny fmt clippy check install clean-lab clean-demo
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -52,6 +52,10 @@ simulate: ## tell many rollouts with faults, one from each seed: SEEDS=10000, or
 
 scale: ## measure one rollout over 100, 1,000 and 10,000 simulated hosts
 	$(CARGO) bench --bench simulate -- scale
+
+hurt: ## break real engines in every phase, kill refit KILLS=200 times under load, and write docs/reliability.md
+	@tests/lab/setup.sh --tests
+	REFIT_FIGURES=1 REFIT_KILLS=$(or $(KILLS),200) $(CARGO) test --test e2e_break --test e2e_kill9 -- --test-threads=1 --nocapture
 
 deny: ## check the dependencies: advisories, licences, bans, duplicates
 	@command -v cargo-deny >/dev/null || $(CARGO) install --locked cargo-deny

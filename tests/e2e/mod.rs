@@ -13,6 +13,8 @@
     reason = "test support: each target uses another part of it"
 )]
 
+pub mod figures;
+
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};

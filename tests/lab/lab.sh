@@ -171,6 +171,19 @@ lab_cut() { ip link set "rl$1v$2" down; }  # N I: nothing gets through to the ho
 lab_heal() { ip link set "rl$1v$2" up; }   # N I
 lab_drop() { nsenter --net="/run/netns/rl$1-$2" iptables -w -I INPUT -p tcp --dport 2375 -j DROP; } # N NAME: calls to its engine hang
 lab_pass() { nsenter --net="/run/netns/rl$1-$2" iptables -w -D INPUT -p tcp --dport 2375 -j DROP; } # N NAME
+# N NAME I RATE: nothing gets to or from the host faster than this, such as 256kbit
+lab_slow() {
+    tc qdisc replace dev "rl$1v$3" root tbf rate "$4" burst 16kbit latency 400ms
+    nsenter --net="/run/netns/rl$1-$2" tc qdisc replace dev eth0 root tbf rate "$4" burst 16kbit latency 400ms
+}
+lab_quick() { # N NAME I: ends lab_slow
+    tc qdisc del dev "rl$1v$3" root
+    nsenter --net="/run/netns/rl$1-$2" tc qdisc del dev eth0 root
+}
+lab_loses() { # N NAME PROBABILITY -I|-D: begins or ends losing so many of the packets to and from its engine, each way
+    nsenter --net="/run/netns/rl$1-$2" iptables -w "$4" INPUT -p tcp --dport 2375 -m statistic --mode random --probability "$3" -j DROP
+    nsenter --net="/run/netns/rl$1-$2" iptables -w "$4" OUTPUT -p tcp --sport 2375 -m statistic --mode random --probability "$3" -j DROP
+}
 lab_freeze() { kill -STOP "$(lab_pid "$1" "$2")"; } # N NAME: its engine accepts connections and never answers
 lab_thaw() { kill -CONT "$(lab_pid "$1" "$2")"; }   # N NAME
 
@@ -199,7 +212,7 @@ if [ "${BASH_SOURCE[0]}" = "$0" ]; then
     command=$1
     shift
     case $command in
-        net | up | disk | wait | stop | down | clear | sweep | cut | heal | drop | pass | freeze | thaw | sshd | able | pid | import_base) "lab_$command" "$@" ;;
+        net | up | disk | wait | stop | down | clear | sweep | cut | heal | drop | pass | slow | quick | loses | freeze | thaw | sshd | able | pid | import_base) "lab_$command" "$@" ;;
         *) echo "lab.sh: unknown command $command" >&2; exit 2 ;;
     esac
 fi

@@ -14,12 +14,14 @@
     reason = "test support: each target uses another part of it"
 )]
 
+pub mod events;
 pub mod load;
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+pub use events::Events;
 pub use load::{Load, LoadReport};
 
 /// The folder of all labs; the same as in lab.sh.
@@ -237,6 +239,31 @@ impl LabHost {
         self.control("pass", &[&self.name]);
     }
 
+    /// Lets nothing get to it or from it faster than this: `256kbit`.
+    pub fn slow(&self, rate: &str) {
+        self.control("slow", &[&self.name, &self.index.to_string(), rate]);
+    }
+
+    /// Ends that.
+    pub fn quick(&self) {
+        self.control("quick", &[&self.name, &self.index.to_string()]);
+    }
+
+    /// Loses so many of the packets to and from its engine, each way: `0.3`.
+    pub fn lose(&self, probability: &str) {
+        self.control("loses", &[&self.name, probability, "-I"]);
+    }
+
+    /// Ends that.
+    pub fn lose_no_more(&self, probability: &str) {
+        self.control("loses", &[&self.name, probability, "-D"]);
+    }
+
+    /// Listens to what its engine reports of an estate's containers from now on.
+    pub fn events(&self, estate: &str) -> Events {
+        Events::of(&self.local(), estate)
+    }
+
     /// Runs the docker client on its engine; its output without the last line's end, or what it said on failing.
     pub fn docker(&self, arguments: &[&str]) -> Result<String, String> {
         let endpoint = self.local();
@@ -275,6 +302,14 @@ impl LabHost {
     fn local(&self) -> String {
         if self.socket.as_os_str().is_empty() { self.endpoint.clone() } else { format!("unix://{}", self.socket.display()) }
     }
+}
+
+/// The library that gives a process another time of day than its machine.
+pub fn faketime() -> PathBuf {
+    let find = r"dpkg -L libfaketime 2>/dev/null | grep 'libfaketimeMT\.so\.1$'";
+    let path = run("sh", &["-c", find]).unwrap_or_default();
+    assert!(!path.is_empty(), "no libfaketime: run tests/lab/setup.sh --tests");
+    PathBuf::from(path)
 }
 
 /// Takes the first number whose lock is free and whose addresses nobody uses.

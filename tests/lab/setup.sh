@@ -1,6 +1,6 @@
 #!/bin/sh
 # Installs what the tests on real engines and the demo need, on Debian and Ubuntu. Does nothing, quickly, when all of it is there.
-# `--check` only looks. `--tests` adds what tests alone need: git, an ssh server, openssl and an image registry.
+# `--check` only looks. `--tests` adds what tests alone need: git, an ssh server, openssl, an image registry and libfaketime.
 set -eu
 
 missing=
@@ -28,6 +28,8 @@ if [ "${1:-}" = --tests ]; then
     need ssh openssh-client
     need sshd openssh-server
     need docker-registry docker-registry
+    need tc iproute2
+    dpkg -s libfaketime >/dev/null 2>&1 || missing="$missing libfaketime"
     case " $missing " in *" openssh-server "*) new_sshd=yes ;; esac
     case " $missing " in *" docker-registry "*) new_registry=yes ;; esac
 fi
