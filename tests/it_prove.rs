@@ -53,6 +53,14 @@ fn who_moves_all_slots_at_once_does_not_keep_what_serves() {
 }
 
 #[test]
+fn who_starts_all_newcomers_at_once_does_not_bound_what_is_in_flight() {
+    let crowding: Decider = |desired, observed, progress, person, now| {
+        decide(&changed(desired, |desired| desired.update.parallelism = 0), observed, progress, person, now)
+    };
+    check("3x1 start-first", crowding, Promise::BoundsWhatIsInFlight);
+}
+
+#[test]
 fn who_stops_first_where_starting_first_was_promised_does_not_keep_what_serves() {
     check(
         "1x1 start-first",

@@ -1,4 +1,5 @@
-//! How many slots move at once. Invariant 1 lives here: nothing that serves is taken away while more is missing than `parallelism` allows.
+//! How many slots move at once. Invariant 1 lives here: nothing that serves is taken away while more is missing than `parallelism` allows; and
+//! that containers do not pile up: never more than twice `parallelism` slots are in flight.
 //!
 //! A round has two halves: [`look`] says of every slot what it needs next, [`go`] chooses what may be done of it now.
 
@@ -9,6 +10,7 @@ use super::slot::{Move, Step, next_step};
 use super::time::{after, between};
 use super::{Action, ContainerSeen, ContainerState, Desired, Observed, Policy, Progress, SlotVerdict, SlotWanted, Version, back};
 use crate::model::{SlotId, format_duration};
+use crate::pipeline::Order;
 
 /// Where a walk over the slots leads.
 pub(super) struct Aim<'a> {
@@ -40,10 +42,10 @@ pub(super) struct Round<'a> {
     down: Vec<Wish<'a>>,
     /// The first moves of the other slots that were not begun.
     fresh: Vec<Wish<'a>>,
-    /// Slots in flight, less those that only wait for their old container to stop.
+    /// Slots in flight, less those that have handed their place on.
     in_flight: usize,
-    /// Slots whose new container is proven and whose old one is to stop.
-    finishing: usize,
+    /// Slots in which new and old stand side by side and the new one is well: it is watched until it is proven, or the old one is to stop.
+    handed_on: usize,
     /// Slots that do not serve, or of which nobody knows.
     missing: usize,
     /// Slots that are not settled yet.
@@ -178,12 +180,16 @@ fn settle_or_wish<'a>(
             return;
         }
         Step::Finish(what) => {
-            round.finishing += usize::from(began.is_some());
+            round.handed_on += usize::from(began.is_some());
             round.free.push(Wish { slot, what, costs: false });
         }
         Step::Wait { until, healthy_since } => {
             let began = *progress.began.entry(slot.clone()).or_insert(now);
-            round.in_flight += 1;
+            if wanted.order == Order::StartFirst && healthy_since.is_some() {
+                round.handed_on += 1;
+            } else {
+                round.in_flight += 1;
+            }
             progress.look_at(until);
             progress.waits(&mut round.more_lines, || waiting_line(slot, began, healthy_since, aim.policy, now));
         }
@@ -250,10 +256,10 @@ pub(super) fn go(desired: &Desired, progress: &mut Progress, aim: &Aim, mut roun
         may(wish);
     }
     if !round.down.is_empty() || !round.fresh.is_empty() {
-        // A slot whose newcomer is proven holds no other one up while its old container stops. But old ones that take their time must not pile up
-        // beside new ones: no more of them than `parallelism` go uncounted.
-        let in_flight = round.in_flight + round.finishing.saturating_sub(parallelism);
-        let is_pausing = is_pausing_between(progress, aim, round.in_flight + round.finishing, now);
+        // Start-first takes nothing away before the newcomer is proven, so a newcomer that is well can be watched beside the next ones that rise.
+        // But containers must not pile up: no more such slots than `parallelism` go uncounted (docs/decisions/0005).
+        let in_flight = round.in_flight + round.handed_on.saturating_sub(parallelism);
+        let is_pausing = is_pausing_between(progress, aim, round.in_flight + round.handed_on, now);
         let mut room = if is_pausing { 0 } else { parallelism.saturating_sub(in_flight) };
         // What is down anyway goes first: replacing it takes nothing from anybody.
         for wish in round.down.iter().chain(&round.fresh) {

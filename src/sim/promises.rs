@@ -17,6 +17,8 @@ use crate::rollout::{Action, ContainerSeen, ContainerState, Desired, Health, Hos
 pub enum Promise {
     /// Invariant 1: refit itself takes nothing that serves away, beyond what the policy allows.
     KeepsWhatServes,
+    /// No slot is begun while twice `parallelism` are in flight, so containers do not pile up.
+    BoundsWhatIsInFlight,
     /// Invariant 2: of a slot that goes stop-first never two run, so a volume has one writer.
     NeverTwoSideBySide,
     /// Invariant 3: at its end every slot is where the outcome says, or known not to be.
@@ -45,6 +47,7 @@ impl fmt::Display for Promise {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::KeepsWhatServes => "keeps what serves",
+            Self::BoundsWhatIsInFlight => "bounds what is in flight",
             Self::NeverTwoSideBySide => "never two side by side",
             Self::EndsWhereItSays => "ends where it says",
             Self::LosesNoVolume => "loses no volume",
@@ -96,6 +99,7 @@ impl Decision<'_> {
     pub fn check(&self) -> Result<(), Broken> {
         self.acts_one_step_at_a_time()?;
         self.keeps_what_serves()?;
+        self.bounds_what_is_in_flight()?;
         self.actions.iter().try_for_each(|action| self.may(action))?;
         self.proves()?;
         self.turns_once()?;
@@ -190,11 +194,20 @@ impl Decision<'_> {
         ensure(!is_over(self.after), promise, || format!("the sweep took something away: {actions:?}"))?;
         let all_stop_first = self.desired.slots.iter().all(|one| one.order == Order::StopFirst);
         ensure(all_stop_first, promise, || format!("start-first took something away: {actions:?}"))?;
-        let slots = self.desired.slots.len();
-        let parallelism = if self.policy().parallelism == 0 { slots } else { self.policy().parallelism as usize };
+        let (slots, parallelism) = (self.desired.slots.len(), self.parallelism());
         ensure(after + parallelism + self.excused() >= slots, promise, || {
             format!("{after} serve of {slots}, parallelism {parallelism}, by {actions:?}")
         })
+    }
+
+    fn bounds_what_is_in_flight(&self) -> Result<(), Broken> {
+        let is_begun_now = |action: &Action| {
+            let slot = action.slot();
+            self.after.began.contains_key(slot) && !self.before.began.contains_key(slot) && !self.before.done.contains(slot)
+        };
+        let in_flight = self.after.began.len();
+        let is_bounded = in_flight <= self.parallelism().saturating_mul(2) || !self.actions.iter().any(is_begun_now);
+        ensure(is_bounded, Promise::BoundsWhatIsInFlight, || format!("{in_flight} slots in flight at once, by {:?}", self.actions))
     }
 
     /// Slots that do not count: those that failed or were left behind were taken down by the application or by a host; those that are sick on the way
@@ -256,6 +269,13 @@ impl Decision<'_> {
             }
         }
         Ok(())
+    }
+
+    fn parallelism(&self) -> usize {
+        match self.policy().parallelism {
+            0 => self.desired.slots.len(),
+            some => some as usize,
+        }
     }
 
     fn policy(&self) -> &Policy {

@@ -31,16 +31,31 @@ fn with_order(desired: &Desired, order: Order) -> Desired {
     changed(desired, |desired| desired.slots.iter_mut().for_each(|one| one.order = order))
 }
 
+/// Moves all slots at once in estates whose slots all go in this order; `decide` itself in the others.
+fn hasty(
+    order: Order,
+    desired: &Desired,
+    observed: &Observed,
+    progress: Progress,
+    person: Option<Person>,
+    now: Timestamp,
+) -> (Progress, Vec<Action>) {
+    let all = changed(desired, |desired| {
+        desired.update.parallelism = 0;
+        desired.rollback.parallelism = 0;
+    });
+    let is_asked = desired.slots.iter().all(|one| one.order == order);
+    decide(if is_asked { &all } else { desired }, observed, progress, person, now)
+}
+
 #[test]
 fn who_moves_all_slots_at_once_is_found_out() {
-    let hasty: Decider = |desired, observed, progress, person, now| {
-        let all = changed(desired, |desired| {
-            desired.update.parallelism = 0;
-            desired.rollback.parallelism = 0;
-        });
-        decide(&all, observed, progress, person, now)
-    };
-    check(hasty, "parallelism");
+    check(|desired, observed, progress, person, now| hasty(Order::StopFirst, desired, observed, progress, person, now), "parallelism");
+}
+
+#[test]
+fn who_starts_all_newcomers_at_once_is_found_out() {
+    check(|desired, observed, progress, person, now| hasty(Order::StartFirst, desired, observed, progress, person, now), "in flight at once");
 }
 
 #[test]

@@ -120,6 +120,25 @@ fn parallelism_bounds_the_slots_in_flight_over_all_hosts() {
 }
 
 #[test]
+fn a_start_first_slot_whose_newcomer_is_well_hands_its_place_on() {
+    check(StartFirst, "old+ new*3 | old+ | old+", "h1 start r2 over old0");
+    check(StartFirst, "old+ new*3 | old+ new~ | old+", "");
+    check(StartFirst, "old+ new*3 | old+ new*1 | old+", "");
+    check_with(&desired(3, 1, StartFirst), begun(&[0, 1]), "old+ new*10 | old+ new*1 | old+", "h0 stop old0");
+    check(StopFirst, "old. new*3 | old+ | old+", "");
+    let with = |change: fn(&mut Policy), text: &str, expected: &str| {
+        let mut desired = desired(5, 1, StartFirst);
+        change(&mut desired.update);
+        check_with(&desired, begun(&[0, 1]), text, expected);
+    };
+    let two = |policy: &mut Policy| policy.parallelism = 2;
+    with(two, "old+ new*3 | old+ new~ | old+ | old+ | old+", "h2 start r2 over old0");
+    with(two, "old+ new*3 | old+ new*3 | old+ | old+ | old+", "h2 start r2 over old0, h3 start r2 over old0");
+    with(two, "old+ new*3 | old+ new*3 | old+ new*1 | old+ | old+", "h3 start r2 over old0");
+    with(|policy| policy.delay = s(1), "old+ new*3 | old+ new*3 | old+ | old+ | old+", "");
+}
+
+#[test]
 fn what_is_down_anyway_is_replaced_first_and_holds_what_serves() {
     check(StopFirst, "old+ | old!", "h1 stop old0");
     check(StopFirst, "old+ | old.", "h1 start r2 over old0");
