@@ -202,8 +202,21 @@ fn who_takes_a_neighbours_container_for_its_own_touches_others() {
 fn who_goes_on_while_a_person_holds_it_acts_when_it_should_not() {
     let deaf: Decider = |desired, observed, progress, person, now| {
         let (paused, nothing) = decide(desired, observed, progress.clone(), person, now);
-        let actions = if paused.is_paused() { decide(desired, observed, progress, None, now).1 } else { nothing };
+        let actions = if paused.stands_still() { decide(desired, observed, progress, None, now).1 } else { nothing };
         (paused, actions)
     };
     check("1x1 start-first words=1", deaf, Promise::ActsOneStepAtATime);
+}
+
+/// As a pause was until it was found to leave slots without a container.
+#[test]
+fn who_drops_what_is_in_flight_does_not_pause_between_slots() {
+    let abrupt: Decider = |desired, observed, progress, person, now| match decide(desired, observed, progress, person, now) {
+        (mut progress, _) if progress.is_paused() => {
+            progress.began.clear();
+            (progress, Vec::new())
+        }
+        decided => decided,
+    };
+    check("1x1 stop-first words=1", abrupt, Promise::PausesBetweenSlots);
 }

@@ -73,9 +73,9 @@ pub enum Command {
     History(super::history::HistoryArgs),
     Show(super::show::ShowArgs),
     Logs(super::build_logs::LogsArgs),
-    /// Pause a run where it is.
+    /// Pause a run.
     ///
-    /// What was begun is carried to its end, nothing new begins. `refit resume` goes on, `refit abort` takes back.
+    /// Nothing new begins; slots in flight are brought to their end (or fail, and are left so), then it stands still. `refit resume` goes on, `refit abort` takes back.
     #[command(after_help = "Example:\n  refit pause 7")]
     Pause(super::person::PersonArgs),
     Resume(super::resume::ResumeArgs),

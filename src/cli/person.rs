@@ -27,7 +27,7 @@ pub(super) fn run(args: &PersonArgs, word: Person, state: Option<PathBuf>, face:
         face.printer.json(&serde_json::json!({ "run": run, "said": word }));
     }
     face.printer.err(&match word {
-        Person::Pause => format!("{run} stops where it is; `refit resume {run}` goes on, `refit abort {run}` takes it back"),
+        Person::Pause => format!("{run} begins nothing more, and stands still when what is in flight is through; `refit resume {run}` goes on, `refit abort {run}` takes it back"),
         Person::Abort => {
             format!("{run} ends, and the service that it is rolling goes back; if nobody carries it out any more, `refit resume {run}` does")
         }

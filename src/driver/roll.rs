@@ -351,6 +351,6 @@ impl<'a> Hand<'a> {
     }
 
     fn is_at_rest(&self) -> bool {
-        self.acting.is_empty() && (self.progress.is_finished() || matches!(self.progress.phase, Phase::Paused { .. }))
+        self.acting.is_empty() && (self.progress.is_finished() || self.progress.stands_still())
     }
 }

@@ -150,7 +150,7 @@ impl Driver {
         let service = desired.service.clone();
         let kept = recorder.state(|state| state.rollout(&service).filter(|rollout| rollout.ended.is_none()).cloned()).await;
         let progress = match kept {
-            Some(kept) => Progress::resume(kept.phase, kept.failed, kept.done, kept.left_behind),
+            Some(kept) => Progress::resume(kept.kept(), self.clock.now()),
             None => {
                 recorder.record(Event::RolloutBegan { desired: Box::new(desired.clone()) }).await?;
                 Progress::begin(self.clock.steady())

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 use super::back::{self, is_way_back};
-use super::pace::{self, Aim, Round};
+use super::pace::{self, Aim};
 use super::sweep;
 use super::verdict::{too_many, why_it_turns};
 use super::{Action, Back, Desired, Observed, Outcome, Person, Phase, Progress};
@@ -28,10 +28,7 @@ pub fn decide(desired: &Desired, observed: &Observed, mut progress: Progress, pe
             Phase::Forward => forward(desired, observed, &mut progress, now),
             Phase::Back(back) => backward(desired, observed, &mut progress, back, now),
             Phase::Sweeping(outcome) => sweeping(desired, observed, &mut progress, outcome, now),
-            Phase::Paused { why, .. } => {
-                progress.waiting_for.push(format!("paused: {why}; a person says whether it goes on (resume) or back (abort)"));
-                return (progress, Vec::new());
-            }
+            Phase::Paused { why, back } => paused(desired, observed, &mut progress, &why, back.is_some(), now),
             Phase::Finished(_) => return (progress, Vec::new()),
         };
         match turned {
@@ -93,7 +90,7 @@ fn forward(desired: &Desired, observed: &Observed, progress: &mut Progress, now:
         let is_whole = progress.failed.is_empty() && progress.left_behind.is_empty();
         return Turned::To(Phase::Sweeping(if is_whole { Outcome::Done } else { Outcome::DoneInPart }));
     }
-    Turned::No(go(desired, progress, &aim, round, now))
+    Turned::No(pace::go(desired, progress, &aim, round, now))
 }
 
 fn backward(desired: &Desired, observed: &Observed, progress: &mut Progress, back: Back, now: Timestamp) -> Turned {
@@ -114,11 +111,22 @@ fn backward(desired: &Desired, observed: &Observed, progress: &mut Progress, bac
             Phase::Finished(Outcome::Stuck { why: format!("on the way back ({}) {failed}", back.why) })
         });
     }
-    Turned::No(go(desired, progress, &aim, round, now))
+    Turned::No(pace::go(desired, progress, &aim, round, now))
 }
 
-fn go(desired: &Desired, progress: &mut Progress, aim: &Aim, round: Round, now: Timestamp) -> Vec<Action> {
-    pace::go(desired, progress, aim, round, now)
+/// Begins nothing, but brings to its end what is in flight: a slot that was left in the middle could be one without a container. What fails now
+/// waits for a person like everything else.
+fn paused(desired: &Desired, observed: &Observed, progress: &mut Progress, why: &str, is_back: bool, now: Timestamp) -> Turned {
+    let aim = if is_back { Aim::back(desired) } else { Aim::forward(desired) };
+    let round = pace::look(desired, observed, progress, &aim, now);
+    let actions = pace::bring_to_an_end(desired, progress, &aim, round);
+    if progress.stands_still() {
+        progress.look_again_at = None;
+        progress.waiting_for = vec![format!("paused: {why}; a person says whether it goes on (resume) or back (abort)")];
+    } else {
+        progress.waiting_for.insert(0, format!("to stand still ({why}), the slots in flight"));
+    }
+    Turned::No(actions)
 }
 
 fn sweeping(desired: &Desired, observed: &Observed, progress: &mut Progress, outcome: Outcome, now: Timestamp) -> Turned {

@@ -23,7 +23,7 @@ mod verdict;
 pub use decide::decide;
 pub use health::{ProbeBook, combine};
 pub use networks::{NetworkSeen, network_differences};
-pub use progress::{report_loss, report_refusal};
+pub use progress::{Kept, report_loss, report_refusal};
 pub use sightings::{LookAt, Sightings, Told};
 pub use status::SlotStatus;
 pub use types::{

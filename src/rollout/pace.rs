@@ -235,51 +235,89 @@ fn settle(slot: &SlotId, progress: &mut Progress, began: Option<Timestamp>, now:
 }
 
 /// Chooses what may be done now, and notes which slots are begun with it.
-pub(super) fn go(desired: &Desired, progress: &mut Progress, aim: &Aim, mut round: Round, now: Timestamp) -> Vec<Action> {
-    let parallelism = match aim.policy.parallelism {
-        0 => desired.slots.len(),
-        some => some as usize,
-    };
-    let version = aim.goal.unwrap_or(&desired.to);
-    let mut held = 0;
-    let mut actions = Vec::new();
-    let mut may = |wish: &Wish| {
-        let is_held = wish.costs && round.missing >= parallelism;
-        held += usize::from(is_held);
-        if !is_held {
-            round.missing += usize::from(wish.costs);
-            actions.push(wish.what.action(wish.slot, version));
-        }
-        !is_held
-    };
+pub(super) fn go(desired: &Desired, progress: &mut Progress, aim: &Aim, round: Round, now: Timestamp) -> Vec<Action> {
+    let mut leave = Leave::new(desired, aim, &round);
     for wish in round.free.iter().chain(&round.under_way) {
-        may(wish);
+        leave.ask(wish);
     }
     if !round.down.is_empty() || !round.fresh.is_empty() {
-        // Start-first takes nothing away before the newcomer is proven, so a newcomer that is well can be watched beside the next ones that rise.
-        // But containers must not pile up: no more such slots than `parallelism` go uncounted (docs/decisions/0005).
-        let in_flight = round.in_flight + round.handed_on.saturating_sub(parallelism);
-        let is_pausing = is_pausing_between(progress, aim, round.in_flight + round.handed_on, now);
-        let mut room = if is_pausing { 0 } else { parallelism.saturating_sub(in_flight) };
+        let mut room = room(progress, aim, &round, leave.parallelism, now);
         // What is down anyway goes first: replacing it takes nothing from anybody.
         for wish in round.down.iter().chain(&round.fresh) {
             if room == 0 {
                 break;
             }
-            if may(wish) {
+            if leave.ask(wish) {
                 progress.began.insert(wish.slot.clone(), wish.what.begins_at(now));
                 room -= 1;
             }
         }
     }
-    if held > 0 {
-        let missing = round.missing;
-        progress.waits(&mut round.more_lines, || format!("{held} slots: {missing} do not serve, and parallelism allows no more than {parallelism}"));
+    leave.given(progress, round.more_lines)
+}
+
+/// Chooses what may be done now of what was begun; nothing else is.
+pub(super) fn bring_to_an_end(desired: &Desired, progress: &mut Progress, aim: &Aim, round: Round) -> Vec<Action> {
+    let mut leave = Leave::new(desired, aim, &round);
+    for wish in round.free.iter().chain(&round.under_way).chain(&round.down).chain(&round.fresh) {
+        if progress.began.contains_key(wish.slot) {
+            leave.ask(wish);
+        }
     }
-    if round.more_lines > 0 {
-        progress.waiting_for.push(format!("and {} more", round.more_lines));
+    leave.given(progress, round.more_lines)
+}
+
+/// How many slots may be begun now.
+fn room(progress: &mut Progress, aim: &Aim, round: &Round, parallelism: usize, now: Timestamp) -> usize {
+    if is_pausing_between(progress, aim, round.in_flight + round.handed_on, now) {
+        return 0;
     }
-    actions
+    // Start-first takes nothing away before the newcomer is proven, so a newcomer that is well can be watched beside the next ones that rise.
+    // But containers must not pile up: no more such slots than `parallelism` go uncounted (docs/decisions/0005).
+    parallelism.saturating_sub(round.in_flight + round.handed_on.saturating_sub(parallelism))
+}
+
+/// Gives moves their leave, as far as invariant 1 has room for them.
+struct Leave<'a> {
+    version: &'a Version,
+    parallelism: usize,
+    /// Slots that do not serve, those included that will not after what was given leave.
+    missing: usize,
+    held: usize,
+    actions: Vec<Action>,
+}
+
+impl<'a> Leave<'a> {
+    fn new(desired: &'a Desired, aim: &Aim<'a>, round: &Round) -> Self {
+        let parallelism = match aim.policy.parallelism {
+            0 => desired.slots.len(),
+            some => some as usize,
+        };
+        Self { version: aim.goal.unwrap_or(&desired.to), parallelism, missing: round.missing, held: 0, actions: Vec::new() }
+    }
+
+    /// Whether a slot may do what it would do next; if so, it is among the actions.
+    fn ask(&mut self, wish: &Wish) -> bool {
+        let is_held = wish.costs && self.missing >= self.parallelism;
+        self.held += usize::from(is_held);
+        if !is_held {
+            self.missing += usize::from(wish.costs);
+            self.actions.push(wish.what.action(wish.slot, self.version));
+        }
+        !is_held
+    }
+
+    /// What was given leave; and says what was not.
+    fn given(self, progress: &mut Progress, mut more_lines: usize) -> Vec<Action> {
+        if self.held > 0 {
+            let Self { held, missing, parallelism, .. } = self;
+            progress.waits(&mut more_lines, || format!("{held} slots: {missing} do not serve, and parallelism allows no more than {parallelism}"));
+        }
+        if more_lines > 0 {
+            progress.waiting_for.push(format!("and {more_lines} more"));
+        }
+        self.actions
+    }
 }
 
 /// With a `delay`, slots go in batches: the next one begins when the last one is through and the delay is over.

@@ -7,30 +7,46 @@ use jiff::Timestamp;
 use super::{Outcome, Phase, Progress, SlotVerdict};
 use crate::model::{HostName, SlotId};
 
+/// What the journal keeps of a rollout. Whatever else there was is found again by looking.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Kept {
+    /// Where it is.
+    pub phase: Phase,
+    /// Slots whose new container failed, and why.
+    pub failed: BTreeMap<SlotId, SlotVerdict>,
+    /// Slots that are through.
+    pub done: BTreeSet<SlotId>,
+    /// Slots that were begun on the present way, and are neither through nor failed.
+    pub begun: BTreeSet<SlotId>,
+    /// Hosts given up.
+    pub left_behind: BTreeMap<HostName, String>,
+}
+
 /// Lines of [`Progress::waiting_for`]: what a terminal can show; a last line counts the rest.
 const WAITING_LINES_MAX: usize = 20;
 
 impl Progress {
     /// A rollout that has not done anything yet. The first look is due at once.
     pub fn begin(now: Timestamp) -> Self {
-        Self { look_again_at: Some(now), ..Self::resume(Phase::Forward, BTreeMap::new(), BTreeSet::new(), BTreeMap::new()) }
+        let kept =
+            Kept { phase: Phase::Forward, failed: BTreeMap::new(), done: BTreeSet::new(), begun: BTreeSet::new(), left_behind: BTreeMap::new() };
+        Self { look_again_at: Some(now), ..Self::resume(kept, now) }
     }
 
-    /// A rollout as the journal remembers it. Whatever else there was is found again by looking.
-    pub fn resume(phase: Phase, failed: BTreeMap<SlotId, SlotVerdict>, done: BTreeSet<SlotId>, left_behind: BTreeMap<HostName, String>) -> Self {
+    /// A rollout as the journal remembers it. The time of slots in flight begins anew: nobody looked at them meanwhile.
+    pub fn resume(kept: Kept, now: Timestamp) -> Self {
         // Slots that were done on the way there say nothing about the way back.
-        let is_back = matches!(phase, Phase::Back(_) | Phase::Paused { back: Some(_), .. });
-        let done = if is_back { BTreeSet::new() } else { done };
+        let done = if is_way_back(&kept.phase) { BTreeSet::new() } else { kept.done };
         Self {
-            phase,
-            failed,
+            phase: kept.phase,
+            failed: kept.failed,
             failed_back: BTreeMap::new(),
             left_lying: BTreeMap::new(),
             under_way: BTreeSet::new(),
             done,
-            began: BTreeMap::new(),
+            began: kept.begun.into_iter().map(|slot| (slot, now)).collect(),
             last_done_at: None,
-            left_behind,
+            left_behind: kept.left_behind,
             look_again_at: None,
             waiting_for: Vec::new(),
         }
@@ -41,9 +57,15 @@ impl Progress {
         matches!(self.phase, Phase::Finished(_))
     }
 
-    /// Whether it stands still until a person says something.
+    /// Whether no further slot is begun until a person says something. Slots in flight are brought to their end first; then it [stands
+    /// still](Self::stands_still).
     pub fn is_paused(&self) -> bool {
         matches!(self.phase, Phase::Paused { .. })
+    }
+
+    /// Whether it is paused, and nothing is in flight any more.
+    pub fn stands_still(&self) -> bool {
+        self.is_paused() && self.began.is_empty()
     }
 
     /// How it ended, once it has.
@@ -54,9 +76,12 @@ impl Progress {
         }
     }
 
-    /// Turns to another phase; what was in flight there is begun anew.
+    /// Turns to another phase. A pause and its end leave what is in flight as it is; where the way turns, or ends, it is begun anew.
     pub(super) fn turn(&mut self, phase: Phase) {
-        self.began.clear();
+        let is_walk = |phase: &Phase| matches!(phase, Phase::Forward | Phase::Back(_) | Phase::Paused { .. });
+        if !is_walk(&phase) || is_way_back(&phase) != is_way_back(&self.phase) {
+            self.began.clear();
+        }
         self.phase = phase;
     }
 
@@ -73,6 +98,11 @@ impl Progress {
             *more += 1;
         }
     }
+}
+
+/// Whether a phase is on the way back, paused or not.
+fn is_way_back(phase: &Phase) -> bool {
+    matches!(phase, Phase::Back(_) | Phase::Paused { back: Some(_), .. })
 }
 
 /// Tells the rollout that the engine refused an action on this slot for good (silence is no refusal: look again). Counts as a failure of the slot

@@ -185,7 +185,7 @@ pub enum Phase {
     Forward,
     /// On the way back.
     Back(Back),
-    /// Stopped where it is, waits for a person.
+    /// Begins no further slot and brings those in flight to their end, then stands still until a person speaks.
     Paused {
         /// Why.
         why: String,
@@ -265,7 +265,7 @@ pub enum SlotVerdict {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Person {
-    /// Stop where it is.
+    /// Begin no further slot.
     Pause,
     /// Go on.
     Resume,

@@ -9,7 +9,7 @@ use super::{BuildOutcome, CarryOutcome, Event, RunOutcome};
 use crate::model::{Digest, HostName, ImageName, ServiceName, SlotId};
 use crate::plan::{Change, Plan};
 use crate::release::Release;
-use crate::rollout::{Action, Desired, Outcome, Person, Phase, SlotVerdict};
+use crate::rollout::{Action, Desired, Kept, Outcome, Person, Phase, SlotVerdict};
 
 /// Everything that a run's events say, and nothing else.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -64,12 +64,27 @@ pub struct RolloutState {
     pub done: BTreeSet<SlotId>,
     /// Slots whose new container failed.
     pub failed: BTreeMap<SlotId, SlotVerdict>,
+    /// Slots that were begun on the present way, and are neither done nor failed.
+    pub begun: BTreeSet<SlotId>,
     /// Hosts given up.
     pub left_behind: BTreeMap<HostName, String>,
     /// Actions that were intended and have not ended: after a crash nobody knows whether they were carried out, so the driver looks.
     pub in_flight: BTreeSet<Action>,
     /// How it ended, and when.
     pub ended: Option<(Timestamp, Outcome)>,
+}
+
+impl RolloutState {
+    /// What whoever takes the rollout up again must know.
+    pub fn kept(&self) -> Kept {
+        Kept {
+            phase: self.phase.clone(),
+            failed: self.failed.clone(),
+            done: self.done.clone(),
+            begun: self.begun.clone(),
+            left_behind: self.left_behind.clone(),
+        }
+    }
 }
 
 /// An event that cannot follow those before it: the journal is damaged, or refit has a fault.
@@ -170,6 +185,7 @@ impl RunState {
             phase: Phase::Forward,
             done: BTreeSet::new(),
             failed: BTreeMap::new(),
+            begun: BTreeSet::new(),
             left_behind: BTreeMap::new(),
             in_flight: BTreeSet::new(),
             ended: None,
@@ -185,12 +201,16 @@ impl RunState {
         match event {
             Event::ActionIntended { action } => {
                 rollout.in_flight.insert(action.clone());
+                if !matches!(rollout.phase, Phase::Sweeping(_)) {
+                    rollout.begun.insert(action.slot().clone());
+                }
             }
             Event::ActionEnded { action, .. } => {
                 rollout.in_flight.remove(action);
             }
             Event::SlotDone { slot } => {
                 rollout.done.insert(slot.clone());
+                rollout.begun.remove(slot);
                 // A host that was silent, or left behind, and came back in time has nothing to be reproached with.
                 if rollout.phase == Phase::Forward {
                     rollout.failed.remove(slot);
@@ -199,6 +219,7 @@ impl RunState {
             }
             Event::SlotFailed { slot, verdict, .. } => {
                 rollout.failed.insert(slot.clone(), verdict.clone());
+                rollout.begun.remove(slot);
             }
             Event::HostLeftBehind { host, why, .. } => {
                 rollout.left_behind.insert(host.clone(), why.clone());
@@ -207,6 +228,7 @@ impl RunState {
                 // On the way back "done" means back: what was done on the way forward counts no more.
                 if matches!(phase, Phase::Back(_)) && !matches!(rollout.phase, Phase::Back(_)) {
                     rollout.done.clear();
+                    rollout.begun.clear();
                 }
                 // Whoever says "go on" after failures means: try those slots again.
                 if *phase == Phase::Forward {

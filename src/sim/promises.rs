@@ -41,6 +41,8 @@ pub enum Promise {
     TouchesOnlyItsOwn,
     /// One action for each slot at a time, and none while it stands still.
     ActsOneStepAtATime,
+    /// A pause begins nothing, and leaves no slot in the middle.
+    PausesBetweenSlots,
 }
 
 impl fmt::Display for Promise {
@@ -59,6 +61,7 @@ impl fmt::Display for Promise {
             Self::LeavesNothingBehind => "leaves nothing behind",
             Self::TouchesOnlyItsOwn => "touches only its own",
             Self::ActsOneStepAtATime => "acts one step at a time",
+            Self::PausesBetweenSlots => "pauses between slots",
         })
     }
 }
@@ -98,6 +101,7 @@ impl Decision<'_> {
     /// Holds the decision against every promise. Errors with the first one that is broken.
     pub fn check(&self) -> Result<(), Broken> {
         self.acts_one_step_at_a_time()?;
+        self.pauses_between_slots()?;
         self.keeps_what_serves()?;
         self.bounds_what_is_in_flight()?;
         self.actions.iter().try_for_each(|action| self.may(action))?;
@@ -113,9 +117,27 @@ impl Decision<'_> {
         let mut slots: Vec<_> = self.actions.iter().map(Action::slot).collect();
         slots.sort();
         slots.dedup();
-        let is_still = self.after.is_paused() || self.after.is_finished();
+        let is_still = self.after.stands_still() || self.after.is_finished();
         ensure(slots.len() == self.actions.len(), Promise::ActsOneStepAtATime, || format!("two actions for one slot: {:?}", self.actions))?;
         ensure(!is_still || self.actions.is_empty(), Promise::ActsOneStepAtATime, || format!("acts while it stands still: {:?}", self.actions))
+    }
+
+    fn pauses_between_slots(&self) -> Result<(), Broken> {
+        let Phase::Paused { back, .. } = &self.after.phase else { return Ok(()) };
+        let goal = if back.is_some() { self.desired.back.as_ref() } else { Some(&self.desired.to) };
+        for slot in self.actions.iter().map(Action::slot) {
+            let is_in_flight = self.before.began.contains_key(slot) || self.in_slot(slot).any(|one| Some(&one.version) == goal && is_up(one));
+            ensure(is_in_flight, Promise::PausesBetweenSlots, || format!("{slot} is begun in a pause: {:?}", self.actions))?;
+        }
+        // Where the way turns at the same moment, all of it is begun anew.
+        let is_same_way = is_going_back(&self.before.phase) == back.is_some();
+        for slot in self.before.began.keys().filter(|_| is_same_way) {
+            let is_silent = matches!(self.observed.hosts.get(&slot.host), Some(HostSeen::Silent { .. }));
+            let is_told = [&self.after.failed, &self.after.failed_back].iter().any(|failed| failed.contains_key(slot)) || is_silent;
+            let is_kept = self.after.began.contains_key(slot) || self.after.done.contains(slot) || is_told;
+            ensure(is_kept, Promise::PausesBetweenSlots, || format!("{slot} was in flight, and is forgotten"))?;
+        }
+        Ok(())
     }
 
     fn may(&self, action: &Action) -> Result<(), Broken> {

@@ -6,7 +6,8 @@ use std::time::Duration;
 use jiff::Timestamp;
 use refit::model::{HostName, SlotId};
 use refit::rollout::{
-    self, Action, Back, ContainerSeen, ContainerState, Health, HostSeen, Observed, Outcome, Person, Phase, Policy, Progress, SlotVerdict, Version,
+    self, Action, Back, ContainerSeen, ContainerState, Health, HostSeen, Kept, Observed, Outcome, Person, Phase, Policy, Progress, SlotVerdict,
+    Version,
 };
 use refit::sim::{Broken, Decision, Promise};
 
@@ -109,7 +110,7 @@ impl Stage {
         }
         self.remember(state, &before, &after, entries.unwrap_or(u8::MAX));
         self.take_back(state, &after);
-        self.send(state, &actions);
+        self.send(state, &actions, entries.is_none());
         None
     }
 
@@ -128,7 +129,8 @@ impl Stage {
         let failed = self.by_slot(state, |slot| slot.kept_failed.map(verdict));
         let done = self.by_slot(state, |slot| (slot.kept_done && !keeps_least).then_some(())).into_keys().collect();
         let left_behind = self.by_host(state, |host| host.kept_left_behind && !keeps_least);
-        let progress = Progress::resume(phase(state.kept_phase), failed, done, left_behind);
+        let begun = self.slots_in(state, |slot| slot.kept_begun && !keeps_least);
+        let progress = Progress::resume(Kept { phase: phase(state.kept_phase), failed, done, begun, left_behind }, NOW);
         self.take_back(state, &progress);
     }
 
@@ -211,6 +213,7 @@ impl Stage {
         for (slot, id) in state.slots.iter_mut().zip(&self.slots) {
             if after.failed.contains_key(id) && before.failed.get(id) != after.failed.get(id) {
                 slot.kept_failed = after.failed.get(id).map(failure);
+                slot.kept_begun = false;
             }
         }
         if kinds < 2 {
@@ -224,6 +227,7 @@ impl Stage {
             let (turns, goes_on) = (next == state::Stage::Back && state.kept_phase != state::Stage::Back, next == state::Stage::Forward);
             for slot in &mut state.slots {
                 slot.kept_done &= !turns;
+                slot.kept_begun &= !turns;
                 slot.kept_failed = slot.kept_failed.filter(|_| !goes_on);
             }
             state.kept_phase = next;
@@ -235,6 +239,7 @@ impl Stage {
             let id = &self.slots[number];
             if after.done.contains(id) && !before.done.contains(id) {
                 state.slots[number].kept_done = true;
+                state.slots[number].kept_begun = false;
                 if state.kept_phase == state::Stage::Forward {
                     state.slots[number].kept_failed = None;
                     state.hosts[self.host_of[number]].kept_left_behind = false;
@@ -243,8 +248,8 @@ impl Stage {
         }
     }
 
-    /// As the driver does: nothing is sent to a slot that is busy.
-    fn send(&self, state: &mut State, actions: &[Action]) {
+    /// As the driver does: what is intended is journalled, unless refit dies first, and nothing is sent to a slot that is busy.
+    fn send(&self, state: &mut State, actions: &[Action], is_journalled: bool) {
         for action in actions {
             let Some(number) = self.slots.iter().position(|slot| slot == action.slot()) else { continue };
             let which = |id: &str| usize::from(self.containers[number][NEW].id == id);
@@ -254,7 +259,9 @@ impl Stage {
                 Action::Stop { container, .. } => Call::Stop(which(container)),
                 Action::Remove { container, .. } => Call::Remove(which(container)),
             };
-            state.slots[number].call.get_or_insert(call);
+            let slot = &mut state.slots[number];
+            slot.kept_begun |= is_journalled && slot.call.is_none() && !matches!(state.phase, state::Stage::Sweeping(_));
+            slot.call.get_or_insert(call);
         }
     }
 
@@ -277,7 +284,7 @@ impl Stage {
 
 /// Whoever neither acts nor waits for anything, not even a moment, stands still for ever.
 fn stands_still(state: &State, after: &Progress, actions: &[Action]) -> Result<(), Broken> {
-    let is_at_rest = after.is_finished() || after.is_paused();
+    let is_at_rest = after.is_finished() || after.stands_still();
     let waits_for = after.look_again_at.is_some() || !after.waiting_for.is_empty() || state.slots.iter().any(|slot| slot.call.is_some());
     if is_at_rest || waits_for || !actions.is_empty() {
         return Ok(());

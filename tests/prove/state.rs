@@ -37,6 +37,7 @@ pub struct Slot {
     /// What the journal keeps of it.
     pub kept_failed: Option<Failure>,
     pub kept_done: bool,
+    pub kept_begun: bool,
     /// The call that the orchestrator waits for.
     pub call: Option<Call>,
     /// A call that nobody waits for any more, and that may take effect all the same.
@@ -134,7 +135,12 @@ pub struct Budget {
 impl State {
     /// Whether nothing is decided any more until a person speaks.
     pub fn is_at_rest(&self) -> bool {
-        matches!(self.phase, Stage::Finished(_) | Stage::Paused { .. }) && self.slots.iter().all(|slot| slot.call.is_none())
+        let is_still = match self.phase {
+            Stage::Finished(_) => true,
+            Stage::Paused { .. } => self.slots.iter().all(|slot| slot.began.is_none()),
+            Stage::Forward | Stage::Back | Stage::Sweeping(_) => false,
+        };
+        is_still && self.slots.iter().all(|slot| slot.call.is_none())
     }
 
     /// What a person can say that would be heard.

@@ -74,7 +74,7 @@ fn orchestrator(state: &State, into: &mut Vec<Step>) {
     if !state.is_at_rest() {
         into.push(Step::Decide(None));
         if state.left.deaths > 0 {
-            into.extend([Step::Die { late: false }, Step::DieRemembering(1), Step::DieRemembering(2)]);
+            into.extend([Step::Die { late: false }, Step::DieRemembering(1), Step::DieRemembering(2), Step::DieRemembering(3)]);
             into.extend((state.left.late > 0).then_some(Step::Die { late: true }));
         }
     }
@@ -355,7 +355,7 @@ fn normalise(state: &mut State) {
             }
         }
         if !journal_matters {
-            (slot.kept_failed, slot.kept_done) = (None, false);
+            (slot.kept_failed, slot.kept_done, slot.kept_begun) = (None, false, false);
         }
     }
     if !journal_matters {

@@ -96,6 +96,18 @@ fn who_takes_a_neighbours_container_for_its_own_is_found_out() {
 }
 
 #[test]
+fn who_pauses_in_the_middle_of_a_slot_is_found_out() {
+    let abrupt: Decider = |desired, observed, progress, person, now| match decide(desired, observed, progress, person, now) {
+        (mut progress, _) if progress.is_paused() => {
+            progress.began.clear();
+            (progress, Vec::new())
+        }
+        decided => decided,
+    };
+    check(abrupt, "was in flight, and is forgotten");
+}
+
+#[test]
 fn who_says_too_early_that_all_is_done_is_found_out() {
     let early: Decider = |desired, observed, progress, person, now| {
         let (mut progress, actions) = decide(desired, observed, progress, person, now);

@@ -140,7 +140,7 @@ pub(super) fn drive(desired: &Desired, world: &mut World, mut progress: Progress
     for _ in 0..LOOKS_MAX {
         let (next, actions) = decide(desired, &world.observe(), progress, None, world.now);
         progress = next;
-        if progress.is_finished() || progress.is_paused() {
+        if progress.is_finished() || progress.stands_still() {
             return (progress, story);
         }
         for action in &actions {

@@ -148,7 +148,9 @@ impl Play<'_> {
         match mishap {
             Mishap::Crash => {
                 let kept = self.progress.clone();
-                self.progress = Progress::resume(kept.phase, kept.failed, kept.done, kept.left_behind);
+                let begun = kept.began.into_keys().collect();
+                let kept = Kept { phase: kept.phase, failed: kept.failed, done: kept.done, begun, left_behind: kept.left_behind };
+                self.progress = Progress::resume(kept, now);
             }
             Mishap::Silence(n) => self.world.silence(&host(*n)),
             Mishap::Answer(n) => self.world.answer(&host(*n)),
@@ -202,7 +204,7 @@ impl Play<'_> {
     /// Lets the calm part go on until the rollout is over or waits for a person.
     fn calm_down(&mut self) -> Result<(), TestCaseError> {
         for _ in 0..600 {
-            if self.progress.is_finished() || self.progress.is_paused() {
+            if self.progress.is_finished() || self.progress.stands_still() {
                 return Ok(());
             }
             self.look(&Mishap::Nothing)?;

@@ -320,14 +320,38 @@ fn a_host_that_was_left_behind_is_not_swept() {
 fn a_person_is_heard_at_once() {
     let desired = desired(2, 1, StopFirst);
     let hear = |progress: &Progress, word, text: &str| decide(&desired, &scene(text), progress.clone(), Some(word), NOW);
-    let (paused, actions) = hear(&begun(&[0]), Person::Pause, "old. | old+");
-    assert_eq!((paused.is_paused(), actions.len()), (true, 0));
-    check_with(&desired, paused.clone(), "old. | old+", "");
-    assert_eq!(print(&hear(&paused, Person::Resume, "old. | old+").1), "h0 start r2 over old0");
+    let (paused, actions) = hear(&Progress::begin(NOW), Person::Pause, "old+ | old+");
+    assert_eq!((paused.stands_still(), actions.len()), (true, 0));
+    check_with(&desired, paused.clone(), "old+ | old+", "");
+    assert_eq!(print(&hear(&paused, Person::Resume, "old+ | old+").1), "h0 stop old0");
     assert_eq!(print(&hear(&paused, Person::Abort, "old. | old+").1), "h0 again old0");
     assert_eq!(print(&hear(&begun(&[0]), Person::Abort, "new~ old. | old+").1), "h0 stop new0");
     let over = Progress { phase: Phase::Finished(Outcome::Done), ..Progress::begin(NOW) };
     assert_eq!(hear(&over, Person::Abort, "old. | old+").0.phase, over.phase);
+}
+
+#[test]
+fn a_pause_brings_to_its_end_what_is_in_flight_and_begins_nothing() {
+    for (order, text, expected) in [
+        (StopFirst, "old+ | old+ | old+", "h0 stop old0"),
+        (StopFirst, "old. | old+ | old.", "h0 start r2 over old0"),
+        (StopFirst, "old. new? | old+ | old+", "h0 again new1"),
+        (StopFirst, "old. new~ | old. | old+", ""),
+        (StartFirst, "old+ new*10 | old+ | old+", "h0 stop old0"),
+        (StartFirst, "old+ new*9 | old+ | old+", ""),
+    ] {
+        let (progress, actions) = decide(&desired(3, 1, order), &scene(text), begun(&[0]), Some(Person::Pause), NOW);
+        assert_eq!((print(&actions).as_str(), progress.is_paused(), progress.stands_still()), (expected, true, false), "{text}");
+        assert_eq!(progress.waiting_for[0], "to stand still (a person said so), the slots in flight");
+    }
+    for (text, is_failed) in [("old. new+ | old+", false), ("old. newx | old+", true), ("old. new! | old+", true)] {
+        let (progress, actions) = decide(&desired(2, 1, StopFirst), &scene(text), begun(&[0]), Some(Person::Pause), NOW);
+        assert_eq!((actions.len(), progress.stands_still(), progress.failed.len()), (0, true, usize::from(is_failed)), "{text}");
+        assert_eq!(progress.waiting_for, ["paused: a person said so; a person says whether it goes on (resume) or back (abort)"]);
+    }
+    let back = Progress { began: [(slot(0, 0), ago(5))].into(), ..back() };
+    let (progress, actions) = decide(&desired(2, 1, StopFirst), &scene("old. | old. new+"), back, Some(Person::Pause), NOW);
+    assert_eq!((print(&actions).as_str(), progress.stands_still()), ("h0 again old0", false));
 }
 
 #[test]

@@ -134,7 +134,6 @@ fn check_gap(story: &Story, history: &History, slot: &SlotId, at: Timestamp) -> 
     match history.served_again(slot, at) {
         Some(again) if again <= limit => Ok(()),
         _ if is_sick => Ok(()),
-        again if story.pauses() => Err(format!("{KNOWN}a pause leaves a slot that goes stop-first without a container: {slot}, {at} to {again:?}")),
         again => Err(format!("invariant 1: {slot} was taken down at {at} and is served again at {again:?}, later than {limit}")),
     }
 }
