@@ -111,7 +111,7 @@ fn facts_of(image: &ImageReaches, made: &Image, root_digest: Digest) -> ImageFac
     let hash = Digest::of(image.image.as_str().as_bytes());
     let commit = Some(hash.hex()[..40].to_owned());
     let context = plan::Context { hash, commit: commit.clone(), dirty: false, deployed: None };
-    let newest = SourceFacts { context, dockerfile: hash };
+    let newest = SourceFacts { context: context.into(), dockerfile: hash };
     let pinned = |base: &ImageRef| if *base == root() { root_digest } else { id_of(base) };
     let bases: SmallMap<ImageRef, Digest> = image.reaches.iter().map(|reach| (reach.base.clone(), pinned(&reach.base))).collect();
     let own = plan::own_inputs(&made.build, &newest);
@@ -125,7 +125,7 @@ fn facts_of(image: &ImageReaches, made: &Image, root_digest: Digest) -> ImageFac
         own_inputs: Some(own),
         context: Some(hash),
     };
-    let last = LastBuild { released, release: ReleaseNumber(1), own_inputs: Some(own), context: Some(hash), present: true };
+    let last = LastBuild { released, release: ReleaseNumber(1), present: true };
     ImageFacts {
         deployed: Some(newest.clone()),
         newest,

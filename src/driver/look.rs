@@ -192,8 +192,6 @@ impl Driver {
             let last = latest.and_then(|release| Some((release.number, release.images.get(&image.name)?))).map(|(number, released)| LastBuild {
                 released: released.clone(),
                 release: number,
-                own_inputs: released.own_inputs,
-                context: released.context,
                 present: on_builder.contains(&released.id),
             });
             let facts = ImageFacts {
@@ -246,5 +244,5 @@ fn told(error: &DriverError) -> Vec<String> {
 }
 
 fn facts_of(found: &SourceFound) -> SourceFacts {
-    SourceFacts { context: found.context.clone(), dockerfile: Digest::of(&found.dockerfile) }
+    SourceFacts { context: found.context.clone().into(), dockerfile: Digest::of(&found.dockerfile) }
 }

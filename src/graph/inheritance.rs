@@ -81,7 +81,7 @@ pub struct Graph {
     pub(super) inner: DiGraph<Node, Edge>,
     images: usize,
     by_reference: HashMap<ImageRef, NodeId>,
-    /// What is reached before who reaches; not meaningful while there are rings.
+    /// What is reached before who reaches, level by level, each by name; not meaningful while there are rings.
     pub(super) bottom_up: Vec<NodeId>,
     rings: Vec<Ring>,
 }
@@ -140,7 +140,18 @@ impl Graph {
             knots.iter().filter(|knot| knot.len() > 1 || loops(knot[0])).filter_map(|knot| Some((*knot.iter().min()?, knot))).collect();
         starts.sort();
         self.rings = starts.into_iter().map(|(start, knot)| self.ring_through(start, &knot.iter().copied().collect())).collect();
-        self.bottom_up = knots.into_iter().flatten().map(NodeId::from_inner).collect();
+        self.bottom_up = self.by_level(knots.into_iter().flatten().map(NodeId::from_inner).collect());
+    }
+
+    /// Sorts what comes bottom up by how high it stands, then by name: whoever walks it meets the nodes of a level in the order in which they lie
+    /// in memory, which counts in an estate that is larger than the caches.
+    fn by_level(&self, mut bottom_up: Vec<NodeId>) -> Vec<NodeId> {
+        let mut levels = vec![0_u32; self.len()];
+        for id in &bottom_up {
+            levels[id.index()] = self.reaches(*id).map(|(_, to)| levels[to.index()] + 1).max().unwrap_or(0);
+        }
+        bottom_up.sort_unstable_by_key(|id| (levels[id.index()], *id));
+        bottom_up
     }
 
     /// The shortest ring through `start` that stays within its knot.
@@ -253,7 +264,7 @@ impl Graph {
     }
 
     /// What a node reaches for, in the order of its Dockerfile; several edges to one node all come.
-    pub fn reaches(&self, id: NodeId) -> impl Iterator<Item = (&Edge, NodeId)> {
+    pub fn reaches(&self, id: NodeId) -> impl Iterator<Item = (&Edge, NodeId)> + Clone {
         self.inner.edges_directed(id.inner(), Outgoing).map(|edge| (edge.weight(), NodeId::from_inner(edge.target())))
     }
 

@@ -1,5 +1,7 @@
 //! Who is affected, and who goes first.
 
+use std::cmp::Reverse;
+
 use super::{Graph, NodeId, Ring};
 
 impl Graph {
@@ -31,9 +33,9 @@ impl Graph {
     /// each child, and sorting by the way alone is a topological order. Errors with a ring if there is one.
     pub fn order(&self, marked: &[bool], took: impl Fn(NodeId) -> u64) -> Result<Vec<NodeId>, Ring> {
         let ways = self.ways(marked, took)?;
-        let mut order: Vec<NodeId> = self.images().filter(|id| marked[id.index()]).collect();
-        order.sort_unstable_by_key(|id| (std::cmp::Reverse(ways[id.index()]), *id));
-        Ok(order)
+        let mut order: Vec<_> = self.images().filter(|id| marked[id.index()]).map(|id| (Reverse(ways[id.index()]), id)).collect();
+        order.sort_unstable();
+        Ok(order.into_iter().map(|(_, id)| id).collect())
     }
 
     /// The longest remaining way of each marked image, by node index: its own time and that of the longest chain of marked images above it.
@@ -157,6 +159,11 @@ mod tests {
             let order = graph.affected(&[moved]).unwrap();
             for id in graph.images() {
                 prop_assert_eq!(order.contains(&id), reaches(&graph, id, moved), "{} in {}", graph.node(id).label(), text);
+            }
+            let walk: Vec<NodeId> = graph.bottom_up().unwrap().collect();
+            prop_assert_eq!(walk.len(), graph.len());
+            for (at, id) in walk.iter().enumerate() {
+                prop_assert!(graph.reaches(*id).all(|(_, to)| walk[..at].contains(&to)), "{text}");
             }
             let marked = graph.reaching(&[moved]);
             for order in [order, graph.order(&marked, |id| took[id.index()]).unwrap()] {

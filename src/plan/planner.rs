@@ -1,12 +1,14 @@
 //! Makes the plan: a verdict on every image, then the steps in order, then the services.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
 
-use super::request::PlanRequest;
+use super::request::{LastBuild, PlanRequest};
 use super::rolls::{release_rolls, rolls};
 use super::verdict::{Look, Verdict};
 use super::{BuildStep, Change, Context, Pin, Plan, PlanError, Reason, StepKind};
-use crate::graph::NodeId;
+use crate::graph::{Node, NodeId};
 use crate::model::{Digest, ImageName, ImageRef, SmallMap};
 
 /// Decides what a change leads to.
@@ -24,126 +26,139 @@ pub fn plan(request: &PlanRequest<'_>) -> Result<Plan, PlanError> {
         return Ok(Plan { rolls: release_rolls(request, release), ..Plan::without_builds(request.change.clone()) });
     }
     let mut look = Look::new(request)?;
-    let verdicts = verdicts(&mut look)?;
-    let (steps, bases) = steps(&look, &verdicts)?;
+    let judged = judged(&mut look)?;
+    let (steps, bases) = steps(&look, judged)?;
     let (rolls, held) = rolls(request, &steps);
     Ok(Plan { change: request.change.clone(), bases, steps, rolls, held })
 }
 
+/// What is done about every image, by node index: the verdict, and the step of those that are not untouched.
+struct Judged {
+    verdicts: Vec<Verdict>,
+    steps: Vec<Option<BuildStep>>,
+}
+
 /// Judges every image, parents first; again for as long as something that is built stands on something that is not there.
-fn verdicts(look: &mut Look<'_>) -> Result<Vec<Verdict>, PlanError> {
+///
+/// A step is made as soon as its image is judged, while all that is known of that image is at hand: in an estate that is larger than the caches,
+/// most of a plan's time is waiting for memory.
+fn judged(look: &mut Look<'_>) -> Result<Judged, PlanError> {
     let graph = look.request.graph;
     let order: Vec<NodeId> = graph.bottom_up().map_err(PlanError::Ring)?.filter(|id| graph.is_image(*id)).collect();
     loop {
         let mut verdicts = vec![Verdict::Untouched; order.len()];
+        let mut steps = vec![None; order.len()];
         for &id in &order {
-            verdicts[id.index()] = look.judge(id, &verdicts);
+            let (verdict, reasons) = look.judge(id, &verdicts);
+            verdicts[id.index()] = verdict;
+            if verdict != Verdict::Untouched {
+                steps[id.index()] = Some(step(look, &verdicts, id, reasons)?);
+            }
         }
         if !look.force_what_is_needed(&order, &verdicts) {
-            return Ok(verdicts);
+            return Ok(Judged { verdicts, steps });
         }
     }
 }
 
 type StepsAndBases = (Vec<BuildStep>, BTreeMap<ImageRef, Digest>);
 
-fn steps(look: &Look<'_>, verdicts: &[Verdict]) -> Result<StepsAndBases, PlanError> {
+/// Puts the steps in order, and adds what others are built on.
+fn steps(look: &Look<'_>, mut judged: Judged) -> Result<StepsAndBases, PlanError> {
+    let graph = look.request.graph;
+    let marked = marked(look, &judged.verdicts);
+    let order = graph.order(&marked, |id| took_ms(&judged, id)).map_err(PlanError::Ring)?;
+    let mut steps = Vec::with_capacity(order.len());
+    for id in order {
+        let made = judged.steps[id.index()].take();
+        let mut step = made.map_or_else(|| step(look, &judged.verdicts, id, vec![Reason::UpToDate]), Ok)?;
+        if matches!(step.kind, StepKind::Reuse { .. }) {
+            // What is reused waits only for what has a step, and that was not known when it was judged. All parents of what is built have one.
+            step.after.retain(|parent| graph.image(parent).is_some_and(|parent| marked[parent.index()]));
+        }
+        steps.push(step);
+    }
+    let is_pinned = |id: NodeId| matches!(judged.verdicts[id.index()], Verdict::Build | Verdict::Reuse(_));
+    let bases = graph.bases().filter(|base| graph.reached_by(*base).any(|(_, image)| is_pinned(image)));
+    let bases = bases.filter_map(|base| Some((graph.node(base).reference().clone(), look.digest(base)?))).collect();
+    Ok((steps, bases))
+}
+
+/// Marks, by node index, the images that get a step: those on which something is done, and those on which something is built.
+fn marked(look: &Look<'_>, verdicts: &[Verdict]) -> Vec<bool> {
     let graph = look.request.graph;
     let mut marked: Vec<bool> = verdicts.iter().map(|verdict| *verdict != Verdict::Untouched).collect();
     marked.resize(graph.len(), false);
-    for id in graph.images().filter(|id| matches!(verdicts[id.index()], Verdict::Build(_))) {
+    for id in graph.images().filter(|id| verdicts[id.index()] == Verdict::Build) {
         for (_, parent) in graph.reaches(id).filter(|(_, to)| graph.is_image(*to)) {
             marked[parent.index()] = true;
         }
     }
-    let order = graph.order(&marked, |id| took_ms(look, verdicts, id)).map_err(PlanError::Ring)?;
-    let mut steps = Vec::with_capacity(order.len());
-    let mut used = vec![false; graph.len()];
-    for id in order {
-        let step = step(look, verdicts, &marked, id)?;
-        if !step.pins.is_empty() {
-            graph.reaches(id).filter(|(_, to)| !graph.is_image(*to)).for_each(|(_, to)| used[to.index()] = true);
-        }
-        steps.push(step);
-    }
-    let bases = graph.bases().filter(|id| used[id.index()]);
-    let bases = bases.filter_map(|id| Some((graph.node(id).reference().clone(), look.digest(id)?))).collect();
-    Ok((steps, bases))
+    marked
 }
 
 /// A build that was never measured is taken for one of a second.
-const UNMEASURED_MS: u64 = 1_000;
+const UNMEASURED: Duration = Duration::from_secs(1);
 
-fn took_ms(look: &Look<'_>, verdicts: &[Verdict], id: NodeId) -> u64 {
-    match &verdicts[id.index()] {
-        Verdict::Build(_) => look.facts(id).and_then(|facts| facts.took).map_or(UNMEASURED_MS, |took| took.as_millis() as u64),
-        Verdict::Untouched | Verdict::Reuse(..) | Verdict::Deferred(_) => 0,
+fn took_ms(judged: &Judged, id: NodeId) -> u64 {
+    match &judged.steps[id.index()] {
+        Some(step) if step.kind == StepKind::Build => step.took.unwrap_or(UNMEASURED).as_millis() as u64,
+        _ => 0,
     }
 }
 
-fn step(look: &Look<'_>, verdicts: &[Verdict], marked: &[bool], id: NodeId) -> Result<BuildStep, PlanError> {
-    let image = look.image(id);
-    let unknown = || PlanError::SourcesUnknown { image: image.name.clone() };
+/// The step of an image that is judged, as its parents are.
+fn step(look: &Look<'_>, verdicts: &[Verdict], id: NodeId, reasons: Vec<Reason>) -> Result<BuildStep, PlanError> {
+    let image = &look.image(id).name;
+    let unknown = || PlanError::SourcesUnknown { image: image.clone() };
     let facts = look.facts(id).ok_or_else(unknown)?;
-    let own_inputs = || look.own_inputs(id).ok_or_else(unknown);
-    let base = |kind, reasons: &[Reason]| BuildStep {
-        image: image.name.clone(),
-        kind,
-        reasons: reasons.to_vec(),
-        after: Vec::new(),
-        pins: SmallMap::new(),
-        context: facts.newest.context.clone(),
-        own_inputs: facts.newest.dockerfile,
-        took: facts.took,
-    };
-    let made = |kind, reasons: &[Reason]| {
-        let context = look.sources(id).ok_or_else(unknown)?.context.clone();
-        let after = parents(look, verdicts, marked, id);
-        Ok(BuildStep { after, pins: pins(look, id)?, context, own_inputs: own_inputs()?, ..base(kind, reasons) })
+    let (kind, stands) = match verdicts[id.index()] {
+        Verdict::Build => (StepKind::Build, false),
+        Verdict::Reuse(built) => (StepKind::Reuse { id: built }, false),
+        Verdict::Deferred => (StepKind::Deferred, true),
+        Verdict::Untouched => (StepKind::Reuse { id: look.last(id).ok_or_else(unknown)?.released.id }, true),
     };
     // What stands keeps the record of what it was made from, not of what lies there now.
-    let stands = |kind, reasons: &[Reason]| {
-        let own_inputs = look.last(id).and_then(|last| last.own_inputs).map_or_else(own_inputs, Ok)?;
-        Ok(BuildStep { context: standing_context(look, id).unwrap_or_else(|| facts.newest.context.clone()), own_inputs, ..base(kind, reasons) })
+    let record = look.last(id).filter(|_| stands);
+    let context = match record.map(standing_context) {
+        Some(Some(context)) => context,
+        _ if stands => facts.newest.context.clone(),
+        _ => look.sources(id).ok_or_else(unknown)?.context.clone(),
     };
-    match &verdicts[id.index()] {
-        Verdict::Build(reasons) => made(StepKind::Build, reasons),
-        Verdict::Reuse(built, reasons) => made(StepKind::Reuse { id: *built }, reasons),
-        Verdict::Deferred(reasons) => stands(StepKind::Deferred, reasons),
-        Verdict::Untouched => stands(StepKind::Reuse { id: look.last(id).ok_or_else(unknown)?.released.id }, &[Reason::UpToDate]),
-    }
+    let own_inputs = record.and_then(|last| last.released.own_inputs).or_else(|| look.own_inputs(id)).ok_or_else(unknown)?;
+    let (after, pins) = if stands { (Vec::new(), SmallMap::new()) } else { (parents(look, verdicts, id), pins(look, id)?) };
+    Ok(BuildStep { image: image.clone(), kind, reasons, after, pins, context, own_inputs, took: facts.took })
 }
 
-fn standing_context(look: &Look<'_>, id: NodeId) -> Option<Context> {
-    let last = look.last(id)?;
-    Some(Context { hash: last.context?, commit: last.released.commit.clone(), dirty: false, deployed: Some(last.release) })
+/// Where the files of what stands came from when it was made, as far as that is on record.
+fn standing_context(last: &LastBuild) -> Option<Arc<Context>> {
+    let (hash, commit) = (last.released.context?, last.released.commit.clone());
+    Some(Arc::new(Context { hash, commit, dirty: false, deployed: Some(last.release) }))
 }
 
-/// The steps that must have ended before: each parent once, in the order of the Dockerfile. What waits by its policy is not waited for.
-fn parents(look: &Look<'_>, verdicts: &[Verdict], marked: &[bool], id: NodeId) -> Vec<ImageName> {
+/// What must have ended before: each parent once, in the order of the Dockerfile. What waits by its policy is not waited for.
+fn parents(look: &Look<'_>, verdicts: &[Verdict], id: NodeId) -> Vec<ImageName> {
     let graph = look.request.graph;
-    let mut parents: Vec<NodeId> = Vec::new();
-    for (_, to) in graph.reaches(id) {
-        let waited = graph.is_image(to) && marked[to.index()] && !matches!(verdicts[to.index()], Verdict::Deferred(_));
-        if waited && !parents.contains(&to) {
-            parents.push(to);
+    let waited = graph.reaches(id).filter(|(_, to)| graph.is_image(*to) && verdicts[to.index()] != Verdict::Deferred);
+    let mut parents = Vec::with_capacity(waited.clone().count());
+    for parent in waited.filter_map(|(_, to)| graph.name(to)) {
+        if !parents.contains(parent) {
+            parents.push(parent.clone());
         }
     }
-    parents.into_iter().filter_map(|id| graph.name(id).cloned()).collect()
+    parents
 }
 
 fn pins(look: &Look<'_>, id: NodeId) -> Result<SmallMap<ImageRef, Pin>, PlanError> {
     let graph = look.request.graph;
-    let mut pins = SmallMap::new();
-    for (edge, to) in graph.reaches(id) {
-        let pin = match graph.name(to) {
-            Some(parent) => Pin::Image(parent.clone()),
-            None => {
-                let base = graph.node(to).reference().clone();
-                match look.digest(to) {
-                    Some(digest) => Pin::Base { base, digest },
-                    None => return Err(PlanError::BaseUnknown { base, image: look.image(id).name.clone(), at: edge.at.clone() }),
-                }
+    let reaches = graph.reaches(id);
+    let mut pins = SmallMap::with_capacity(reaches.clone().count());
+    for (edge, to) in reaches {
+        let pin = match (graph.node(to), look.digest(to)) {
+            (Node::Image { name, .. }, _) => Pin::Image(name.clone()),
+            (Node::Base(base), Some(digest)) => Pin::Base { base: base.clone(), digest },
+            (Node::Base(base), None) => {
+                return Err(PlanError::BaseUnknown { base: base.clone(), image: look.image(id).name.clone(), at: edge.at.clone() });
             }
         };
         pins.insert(graph.node(to).reference().clone(), pin);

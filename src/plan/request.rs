@@ -1,6 +1,7 @@
 //! What the planner is told: everything it may know, as plain data.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::{Change, Context};
@@ -52,8 +53,8 @@ pub struct ImageFacts {
 /// Sources of one image, pinned.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SourceFacts {
-    /// The files.
-    pub context: Context,
+    /// The files; shared with the steps that are built from them.
+    pub context: Arc<Context>,
     /// The hash of the Dockerfile's text, before pinning.
     pub dockerfile: Digest,
 }
@@ -65,10 +66,6 @@ pub struct LastBuild {
     pub released: ReleasedImage,
     /// The release in which it came first.
     pub release: ReleaseNumber,
-    /// Its own inputs, if the journal still has them.
-    pub own_inputs: Option<Digest>,
-    /// The hash of its context, if the journal still has it.
-    pub context: Option<Digest>,
     /// Whether the image is still on the builder.
     pub present: bool,
 }

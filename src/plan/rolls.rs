@@ -1,6 +1,6 @@
 //! Which services roll when the builds have ended.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::request::{PlanRequest, ServiceFacts};
 use super::slots::effective_order;
@@ -30,7 +30,13 @@ enum Rolls {
 
 /// The services that roll and those that are held, by name.
 pub(super) fn rolls(request: &PlanRequest<'_>, steps: &[BuildStep]) -> (Vec<RollStep>, Vec<HeldService>) {
-    let steps: BTreeMap<&ImageName, &BuildStep> = steps.iter().map(|step| (&step.image, step)).collect();
+    // Few of the images run themselves, and a map of all steps costs more than most of the plan.
+    let images = request.estate.services.values().filter_map(|service| match &service.image {
+        ServiceImage::Estate(image) => Some(image),
+        ServiceImage::External(_) => None,
+    });
+    let images: BTreeSet<&ImageName> = images.collect();
+    let steps: BTreeMap<&ImageName, &BuildStep> = steps.iter().map(|step| (&step.image, step)).filter(|(image, _)| images.contains(image)).collect();
     let (mut rolls, mut held) = (Vec::new(), Vec::new());
     for service in request.estate.services.values() {
         match judge(request, &steps, service) {

@@ -1,5 +1,7 @@
 //! What the planner promises, rule by rule.
 
+use std::sync::Arc;
+
 use proptest::prelude::*;
 
 use super::samples::{Sample, base, digest, name, sources};
@@ -103,7 +105,7 @@ fn changed_files_and_settings_are_told_apart() {
     sample.image("web").build.args.insert("MODE".into(), "prod".into());
     check(&sample, Change::Everything, "=base (stands); web (settings)");
     // The same without the journal's record of its own inputs.
-    sample.last("web").own_inputs = None;
+    sample.last("web").released.own_inputs = None;
     check(&sample, Change::Everything, "=base (stands); web (settings)");
     sample.image("web").build.args.clear();
     check(&sample, Change::Everything, "");
@@ -148,6 +150,13 @@ fn the_same_inputs_are_not_built_twice() {
     last.released.bases.insert("debian".parse().unwrap(), digest("between"));
     last.released.id = digest("base-between");
     check(&sample, base("debian"), "=base (debian moved)");
+    // What is reused waits for nothing that has no step.
+    let mut sample = Sample::built("base: debian, web: base alpine+");
+    let last = sample.last("web");
+    last.released.bases.insert("alpine".parse().unwrap(), digest("between"));
+    last.released.id = digest("web-between");
+    check(&sample, base("alpine"), "=web (alpine moved)");
+    assert_eq!(sample.plan(base("alpine")).unwrap().steps[0].after, []);
 }
 
 #[test]
@@ -263,7 +272,7 @@ fn changed(how: usize, sample: &mut Sample) {
         4 => build.network = Some("A".into()),
         5 => build.extra_hosts.push("A".into()),
         6 => build.secrets.push(crate::pipeline::BuildSecret { id: "A".into(), source: crate::pipeline::SecretSource::Environment("B".into()) }),
-        7 => sample.facts("web").newest.context.hash = digest("other"),
+        7 => Arc::make_mut(&mut sample.facts("web").newest.context).hash = digest("other"),
         _ => sample.facts("web").newest.dockerfile = digest("other"),
     }
 }

@@ -1,6 +1,7 @@
 //! The plan as plain data: nothing is left to choose when it is carried out.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -82,7 +83,7 @@ pub struct BuildStep {
     /// What each of its references is pinned to. Images of this plan appear as [`Pin::Image`].
     pub pins: SmallMap<ImageRef, Pin>,
     /// Where its files come from, pinned.
-    pub context: Context,
+    pub context: Arc<Context>,
     /// The hash of all that the build depends on, as far as it is known before its parents are built; see `inputs`.
     pub own_inputs: Digest,
     /// How long it took last time.

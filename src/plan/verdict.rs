@@ -8,22 +8,66 @@ use super::inputs::{inputs, own_inputs};
 use super::request::{ImageFacts, LastBuild, PlanRequest, SourceFacts, sources_of};
 use super::{Change, PlanError, Reason, error};
 use crate::dockerfile::EdgeClass;
-use crate::graph::{Edge, NodeId};
-use crate::model::{Digest, ImageName, ImageRef, SmallMap};
+use crate::graph::{Edge, Node, NodeId};
+use crate::model::{Digest, ImageName, ImageRef, Place, SmallMap};
 use crate::pipeline::{Image, Rebuild, Sources};
 
-/// What is done about one image, and why.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+/// What is done about one image.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) enum Verdict {
     /// Nothing.
     #[default]
     Untouched,
     /// It is built.
-    Build(Vec<Reason>),
+    Build,
     /// A build that is there is taken.
-    Reuse(Digest, Vec<Reason>),
+    Reuse(Digest),
     /// Its policy says not now.
-    Deferred(Vec<Reason>),
+    Deferred,
+}
+
+/// A verdict and its reasons, which part at once: the verdict is looked at when others are judged, the reasons move into the step.
+pub(super) type VerdictAndReasons = (Verdict, Vec<Reason>);
+
+/// Why an image is built whatever the change says of it: something that is built stands on it, and it is not there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Forced {
+    NeverBuilt,
+    Missing,
+}
+
+/// An edge along which something comes: what the reason says, not yet taken into a plan.
+#[derive(Debug, Clone, Copy)]
+struct Moved<'a> {
+    came: Came<'a>,
+    at: &'a Place,
+    /// What the image's policy says of such an edge.
+    policy: Rebuild,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Came<'a> {
+    Parent(&'a ImageName),
+    Base { base: &'a ImageRef, old: Option<Digest>, new: Digest },
+}
+
+impl Moved<'_> {
+    fn reason(self) -> Reason {
+        let at = self.at.clone();
+        match self.came {
+            Came::Parent(parent) => Reason::ParentBuilt { parent: parent.clone(), at },
+            Came::Base { base, old, new } => Reason::BaseMoved { base: base.clone(), old, new, at },
+        }
+    }
+}
+
+/// Reasons in their order. Counted before they are made: most lists have one entry, and a list that grows begins with room for four.
+fn reasons<'a>(first: Option<Reason>, moved: impl Iterator<Item = Moved<'a>> + Clone, own: Option<Reason>) -> Vec<Reason> {
+    let mut reasons = Vec::with_capacity(usize::from(first.is_some()) + moved.clone().count() + usize::from(own.is_some()));
+    reasons.extend(first);
+    reasons.extend(moved.map(Moved::reason));
+    reasons.extend(own);
+    reasons
 }
 
 /// The request, laid out by node index, so that walking the graph needs no search by name.
@@ -38,7 +82,7 @@ pub(super) struct Look<'a> {
     digests: Vec<Option<Digest>>,
     own: Vec<OnceCell<Digest>>,
     /// Images that must be built because something that is built stands on them, whatever the change says of them.
-    pub(super) forced: Vec<Option<Reason>>,
+    forced: Vec<Option<Forced>>,
     /// Whether an image that was never released waits: a patch must not ship unreleased work.
     unreleased_waits: bool,
 }
@@ -94,7 +138,7 @@ impl<'a> Look<'a> {
 
     /// The sources that an image is built from; one that only has to be there again is made again from what is deployed.
     pub(super) fn sources(&self, id: NodeId) -> Option<&'a SourceFacts> {
-        let wanted = if self.forced[id.index()] == Some(Reason::Missing) { Sources::Deployed } else { self.sources };
+        let wanted = if self.forced[id.index()] == Some(Forced::Missing) { Sources::Deployed } else { self.sources };
         Some(self.facts(id)?.sources(wanted))
     }
 
@@ -104,81 +148,83 @@ impl<'a> Look<'a> {
     }
 
     /// Must be asked with what is reached before who reaches.
-    pub(super) fn judge(&self, id: NodeId, verdicts: &[Verdict]) -> Verdict {
-        if let Some(forced) = &self.forced[id.index()] {
-            return Verdict::Build(self.all_reasons(id, forced.clone(), verdicts));
-        }
-        if !self.considered[id.index()] {
-            return Verdict::Untouched;
+    pub(super) fn judge(&self, id: NodeId, verdicts: &[Verdict]) -> VerdictAndReasons {
+        match self.forced[id.index()] {
+            Some(Forced::NeverBuilt) => return (Verdict::Build, self.all_reasons(id, Reason::NeverBuilt, verdicts)),
+            Some(Forced::Missing) => return (Verdict::Build, self.all_reasons(id, Reason::Missing, verdicts)),
+            None if !self.considered[id.index()] => return VerdictAndReasons::default(),
+            None => {}
         }
         let asked = *self.request.change == Change::Rebuild || (self.subject == Some(id) && self.request.graph.is_image(id));
         match (self.last(id), asked) {
-            (_, true) => Verdict::Build(self.all_reasons(id, Reason::Asked, verdicts)),
-            (None, _) if self.unreleased_waits => Verdict::Deferred(vec![Reason::NeverBuilt]),
-            (None, _) => self.build_or_reuse(id, vec![Reason::NeverBuilt], verdicts),
+            (_, true) => (Verdict::Build, self.all_reasons(id, Reason::Asked, verdicts)),
+            (None, _) if self.unreleased_waits => (Verdict::Deferred, vec![Reason::NeverBuilt]),
+            (None, _) => (self.build_or_reuse(id, verdicts), vec![Reason::NeverBuilt]),
             (Some(last), _) => self.compare(id, last, verdicts),
         }
     }
 
     /// What a change means to an image that was built before.
-    fn compare(&self, id: NodeId, last: &LastBuild, verdicts: &[Verdict]) -> Verdict {
+    fn compare(&self, id: NodeId, last: &LastBuild, verdicts: &[Verdict]) -> VerdictAndReasons {
         let moved = self.moved(id, last, verdicts);
-        let triggered = moved.iter().any(|(policy, _)| *policy == Rebuild::Now);
+        let triggered = moved.clone().any(|moved| moved.policy == Rebuild::Now);
         let looks_at_sources = *self.request.change == Change::Everything;
         let own = if triggered || looks_at_sources { self.own_change(id, last, verdicts) } else { None };
         if triggered || (looks_at_sources && own.is_some()) {
-            let reasons = moved.into_iter().map(|(_, reason)| reason).chain(own).collect();
-            return self.build_or_reuse(id, reasons, verdicts);
+            return (self.build_or_reuse(id, verdicts), reasons(None, moved, own));
         }
-        let waits: Vec<Reason> = moved.into_iter().filter(|(policy, _)| *policy == Rebuild::NextCycle).map(|(_, reason)| reason).collect();
-        if waits.is_empty() { Verdict::Untouched } else { Verdict::Deferred(waits) }
+        let waits = reasons(None, moved.filter(|moved| moved.policy == Rebuild::NextCycle), None);
+        if waits.is_empty() { VerdictAndReasons::default() } else { (Verdict::Deferred, waits) }
     }
 
     fn all_reasons(&self, id: NodeId, first: Reason, verdicts: &[Verdict]) -> Vec<Reason> {
-        let mut reasons = vec![first];
-        if let Some(last) = self.last(id) {
-            reasons.extend(self.moved(id, last, verdicts).into_iter().map(|(_, reason)| reason));
-            reasons.extend(self.own_change(id, last, verdicts));
+        match self.last(id) {
+            Some(last) => reasons(Some(first), self.moved(id, last, verdicts), self.own_change(id, last, verdicts)),
+            None => vec![first],
         }
-        reasons
     }
 
-    /// Every edge along which something comes, with what the image's policy says of it.
-    fn moved(&self, id: NodeId, last: &LastBuild, verdicts: &[Verdict]) -> Vec<(Rebuild, Reason)> {
+    /// Every edge along which something comes.
+    fn moved<'m>(&'m self, id: NodeId, last: &'m LastBuild, verdicts: &'m [Verdict]) -> impl Iterator<Item = Moved<'m>> + Clone {
         let policy = self.image(id).rebuild;
-        let policy_of = |edge: &Edge| match edge.class {
-            EdgeClass::Runtime => policy.runtime,
-            EdgeClass::Build => policy.build,
+        let moved = move |(edge, from): (&'m Edge, NodeId)| {
+            let policy = match edge.class {
+                EdgeClass::Runtime => policy.runtime,
+                EdgeClass::Build => policy.build,
+            };
+            Some(Moved { came: self.came(from, last, verdicts)?, at: &edge.at, policy })
         };
-        let edges = self.request.graph.reaches(id);
-        edges.filter_map(|(edge, to)| Some((policy_of(edge), self.what_came(edge, to, last, verdicts)?))).collect()
+        self.request.graph.reaches(id).filter_map(moved)
     }
 
-    /// What comes along one edge, if anything.
-    fn what_came(&self, edge: &Edge, to: NodeId, last: &LastBuild, verdicts: &[Verdict]) -> Option<Reason> {
-        let reference = self.request.graph.node(to).reference();
-        let then = last.released.bases.get(reference).copied();
-        match self.request.graph.name(to) {
-            Some(parent) => {
-                let came = match &verdicts[to.index()] {
-                    Verdict::Build(_) => true,
-                    _ => self.standing_id(to, verdicts) != then.or_else(|| self.last(to).map(|last| last.released.id)),
+    /// What comes from a node to an image that was built on it, if anything.
+    fn came<'m>(&'m self, from: NodeId, last: &LastBuild, verdicts: &[Verdict]) -> Option<Came<'m>> {
+        match self.request.graph.node(from) {
+            Node::Image { name, .. } => {
+                let is_new = verdicts[from.index()] == Verdict::Build || {
+                    let then = self.then(from, last).or_else(|| self.last(from).map(|last| last.released.id));
+                    self.standing_id(from, verdicts) != then
                 };
-                came.then(|| Reason::ParentBuilt { parent: parent.clone(), at: edge.at.clone() })
+                is_new.then_some(Came::Parent(name))
             }
             // Only the base that the change is about counts, or every base if it is about none.
-            None if self.subject.is_some_and(|subject| subject != to) => None,
-            None => {
-                let new = self.digest(to).filter(|new| then != Some(*new))?;
-                Some(Reason::BaseMoved { base: reference.clone(), old: then, new, at: edge.at.clone() })
+            Node::Base(_) if self.subject.is_some_and(|subject| subject != from) => None,
+            Node::Base(base) => {
+                let (old, new) = (self.then(from, last), self.digest(from)?);
+                (old != Some(new)).then_some(Came::Base { base, old, new })
             }
         }
+    }
+
+    /// What a reference to a node meant at an image's last build.
+    fn then(&self, node: NodeId, last: &LastBuild) -> Option<Digest> {
+        last.released.bases.get(self.request.graph.node(node).reference()).copied()
     }
 
     /// What changed in the image's own files and settings since its last build.
     fn own_change(&self, id: NodeId, last: &LastBuild, verdicts: &[Verdict]) -> Option<Reason> {
         let own = self.own_inputs(id)?;
-        let same = match last.own_inputs {
+        let same = match last.released.own_inputs {
             Some(before) => before == own,
             // Without a record of its own inputs, the whole is compared, with every reference as it was pinned then.
             None => self.pins_then(id, last, verdicts).is_some_and(|pins| inputs(own, &pins) == last.released.inputs),
@@ -187,7 +233,7 @@ impl<'a> Look<'a> {
             return None;
         }
         let now = &self.sources(id)?.context;
-        let files_changed = match last.context {
+        let files_changed = match last.released.context {
             Some(before) => before != now.hash,
             None => last.released.commit != now.commit || now.dirty,
         };
@@ -199,8 +245,7 @@ impl<'a> Look<'a> {
     }
 
     fn pins_then(&self, id: NodeId, last: &LastBuild, verdicts: &[Verdict]) -> Option<SmallMap<ImageRef, Digest>> {
-        let then = |to: NodeId| last.released.bases.get(self.request.graph.node(to).reference()).copied();
-        self.pins(id, |to| then(to).or_else(|| self.standing_id(to, verdicts)))
+        self.pins(id, |to| self.then(to, last).or_else(|| self.standing_id(to, verdicts)))
     }
 
     fn pins(&self, id: NodeId, pinned: impl Fn(NodeId) -> Option<Digest>) -> Option<SmallMap<ImageRef, Digest>> {
@@ -212,18 +257,15 @@ impl<'a> Look<'a> {
         if !self.request.graph.is_image(id) {
             return self.digest(id);
         }
-        match &verdicts[id.index()] {
-            Verdict::Build(_) => None,
-            Verdict::Reuse(reused, _) => Some(*reused),
-            Verdict::Untouched | Verdict::Deferred(_) => Some(self.last(id)?.released.id),
+        match verdicts[id.index()] {
+            Verdict::Build => None,
+            Verdict::Reuse(reused) => Some(reused),
+            Verdict::Untouched | Verdict::Deferred => Some(self.last(id)?.released.id),
         }
     }
 
-    fn build_or_reuse(&self, id: NodeId, reasons: Vec<Reason>, verdicts: &[Verdict]) -> Verdict {
-        match self.already_built(id, verdicts) {
-            Some(built) => Verdict::Reuse(built, reasons),
-            None => Verdict::Build(reasons),
-        }
+    fn build_or_reuse(&self, id: NodeId, verdicts: &[Verdict]) -> Verdict {
+        self.already_built(id, verdicts).map_or(Verdict::Build, Verdict::Reuse)
     }
 
     /// A build with exactly these inputs, if all of them are known and there is one.
@@ -239,20 +281,20 @@ impl<'a> Look<'a> {
     pub(super) fn force_what_is_needed(&mut self, order: &[NodeId], verdicts: &[Verdict]) -> bool {
         let mut forced_any = false;
         for &id in order.iter().rev() {
-            if !matches!(verdicts[id.index()], Verdict::Build(_)) && self.forced[id.index()].is_none() {
+            if verdicts[id.index()] != Verdict::Build && self.forced[id.index()].is_none() {
                 continue;
             }
             let graph = self.request.graph;
             for (_, parent) in graph.reaches(id).filter(|(_, to)| graph.is_image(*to)) {
-                if self.forced[parent.index()].is_some() || !matches!(verdicts[parent.index()], Verdict::Untouched | Verdict::Deferred(_)) {
+                if self.forced[parent.index()].is_some() || !matches!(verdicts[parent.index()], Verdict::Untouched | Verdict::Deferred) {
                     continue;
                 }
-                let reason = match self.last(parent) {
-                    None => Reason::NeverBuilt,
-                    Some(last) if !last.present => Reason::Missing,
+                let forced = match self.last(parent) {
+                    None => Forced::NeverBuilt,
+                    Some(last) if !last.present => Forced::Missing,
                     Some(_) => continue,
                 };
-                self.forced[parent.index()] = Some(reason);
+                self.forced[parent.index()] = Some(forced);
                 // It may be made from other sources now.
                 self.own[parent.index()] = OnceCell::new();
                 forced_any = true;
