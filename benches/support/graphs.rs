@@ -53,24 +53,23 @@ fn label(at: usize) -> String {
 /// levels deep, and one in four takes a file from another. `moved` says whether the root base is another one than that of the last builds.
 pub fn big(images: usize, moved: bool) -> Big {
     let mut numbers = Numbers(7);
-    let reaches: Vec<ImageReaches> = (0..images).map(|at| image_reaches(at, &mut numbers)).collect();
+    let mut shape: Vec<(String, usize, Option<usize>)> = (0..images).map(|at| (label(at), at, takes_from(at, &mut numbers))).collect();
+    // The driver reads pipelines, sources and the journal in the order of names, so that is how all of it lies in memory.
+    shape.sort();
+    let reaches: Vec<ImageReaches> = shape.iter().map(|(_, at, other)| image_reaches(*at, *other)).collect();
     let old = Digest::of(b"bookworm, before");
     let now = if moved { Digest::of(b"bookworm, now") } else { old };
-    let mut estate = Estate {
+    let images: BTreeMap<ImageName, Image> = reaches.iter().map(|image| (image.image.clone(), an_image(&image.image))).collect();
+    let facts = reaches.iter().map(|image| (image.image.clone(), facts_of(image, &images[&image.image], old))).collect();
+    let estate = Estate {
         name: name("shop"),
         bases: BTreeMap::new(),
-        images: BTreeMap::new(),
+        images,
         builders: BTreeMap::new(),
         hosts: BTreeMap::new(),
         services: BTreeMap::new(),
         sources: Sources::Deployed,
     };
-    let mut facts = BTreeMap::new();
-    for image in &reaches {
-        let made = an_image(&image.image);
-        facts.insert(image.image.clone(), facts_of(image, &made, old));
-        estate.images.insert(image.image.clone(), made);
-    }
     Big { estate, reaches, digests: BTreeMap::from([(root(), now)]), facts }
 }
 
@@ -79,15 +78,18 @@ fn name<T: std::str::FromStr<Err = refit::model::NameError>>(text: &str) -> T {
     text.parse().expect("a name")
 }
 
-fn image_reaches(at: usize, numbers: &mut Numbers) -> ImageReaches {
+/// The image from which one in four takes a file.
+fn takes_from(at: usize, numbers: &mut Numbers) -> Option<usize> {
+    (at > 8 && numbers.below(4) == 0).then(|| numbers.below(at))
+}
+
+fn image_reaches(at: usize, other: Option<usize>) -> ImageReaches {
     let file: std::sync::Arc<str> = format!("{}/Dockerfile", label(at)).into();
     let reach = |base: ImageRef, class, kind, line| Reach { resolved: base.familiar(), base, class, kind, at: Place { file: file.clone(), line } };
     let parent = at / 8;
     let from = if at == 0 { root() } else { reference(&label(parent)) };
     let mut reaches = vec![reach(from, EdgeClass::Runtime, RefKind::From, 1)];
-    if at > 8 && numbers.below(4) == 0 {
-        reaches.push(reach(reference(&label(numbers.below(at))), EdgeClass::Build, RefKind::CopyFrom, 7));
-    }
+    reaches.extend(other.map(|other| reach(reference(&label(other)), EdgeClass::Build, RefKind::CopyFrom, 7)));
     ImageReaches { image: name(&label(at)), reaches }
 }
 
@@ -127,7 +129,8 @@ fn facts_of(image: &ImageReaches, made: &Image, root_digest: Digest) -> ImageFac
     };
     let last = LastBuild { released, release: ReleaseNumber(1), present: true };
     ImageFacts {
-        deployed: Some(newest.clone()),
+        // Read on its own by the driver, so it shares nothing.
+        deployed: Some(SourceFacts { context: plan::Context::clone(&newest.context).into(), dockerfile: hash }),
         newest,
         last: Some(last),
         took: Some(Duration::from_millis(500 + u64::from(hash.hex().len() as u32))),
