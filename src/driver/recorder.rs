@@ -1,9 +1,9 @@
 //! The journal's only writer during a run: an event is durable first, then part of the state, then shown.
 
-use std::sync::Arc;
+use std::sync::{Arc, MutexGuard, PoisonError};
 
 use jiff::Timestamp;
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, oneshot};
 
 use super::DriverError;
 use crate::edge::Clock;
@@ -37,12 +37,19 @@ struct Inner {
     clock: Arc<dyn Clock>,
     watch: Arc<dyn Watch>,
     state: Mutex<RunState>,
+    /// What waits to be written, in order, each with who asked.
+    queue: std::sync::Mutex<Vec<Asked>>,
+}
+
+struct Asked {
+    events: Vec<Event>,
+    answer: oneshot::Sender<Result<(), DriverError>>,
 }
 
 impl Recorder {
     /// A recorder that goes on from `state`.
     pub fn new(run: RunId, state: RunState, journal: Arc<dyn Journal>, clock: Arc<dyn Clock>, watch: Arc<dyn Watch>) -> Self {
-        Self { run, inner: Arc::new(Inner { run, journal, clock, watch, state: Mutex::new(state) }) }
+        Self { run, inner: Arc::new(Inner { run, journal, clock, watch, state: Mutex::new(state), queue: std::sync::Mutex::default() }) }
     }
 
     /// The run.
@@ -61,7 +68,7 @@ impl Recorder {
             return Ok(());
         }
         let inner = self.inner.clone();
-        in_a_task(async move { inner.record(&events).await }).await
+        in_a_task(async move { inner.record(events).await }).await
     }
 
     /// Takes the words that people said about the run since the last time, and returns the newest.
@@ -87,18 +94,49 @@ impl Recorder {
 }
 
 impl Inner {
-    /// The lock is held across the write, so that journal and state agree on the order.
-    async fn record(&self, events: &[Event]) -> Result<(), DriverError> {
+    /// Puts the events in the queue; whoever comes to write next, writes all that is in it. So those who ask while the disk is waited for
+    /// share the next wait.
+    async fn record(&self, events: Vec<Event>) -> Result<(), DriverError> {
+        let (answer, mut answered) = oneshot::channel();
+        self.queue().push(Asked { events, answer });
+        // The lock is held across the write, so that journal and state agree on the order.
         let mut state = self.state.lock().await;
-        let at = self.clock.now();
-        // An event that cannot follow must not reach the journal. Should the write fail, the run ends here and the next one folds anew.
-        for event in events {
-            state.apply(at, event)?;
+        let asked = std::mem::take(&mut *self.queue());
+        if !asked.is_empty() {
+            self.write(&mut state, asked).await;
         }
-        self.journal.append_all(self.run, at, events).await?;
         drop(state);
-        events.iter().for_each(|event| self.watch.event(at, event));
-        Ok(())
+        let lost = || DriverError::Bug { what: "a write of the journal was not answered".into() };
+        answered.try_recv().map_err(|_| lost())?
+    }
+
+    async fn write(&self, state: &mut RunState, asked: Vec<Asked>) {
+        let at = self.clock.now();
+        let (mut events, mut answers) = (Vec::new(), Vec::new());
+        for one in asked {
+            // An event that cannot follow must not reach the journal. Should the write fail, the run ends here and the next one folds anew.
+            match one.events.iter().try_for_each(|event| state.apply(at, event)) {
+                Ok(()) => {
+                    events.extend(one.events);
+                    answers.push(one.answer);
+                }
+                Err(error) => drop(one.answer.send(Err(error.into()))),
+            }
+        }
+        if events.is_empty() {
+            return;
+        }
+        let written = self.journal.append_all(self.run, at, &events).await;
+        if written.is_ok() {
+            events.iter().for_each(|event| self.watch.event(at, event));
+        }
+        for answer in answers {
+            drop(answer.send(written.clone().map_err(DriverError::from)));
+        }
+    }
+
+    fn queue(&self) -> MutexGuard<'_, Vec<Asked>> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     async fn listen(&self) -> Result<Option<Person>, DriverError> {
