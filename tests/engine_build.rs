@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use refit::edge::buildkit::{UnixDial, build};
 use refit::edge::sources::Sources;
-use refit::edge::{BuildError, BuildProgress, BuildRequest, BuildStepSeen, ContextEntry, ContextFiles, EntryKind};
+use refit::edge::{BuildError, BuildProgress, BuildRequest, BuildStepSeen, ContextEntry, ContextFiles, EntryKind, Turn};
 use refit::model::{Digest, ImageRef, Secret};
 use refit::pipeline::{BuildSpec, Context};
 
@@ -210,6 +210,48 @@ async fn only_what_changed_is_sent_again_even_at_the_same_size() {
         opened.sort();
         assert_eq!(opened.join(" "), sent, "{word}");
     }
+}
+
+/// A log whose build waits for its turn.
+#[derive(Default)]
+struct Waits(Log, Turn, tokio::sync::Notify);
+impl Waits {
+    fn steps(&self) -> String {
+        self.0.steps.lock().unwrap().iter().map(|step| format!("{}\n", step.name)).collect()
+    }
+}
+impl BuildProgress for Waits {
+    fn turn(&self) -> Turn {
+        self.1.clone()
+    }
+    fn step(&self, step: BuildStepSeen) {
+        self.0.step(step);
+        self.2.notify_one();
+    }
+    fn output(&self, text: &[u8]) {
+        self.0.output(text);
+    }
+}
+
+#[tokio::test]
+async fn a_build_gets_ready_and_runs_no_step_before_its_turn() {
+    let Some(dial) = engine() else { return };
+    let (tag, other) = (Named::new("waits"), Named::new("does-not"));
+    let log = Waits::default();
+    let text = |what: &str| format!("{HEAD}RUN echo {} {what} > /x\n", unique());
+    let waiting = build(&dial, request(Files::new(), &text("waits"), &tag), &log);
+    let meanwhile = async {
+        // The builder asks for the Dockerfile, and has all but its end.
+        log.2.notified().await;
+        for _ in 0..2 {
+            build(&dial, request(Files::new(), &text("does not"), &other), &Log::default()).await.unwrap();
+        }
+        assert!(!log.steps().contains("] RUN"), "{}", log.steps());
+        log.1.come();
+    };
+    let (built, ()) = tokio::join!(waiting, meanwhile);
+    built.unwrap();
+    assert!(log.steps().contains("] RUN"), "{}", log.steps());
 }
 
 #[tokio::test]

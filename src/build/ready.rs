@@ -14,9 +14,9 @@ const UNMEASURED: Duration = Duration::from_secs(1);
 /// Where a step is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum StepState {
-    /// It waits for its parents, or for a free place.
+    /// It waits for its parents, or for its turn.
     Waiting,
-    /// It runs.
+    /// Its turn has come.
     Running,
     /// It ended; the id that its dependents stand on.
     Ready(Digest),
@@ -89,6 +89,8 @@ pub struct Schedule<'a> {
     ways: Vec<Duration>,
     /// Builds whose parents have ended, longest way first.
     ready: BTreeMap<(Reverse<Duration>, usize), Start>,
+    /// Builds that get ready for their turn, longest way first.
+    next: BTreeSet<(Reverse<Duration>, usize)>,
     /// What needs no place: reused, kept, skipped.
     instant: BTreeMap<usize, Start>,
     /// Builds that hold a place.
@@ -133,6 +135,7 @@ impl<'a> Schedule<'a> {
             state: vec![StepState::Waiting; steps.len()],
             culprit: vec![None; steps.len()],
             ready: BTreeMap::new(),
+            next: BTreeSet::new(),
             instant: BTreeMap::new(),
             waits_for,
             ways,
@@ -168,7 +171,8 @@ impl<'a> Schedule<'a> {
         }
     }
 
-    /// What may start now, the longest remaining way first: at most as many builds as there are free places, and all that needs none.
+    /// What may start now, the longest remaining way first: all that needs no place, and of the builds so many that every place has one, and
+    /// as many again get ready beside them. A build runs no step before [`Schedule::turns`] names it.
     ///
     /// What is named counts as started: each step is named once, and must come back through [`Schedule::ended`].
     pub fn start(&mut self) -> Vec<Start> {
@@ -177,14 +181,31 @@ impl<'a> Schedule<'a> {
             self.state[at] = StepState::Running;
             starts.push(start);
         }
-        while self.running.len() < self.parallel
-            && let Some(((_, at), start)) = self.ready.pop_first()
+        while self.running.len() + self.next.len() < 2 * self.parallel
+            && let Some((rank, start)) = self.ready.pop_first()
         {
-            self.state[at] = StepState::Running;
-            self.running.insert(at);
+            self.next.insert(rank);
             starts.push(start);
         }
         starts
+    }
+
+    /// The started builds whose turn comes now, the longest remaining way first: one for each free place. Each is named once.
+    pub fn turns(&mut self) -> Vec<ImageName> {
+        let mut turns = Vec::new();
+        while self.running.len() < self.parallel
+            && let Some((_, at)) = self.next.pop_first()
+        {
+            self.state[at] = StepState::Running;
+            self.running.insert(at);
+            turns.push(self.steps[at].image.clone());
+        }
+        turns
+    }
+
+    /// Whether nothing whose turn has come is still to end.
+    pub fn is_quiet(&self) -> bool {
+        !self.state.contains(&StepState::Running)
     }
 
     /// What a step whose parents have ended comes to.
@@ -244,6 +265,7 @@ impl<'a> Schedule<'a> {
         }
         // After a restart a result may come from the journal without a start in this life.
         self.ready.remove(&(Reverse(self.ways[at]), at));
+        self.next.remove(&(Reverse(self.ways[at]), at));
         self.instant.remove(&at);
         self.running.remove(&at);
         let culprit = match outcome {
@@ -260,7 +282,7 @@ impl<'a> Schedule<'a> {
         self.tell_children(at, culprit);
     }
 
-    /// Gives the place of a build to another one: the engine is done with it, and what follows (tests, tags) needs no place. It has not ended.
+    /// Takes the place of a build from it: its steps are done, and what follows (storing, tests, tags) needs none. It has not ended.
     pub fn freed(&mut self, image: &ImageName) {
         if let Some(at) = self.index.get(image) {
             self.running.remove(at);

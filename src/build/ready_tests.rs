@@ -47,6 +47,7 @@ fn run(sample: &Sample, change: Change, how: impl Fn(&ImageName) -> Option<Diges
             said.push(format!("{word}{}", start.image()));
             running.push_back(start);
         }
+        schedule.turns();
         let Some(start) = running.pop_front() else { break };
         schedule.ended(start.image(), &outcome(&start, &how));
     }
@@ -104,12 +105,14 @@ fn a_result_from_the_journal_is_not_done_again() {
     assert_eq!(schedule.count(), (1, 2));
     assert_eq!(schedule.left(|_| Duration::ZERO), Duration::from_secs(1));
     assert!(matches!(&schedule.start()[..], [Start::Build { image, .. }] if image.as_str() == "web"));
+    assert_eq!(schedule.turns(), [name("web")]);
     assert_eq!(schedule.left(|_| Duration::from_millis(400)), Duration::from_millis(600));
     assert_eq!(schedule.left(|_| Duration::from_secs(9)), Duration::ZERO);
 }
 
 proptest! {
-    /// Any DAG, any failures, any order of results: parents first, never more than the limit, exactly the descendants of a failure skipped (invariant 6).
+    /// Any DAG, any failures, any order of results: parents first, never more than the limit whose turn has come and as many that get ready, exactly
+    /// the descendants of a failure skipped (invariant 6).
     #[test]
     fn the_schedule_keeps_its_promises(
         rows in prop::collection::vec(prop::collection::vec(0_usize..20, 1..4), 1..20),
@@ -126,18 +129,25 @@ proptest! {
         let released = released(&sample);
         let mut schedule = Schedule::new(&plan, parallel, &released, &sample.builds);
         let failing = |image: &ImageName| fails.contains(&image.as_str()[1..].parse().unwrap());
-        let (mut running, mut ended, mut picks) = (Vec::new(), BTreeMap::new(), picks.iter().cycle());
+        let (mut ready, mut running, mut ended, mut picks) = (BTreeMap::new(), Vec::new(), BTreeMap::new(), picks.iter().cycle());
         loop {
             for start in schedule.start() {
                 if matches!(start, Start::Build { .. }) {
                     let step = plan.steps.iter().find(|step| &step.image == start.image()).unwrap();
                     let built = |parent: &ImageName| matches!(ended.get(parent), Some(BuildOutcome::Built { .. }));
                     prop_assert!(step.after.iter().all(built), "{} was too early", step.image);
+                    ready.insert(start.image().clone(), start);
+                } else {
+                    running.push(start);
                 }
-                running.push(start);
+            }
+            for image in schedule.turns() {
+                running.push(ready.remove(&image).unwrap());
             }
             let builds = running.iter().filter(|start| matches!(start, Start::Build { .. })).count();
-            prop_assert!(builds <= parallel);
+            prop_assert!(builds <= parallel && builds + ready.len() <= 2 * parallel);
+            prop_assert!(builds == parallel || ready.is_empty(), "a place is free, and somebody waits");
+            prop_assert_eq!(schedule.is_quiet(), running.is_empty());
             if running.is_empty() { break }
             let start = running.remove(picks.next().unwrap().index(running.len()));
             let outcome = outcome(&start, |image| if failing(image) { None } else { new_id(image) });
@@ -161,14 +171,35 @@ fn a_freed_place_is_taken_before_the_build_has_ended() {
     let plan = sample.plan(Change::Everything).unwrap();
     let (released, known) = (BTreeMap::new(), BTreeMap::new());
     let mut schedule = Schedule::new(&plan, 1, &released, &known);
-    let names = |starts: Vec<Start>| starts.iter().map(|start| start.image().to_string()).collect::<Vec<_>>().join(" ");
-    assert_eq!((names(schedule.start()), names(schedule.start())), ("a".to_owned(), String::new()));
+    let next = |schedule: &mut Schedule<'_>| {
+        let started: Vec<_> = schedule.start().iter().map(|start| start.image().to_string()).collect();
+        let turns: Vec<_> = schedule.turns().iter().map(ToString::to_string).collect();
+        (started.join(" "), turns.join(" "))
+    };
+    let both = |started: &str, turns: &str| (started.to_owned(), turns.to_owned());
+    // b gets ready beside a.
+    assert_eq!(next(&mut schedule), both("a b", "a"));
+    assert_eq!(next(&mut schedule), both("", ""));
     schedule.freed(&name("a"));
     // Its dependents still wait for its end.
-    assert_eq!((names(schedule.start()), names(schedule.start())), ("b".to_owned(), String::new()));
+    assert_eq!(next(&mut schedule), both("", "b"));
     schedule.freed(&name("b"));
-    assert_eq!(names(schedule.start()), "");
+    assert_eq!(next(&mut schedule), both("", ""));
     schedule.ended(&name("a"), &built(&name("a"), digest("inputs"), "a"));
-    assert_eq!(names(schedule.start()), "c");
+    assert_eq!(next(&mut schedule), both("c", "c"));
     assert!(!schedule.is_over());
+}
+
+#[test]
+fn the_longest_way_has_the_next_turn_even_if_it_came_later() {
+    let mut sample = Sample::fresh("a: debian, b: debian, c: debian, long: a");
+    sample.facts("long").took = Some(Duration::from_secs(60));
+    let plan = sample.plan(Change::Everything).unwrap();
+    let (released, known) = (BTreeMap::new(), BTreeMap::new());
+    let mut schedule = Schedule::new(&plan, 2, &released, &known);
+    assert_eq!(schedule.start().len(), 3);
+    assert_eq!(schedule.turns(), [name("a"), name("b")]);
+    schedule.ended(&name("a"), &built(&name("a"), digest("inputs"), "a"));
+    assert_eq!(schedule.start().len(), 1);
+    assert_eq!(schedule.turns(), [name("long")], "c got ready first, and waits on");
 }

@@ -33,7 +33,8 @@ pub(super) struct PipelineFolder {
 /// How builds are made.
 #[derive(Debug, Clone, clap::Args)]
 pub struct BuildArgs {
-    /// Build so many images at a time [default: the builder's own setting, else 4].
+    /// Let so many images run the steps of their Dockerfiles at a time; the next get ready meanwhile [default: the builder's own setting,
+    /// else 4].
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub parallel: Option<u32>,
     /// Ask no registry: the bases are the images that the builder has.

@@ -5,7 +5,7 @@ use std::io::Write;
 use std::sync::{Arc, Mutex};
 
 use super::Recorder;
-use crate::edge::{BuildProgress, BuildStepSeen};
+use crate::edge::{BuildProgress, BuildStepSeen, Turn};
 use crate::journal::{LogWriter, Logs};
 use crate::model::ImageName;
 
@@ -14,8 +14,9 @@ const LINE_CHARS_MAX: usize = 500;
 /// More last lines than any summary shows are not held.
 const LINES_HELD_MAX: usize = 50;
 
-/// Takes the progress of one build.
+/// Takes the progress of one build, and lets it go on when its turn has come.
 pub(super) struct BuildLog<'a> {
+    turn: Turn,
     free: &'a (dyn Fn() + Sync),
     recorder: Arc<Recorder>,
     image: ImageName,
@@ -30,10 +31,10 @@ struct Kept {
 }
 
 impl<'a> BuildLog<'a> {
-    /// Opens the log of one build of the recorder's run. `free` is called when the builder has done the steps and only stores the image.
-    pub(super) fn new(recorder: Arc<Recorder>, logs: &Logs, image: ImageName, free: &'a (dyn Fn() + Sync)) -> Self {
+    /// Opens the log of one build of the recorder's run. No step is run before `turn`; `free` is called when all have been and the builder only stores the image.
+    pub(super) fn new(recorder: Arc<Recorder>, logs: &Logs, image: ImageName, turn: Turn, free: &'a (dyn Fn() + Sync)) -> Self {
         let writer = logs.writer(recorder.run(), &image).inspect_err(|error| tracing::warn!(%error, %image, "build log could not be opened")).ok();
-        Self { free, recorder, image, kept: Mutex::new(Kept { writer, last: VecDeque::new(), half_line: String::new() }) }
+        Self { turn, free, recorder, image, kept: Mutex::new(Kept { writer, last: VecDeque::new(), half_line: String::new() }) }
     }
 
     /// The last lines that the build wrote.
@@ -67,6 +68,10 @@ impl Kept {
 }
 
 impl BuildProgress for BuildLog<'_> {
+    fn turn(&self) -> Turn {
+        self.turn.clone()
+    }
+
     fn storing(&self) {
         (self.free)();
     }

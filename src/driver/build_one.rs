@@ -3,12 +3,15 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use jiff::Timestamp;
+use tokio::sync::mpsc::UnboundedSender;
+
 use super::build_log::BuildLog;
 use super::{Driver, DriverError, Recorder};
 use crate::build::{self, Content, ImageLabels};
 use crate::dockerfile::{self, ReadOptions, RefTarget};
-use crate::edge::{BuildError, BuildRequest, Engine, ImageSeen, SourceFound, TestRun, labels};
-use crate::model::{Digest, ImageRef, Secret};
+use crate::edge::{BuildError, BuildProgress, BuildRequest, Engine, ImageSeen, SourceFound, TestRun, Turn, labels};
+use crate::model::{Digest, ImageName, ImageRef, Secret};
 use crate::pipeline::{Context, Image, ImageTest, SecretSource};
 use crate::plan::{BuildStep, Pin};
 use crate::release::{self, ReleasedImage, TagParts};
@@ -30,6 +33,12 @@ pub(super) fn base_name(base: &ImageRef, digest: Digest) -> Result<ImageRef, Dri
     base.with_tag(&format!("refit-{}", digest.short())).map_err(|error| DriverError::Bug { what: error.to_string() })
 }
 
+/// The name that an image has until it has passed its tests. It goes whatever came of them; the image stays under its own tag, or as a leftover
+/// that the engine's own prune takes.
+pub(super) fn staging(image: &Image, inputs: Digest) -> Result<ImageRef, DriverError> {
+    image.reference.with_tag(&format!("refit-building-{}", inputs.short())).map_err(|error| DriverError::Bug { what: error.to_string() })
+}
+
 /// Why a build gave no image, with the last lines of what it said.
 struct Broken {
     why: String,
@@ -40,6 +49,18 @@ impl Broken {
     fn new(why: impl ToString) -> Self {
         Self { why: why.to_string(), last_lines: Vec::new() }
     }
+
+    fn into_outcome(self) -> BuildOutcome {
+        BuildOutcome::Failed { why: self.why, last_lines: self.last_lines }
+    }
+}
+
+/// A build that has ended, durably.
+pub(super) struct Ended {
+    pub image: ImageName,
+    pub outcome: BuildOutcome,
+    /// The name that the image had until its tests were passed; it is to be taken off.
+    pub staging: Option<ImageRef>,
 }
 
 /// One build of a plan, and all that it goes by.
@@ -51,48 +72,99 @@ pub(super) struct Build<'a> {
     pub pinned: Pinned,
     /// What is released of the image.
     pub before: Option<&'a ReleasedImage>,
+    /// Is told when its steps are done, or will not be: another may run its own. Perhaps more than once.
+    pub free: UnboundedSender<ImageName>,
+}
+
+/// Why a build was not begun.
+enum NotBegun {
+    Broken(Broken),
+    Driver(DriverError),
+}
+
+impl From<Broken> for NotBegun {
+    fn from(broken: Broken) -> Self {
+        Self::Broken(broken)
+    }
+}
+
+impl From<DriverError> for NotBegun {
+    fn from(error: DriverError) -> Self {
+        Self::Driver(error)
+    }
 }
 
 impl Build<'_> {
-    /// Builds the image. What fails in it is an outcome; only the journal can make it an error. Returns how long it took, too.
+    /// Builds the image, and makes what came of it durable. What fails in it is an outcome; only the journal can make it an error.
     ///
-    /// `free` is called when the builder's hands are free again, perhaps more than once: storing the image, tests and tags go on beside
-    /// the next build.
-    pub(super) async fn carry_out(&self, free: &(dyn Fn() + Sync)) -> Result<(BuildOutcome, u64), DriverError> {
-        let began = self.driver.clock.steady();
-        let outcome = match self.build_anew(free).await? {
-            Ok(outcome) => outcome,
-            Err(broken) => BuildOutcome::Failed { why: broken.why, last_lines: broken.last_lines },
+    /// Gets ready at once, and runs no step before `turn`. Storing the image, tests and tags go on beside the next build.
+    pub(super) async fn carry_out(&self, turn: &Turn) -> Result<Ended, DriverError> {
+        let free = || self.free();
+        let log = BuildLog::new(self.recorder.clone(), &self.driver.logs, self.image.name.clone(), Turn::default(), &free);
+        let (outcome, elapsed_ms) = match self.build_in_turn(turn, &log).await {
+            Ok((began, Ok(id))) => (self.test_and_keep(id).await.unwrap_or_else(Broken::into_outcome), self.since(began)),
+            Ok((began, Err(broken))) => (broken.into_outcome(), self.since(began)),
+            Err(NotBegun::Broken(broken)) => (broken.into_outcome(), 0),
+            Err(NotBegun::Driver(error)) => return Err(error),
         };
-        let elapsed_ms = self.driver.clock.steady().duration_since(began).as_millis();
-        Ok((outcome, u64::try_from(elapsed_ms).unwrap_or_default()))
+        let image = self.step.image.clone();
+        self.recorder.record(Event::BuildEnded { image: image.clone(), outcome: outcome.clone(), elapsed_ms }).await?;
+        Ok(Ended { image, outcome, staging: staging(self.image, self.pinned.inputs).ok() })
     }
 
-    async fn build_anew(&self, free: &(dyn Fn() + Sync)) -> Result<Result<BuildOutcome, Broken>, DriverError> {
-        let Self { recorder, image, step, .. } = *self;
-        let prepared = match self.prepare().await {
-            Ok(prepared) => prepared,
-            Err(broken) => return Ok(Err(broken)),
+    /// Gets ready, waits for its turn, and builds. Says when its turn came, too.
+    async fn build_in_turn(&self, turn: &Turn, log: &BuildLog<'_>) -> Result<(Timestamp, Result<Digest, Broken>), NotBegun> {
+        let begin = async {
+            turn.wait().await;
+            let began = self.driver.clock.steady();
+            self.begin().await?;
+            log.turn().come();
+            Ok::<_, NotBegun>(began)
         };
-        let bases = step.pins.values().filter_map(|pin| match pin {
+        let build = async {
+            let mut built = self.build(log).await;
+            if built.is_err() && !log.turn().has_come() {
+                // Nothing was begun; by the time of its turn an engine that was away may be back.
+                log.turn().wait().await;
+                built = self.build(log).await;
+            }
+            Ok::<_, NotBegun>(built)
+        };
+        tokio::try_join!(begin, build)
+    }
+
+    /// Records the intent. What waited for its turn may have waited for long, so its files are looked at again.
+    async fn begin(&self) -> Result<(), NotBegun> {
+        let dockerfile = pinned_text(self.image, &self.source().await?, &self.pinned)?;
+        let bases = self.step.pins.values().filter_map(|pin| match pin {
             Pin::Base { base, digest } => Some((base.clone(), *digest)),
             Pin::Image(_) => None,
         });
-        let dockerfile = String::from_utf8_lossy(&prepared.dockerfile).into_owned();
-        recorder.record(Event::BuildBegan { image: step.image.clone(), inputs: self.pinned.inputs, dockerfile, bases: bases.collect() }).await?;
-        let (staging, log) = (prepared.tag.clone(), BuildLog::new(recorder.clone(), &self.driver.logs, image.name.clone(), free));
-        let built = self.builder().build(prepared, &log).await;
-        free();
-        let last_lines = log.close(LAST_LINES);
-        let id = match built {
-            Ok(id) => id,
-            Err(BuildError::Failed { why }) => return Ok(Err(Broken { why, last_lines })),
-            Err(other) => return Ok(Err(Broken::new(other))),
+        let began = Event::BuildBegan {
+            image: self.step.image.clone(),
+            inputs: self.pinned.inputs,
+            dockerfile: String::from_utf8_lossy(&dockerfile).into_owned(),
+            bases: bases.collect(),
         };
-        let kept = self.test_and_tag(id).await;
-        // The staging name goes whatever came of it; the image stays under its own tag, or as a leftover that the engine's own prune takes.
-        let _ = self.builder().untag(&staging).await;
-        Ok(kept)
+        Ok(self.recorder.record(began).await?)
+    }
+
+    async fn build(&self, log: &BuildLog<'_>) -> Result<Digest, Broken> {
+        let built = self.builder().build(self.prepare().await?, log).await;
+        self.free();
+        built.map_err(|error| match error {
+            BuildError::Failed { why } => Broken { why, last_lines: log.close(LAST_LINES) },
+            other => Broken::new(other),
+        })
+    }
+
+    /// Nobody listens any more only when the builds are given up.
+    fn free(&self) {
+        drop(self.free.send(self.step.image.clone()));
+    }
+
+    fn since(&self, began: Timestamp) -> u64 {
+        u64::try_from(self.driver.clock.now().duration_since(began).as_millis()).unwrap_or_default()
     }
 
     async fn prepare(&self) -> Result<BuildRequest, Broken> {
@@ -100,7 +172,6 @@ impl Build<'_> {
         let found = self.source().await?;
         let dockerfile = pinned_text(image, &found, &self.pinned)?;
         let tag = self.tag()?;
-        let staging = image.reference.with_tag(&format!("refit-building-{}", self.pinned.inputs.short())).map_err(Broken::new)?;
         Ok(BuildRequest {
             context: found.files,
             dockerfile,
@@ -112,7 +183,7 @@ impl Build<'_> {
             no_cache: image.build.no_cache,
             network: image.build.network.clone(),
             extra_hosts: image.build.extra_hosts.clone(),
-            tag: staging,
+            tag: staging(image, self.pinned.inputs).map_err(Broken::new)?,
         })
     }
 
@@ -141,7 +212,7 @@ impl Build<'_> {
         Ok(secrets)
     }
 
-    async fn test_and_tag(&self, id: Digest) -> Result<BuildOutcome, Broken> {
+    async fn test_and_keep(&self, id: Digest) -> Result<BuildOutcome, Broken> {
         for test in &self.image.tests {
             self.test(id, test).await?;
         }

@@ -9,9 +9,10 @@ use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
 use tokio::sync::mpsc;
 
-use super::build_one::{Build, Pinned, base_name};
+use super::build_one::{Build, Ended, Pinned, base_name, staging};
 use super::{Driver, DriverError, Recorder};
 use crate::build::{Released, Schedule, Start};
+use crate::edge::Turn;
 use crate::model::{Digest, ImageName, ImageRef};
 use crate::plan::{BuildStep, Pin, Plan, StepKind};
 use crate::release::Release;
@@ -32,7 +33,7 @@ pub(super) enum Builds {
     Aborted,
 }
 
-type Running<'a> = FuturesUnordered<BoxFuture<'a, (ImageName, Result<(BuildOutcome, u64), DriverError>)>>;
+type Running<'a> = FuturesUnordered<BoxFuture<'a, Result<Ended, DriverError>>>;
 
 /// What is known before the first build starts, and grows with each that ends.
 struct Known {
@@ -56,60 +57,81 @@ impl Driver {
         self.engines.builder().remove_tests(&self.estate.name).await?;
         let steps: BTreeMap<&ImageName, &BuildStep> = plan.steps.iter().map(|step| (&step.image, step)).collect();
         let mut schedule = Schedule::new(plan, self.settings.parallel, &released, &by_inputs);
+        let mut tidying = FuturesUnordered::new();
         for (image, outcome) in self.ended(recorder, plan).await {
+            // A refit that was killed may not have come to it.
+            let names = inputs_of(&outcome).zip(self.estate.images.get(&image)).and_then(|(inputs, image)| staging(image, inputs).ok());
+            tidying.extend(names.map(|name| self.untag(name)));
             note_tag(&mut tags, &outcome);
             schedule.ended(&image, &outcome);
         }
         let released_image = |image: &ImageName| latest.as_ref().and_then(|release| release.images.get(image));
-        let (on_built, mut built) = mpsc::unbounded_channel();
+        let (free, mut freed) = mpsc::unbounded_channel();
+        let mut turns: BTreeMap<ImageName, Turn> = BTreeMap::new();
         let mut running: Running<'_> = FuturesUnordered::new();
         let mut paused = recorder.state(|state| state.person == Some(Person::Pause)).await;
-        loop {
+        let came = loop {
             if schedule.is_over() {
-                return Ok(Builds::Over);
+                break Builds::Over;
             }
             let starts = if paused { Vec::new() } else { schedule.start() };
-            let none = starts.is_empty();
+            let mut settled = false;
             for start in starts {
                 match start {
                     Start::Build { image, inputs, .. } => {
                         let step = steps[&image];
                         let pinned = Pinned { inputs, names: names_of(step, &schedule, &released, &tags)? };
-                        let (before, free) = (released_image(&image), on_built.clone());
-                        let build = Build { driver: self, recorder, image: &self.estate.images[&image], step, pinned, before };
-                        running.push(Box::pin(async move {
-                            // Nobody listens any more only when the builds are given up.
-                            let free = || drop(free.send(step.image.clone()));
-                            (image, build.carry_out(&free).await)
-                        }));
+                        let turn = turns.entry(image.clone()).or_default().clone();
+                        let (before, free) = (released_image(&image), free.clone());
+                        let build = Build { driver: self, recorder, image: &self.estate.images[&image], step, pinned, before, free };
+                        running.push(Box::pin(async move { build.carry_out(&turn).await }));
                     }
                     other => {
                         let (image, outcome) = without_a_build(other, &tags)?;
                         recorder.record(Event::BuildEnded { image: image.clone(), outcome: outcome.clone(), elapsed_ms: 0 }).await?;
                         schedule.ended(&image, &outcome);
+                        settled = true;
                     }
                 }
             }
-            if running.is_empty() && none {
-                return Ok(if paused { Builds::Paused } else { Builds::Over });
+            if settled {
+                // Its dependents may start, or be settled as well.
+                continue;
+            }
+            if !paused {
+                schedule.turns().iter().filter_map(|image| turns.get(image)).for_each(Turn::come);
+            }
+            if schedule.is_quiet() {
+                // Those that only got ready are dropped: nothing of them is done, and nothing recorded.
+                break if paused { Builds::Paused } else { Builds::Over };
             }
             tokio::select! {
                 biased;
-                Some((image, ended)) = running.next() => {
-                    let (outcome, elapsed_ms) = ended?;
-                    recorder.record(Event::BuildEnded { image: image.clone(), outcome: outcome.clone(), elapsed_ms }).await?;
+                Some(ended) = running.next() => {
+                    let Ended { image, outcome, staging } = ended?;
                     note_tag(&mut tags, &outcome);
                     schedule.ended(&image, &outcome);
+                    tidying.extend(staging.map(|name| self.untag(name)));
                 }
-                Some(image) = built.recv() => schedule.freed(&image),
+                Some(image) = freed.recv() => schedule.freed(&image),
+                Some(()) = tidying.next() => {}
                 () = self.clock.sleep(LISTEN_EVERY) => match recorder.listen().await? {
-                    Some(Person::Abort) => return Ok(Builds::Aborted),
+                    Some(Person::Abort) => break Builds::Aborted,
                     Some(Person::Pause) => paused = true,
                     Some(Person::Resume) => paused = false,
                     None => {}
                 },
             }
+        };
+        if came != Builds::Aborted {
+            while tidying.next().await.is_some() {}
         }
+        Ok(came)
+    }
+
+    /// Takes a name off an image. If that fails it is only one name too many.
+    async fn untag(&self, name: ImageRef) {
+        let _ = self.engines.builder().untag(&name).await;
     }
 
     async fn ended(&self, recorder: &Recorder, plan: &Plan) -> Vec<(ImageName, BuildOutcome)> {
@@ -181,6 +203,14 @@ fn names_of(
         }
     };
     step.pins.iter().map(|(reference, pin)| Ok((reference.clone(), name_of(pin)?))).collect()
+}
+
+/// The inputs of an image that was really built.
+fn inputs_of(outcome: &BuildOutcome) -> Option<Digest> {
+    match outcome {
+        BuildOutcome::Built { inputs, .. } | BuildOutcome::Unchanged { inputs, .. } => Some(*inputs),
+        _ => None,
+    }
 }
 
 /// What needs no build, as an outcome.

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::SetOnce;
+
 use super::engine::EngineError;
 use crate::model::{Digest, EstateName, ImageRef, Secret};
 
@@ -75,8 +77,40 @@ pub enum EntryKind {
     Link(String),
 }
 
-/// Takes what a build says while it runs.
+/// The moment from which on a build may run its steps. Clones share it.
+#[derive(Debug, Clone, Default)]
+pub struct Turn(Arc<SetOnce<()>>);
+
+impl Turn {
+    /// A turn that has come already.
+    pub fn now() -> Self {
+        let turn = Self::default();
+        turn.come();
+        turn
+    }
+
+    /// Lets it come. Saying so twice is saying so once.
+    pub fn come(&self) {
+        let _ = self.0.set(());
+    }
+
+    /// Whether it has come.
+    pub fn has_come(&self) -> bool {
+        self.0.initialized()
+    }
+
+    /// Waits until it has come.
+    pub async fn wait(&self) {
+        self.0.wait().await;
+    }
+}
+
+/// Takes what a build says while it runs, and says from when on it may.
 pub trait BuildProgress: Send + Sync {
+    /// When the build may run its steps. A builder gets all else ready before it waits for this, so that nothing is left to do then.
+    fn turn(&self) -> Turn {
+        Turn::now()
+    }
     /// A step began, ended, or was taken from the cache.
     fn step(&self, step: BuildStepSeen);
     /// A piece of the build's output; not necessarily whole lines.

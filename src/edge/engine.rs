@@ -42,7 +42,8 @@ pub trait Engine: Send + Sync {
     /// Takes a name off an image; the image goes when it was its last and no container uses it.
     async fn untag(&self, reference: &ImageRef) -> Result<(), EngineError>;
 
-    /// Builds an image; progress goes to `progress` as it comes. Dropping the future cancels the build on the engine.
+    /// Builds an image; progress goes to `progress` as it comes, and no step is run before its turn has come. Dropping the future cancels the
+    /// build on the engine.
     async fn build(&self, request: BuildRequest, progress: &dyn BuildProgress) -> Result<Digest, BuildError>;
 
     /// Runs a command to its end in a throw-away container without network ports, and removes it.

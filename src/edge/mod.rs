@@ -22,7 +22,7 @@ mod refusal;
 mod shown;
 pub mod sources;
 
-pub use build::{BuildError, BuildProgress, BuildRequest, BuildStepSeen, ContextEntry, ContextFiles, EntryKind, TestEnd, TestRun};
+pub use build::{BuildError, BuildProgress, BuildRequest, BuildStepSeen, ContextEntry, ContextFiles, EntryKind, TestEnd, TestRun, Turn};
 pub use chain::chain_ids;
 pub use clock::{Clock, SystemClock};
 pub use container::{ContainerFound, NewContainer, ProbeAnswer, release_label};

@@ -279,6 +279,7 @@ impl Engine for SimEngine {
     }
 
     async fn build(&self, request: BuildRequest, progress: &dyn BuildProgress) -> Result<Digest, BuildError> {
+        progress.turn().wait().await;
         progress.output(b"simulated build\n");
         let takes = self.state().build_takes;
         self.clock.sleep(takes).await;

@@ -18,7 +18,7 @@ use tonic::metadata::MetadataMap;
 use tonic::{Request, Response, Status, Streaming};
 
 use super::choose::choose;
-use crate::edge::{ContextEntry, ContextFiles, EntryKind};
+use crate::edge::{ContextEntry, ContextFiles, EntryKind, Turn};
 
 /// Contents travel in pieces of this size, as the protocol's own implementation sends them.
 const PIECE_BYTES: usize = 32 * 1024;
@@ -27,10 +27,11 @@ const PACKETS_WAITING_MAX: usize = 64;
 
 type Outcome = Result<Packet, Status>;
 
-/// The folders of one build.
+/// The folders of one build. None is handed over wholly before its turn has come: without its Dockerfile a builder cannot run a step.
 pub(super) struct Folders {
     folders: BTreeMap<&'static str, Arc<dyn ContextFiles>>,
     unreadable: Unreadable,
+    turn: Turn,
 }
 
 /// Why a file could not be sent: BuildKit would only say that a transfer broke.
@@ -49,8 +50,8 @@ impl Unreadable {
 }
 
 impl Folders {
-    pub(super) fn new(context: Arc<dyn ContextFiles>, dockerfile: Arc<dyn ContextFiles>, unreadable: Unreadable) -> Self {
-        Self { folders: BTreeMap::from([("context", context), ("dockerfile", dockerfile)]), unreadable }
+    pub(super) fn new(context: Arc<dyn ContextFiles>, dockerfile: Arc<dyn ContextFiles>, unreadable: Unreadable, turn: Turn) -> Self {
+        Self { folders: BTreeMap::from([("context", context), ("dockerfile", dockerfile)]), unreadable, turn }
     }
 }
 
@@ -64,7 +65,8 @@ impl FileSync for Folders {
         let files = self.folders.get(name.as_str()).ok_or_else(|| Status::not_found(format!("no folder {name:?} in this build")))?.clone();
         let paths = values(request.metadata(), "followpaths");
         let (packets, receiver) = mpsc::channel(PACKETS_WAITING_MAX);
-        tokio::spawn(send_folder(files, paths, request.into_inner(), packets, self.unreadable.clone()));
+        let sender = Sender { files, packets, unreadable: self.unreadable.clone() };
+        tokio::spawn(send_folder(sender, paths, request.into_inner(), self.turn.clone()));
         let stream = futures_util::stream::unfold(receiver, |mut receiver| async move { receiver.recv().await.map(|packet| (packet, receiver)) });
         Ok(Response::new(Box::pin(stream)))
     }
@@ -99,15 +101,9 @@ fn query_unescape(text: &str) -> String {
     String::from_utf8_lossy(&bytes).into_owned()
 }
 
-async fn send_folder(
-    files: Arc<dyn ContextFiles>,
-    paths: Vec<String>,
-    mut asked: Streaming<Packet>,
-    packets: mpsc::Sender<Outcome>,
-    unreadable: Unreadable,
-) {
+async fn send_folder(sender: Sender, paths: Vec<String>, mut asked: Streaming<Packet>, turn: Turn) {
     let (wanted, wanted_ids) = mpsc::unbounded_channel();
-    let sender = Sender { files, packets: packets.clone(), unreadable };
+    let packets = sender.packets.clone();
     // One thread announces and then sends what was asked for; the requests pile up meanwhile, a number each.
     let sending = tokio::task::spawn_blocking(move || sender.run(&paths, wanted_ids));
     while let Ok(Some(packet)) = asked.message().await {
@@ -118,7 +114,11 @@ async fn send_folder(
                 }
             }
             PacketType::PacketFin => {
-                let _ = packets.send(Ok(Packet { r#type: PacketType::PacketFin.into(), ..Packet::default() })).await;
+                tokio::select! {
+                    () = turn.wait() => drop(packets.send(Ok(Packet { r#type: PacketType::PacketFin.into(), ..Packet::default() })).await),
+                    // The other side says nothing more unless it has gone.
+                    _ = asked.message() => {}
+                }
                 break;
             }
             PacketType::PacketErr => break,

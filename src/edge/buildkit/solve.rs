@@ -61,7 +61,8 @@ async fn attempt(dial: &dyn Dial, request: &BuildRequest, progress: &dyn BuildPr
     let key = if request.context.key().is_empty() { random_id() } else { request.context.key() };
     let (session, control) = tokio::try_join!(session::open(dial, &id, &key, stop.clone()), connect(dial, &id, stop.clone()))?;
     let unreadable = Unreadable::default();
-    let folders = Folders::new(request.context.clone(), Arc::new(PinnedFolder::new(request.dockerfile.clone())), unreadable.clone());
+    let dockerfile = Arc::new(PinnedFolder::new(request.dockerfile.clone()));
+    let folders = Folders::new(request.context.clone(), dockerfile, unreadable.clone(), progress.turn());
     session::serve(session, folders, request.secrets.clone(), stop);
     match solve(control, solve_request(request, &id, instead_of), progress).await {
         Ok(response) => image_id(dial, &response),
@@ -116,6 +117,9 @@ fn solve_request(request: &BuildRequest, id: &str, instead_of: Option<&str>) -> 
         exporter_deprecated: "moby".into(),
         exporter_attrs_deprecated: HashMap::from([("name".to_owned(), request.tag.to_string())]),
         cache: Some(CacheOptions::default()),
+        // Newer engines write a history of builds, and answer only then: with eight at once that takes longer than storing the image. refit
+        // keeps the log, the Dockerfile and the result of each build itself.
+        internal: true,
         entitlements,
         ..SolveRequest::default()
     }

@@ -143,12 +143,6 @@ impl Story {
         text
     }
 
-    /// Whether somebody pauses, or the policy may.
-    pub fn pauses(&self) -> bool {
-        let says = self.happenings.iter().any(|(_, happening)| matches!(happening, Happening::Says(Person::Pause)));
-        says || self.services.iter().any(|one| one.failure_action == "pause" || one.back_action == "pause")
-    }
-
     /// In a few lines, for a person.
     pub fn told(&self) -> String {
         let mut text =
