@@ -164,7 +164,7 @@ impl Build<'_> {
     }
 
     fn since(&self, began: Timestamp) -> u64 {
-        u64::try_from(self.driver.clock.now().duration_since(began).as_millis()).unwrap_or_default()
+        u64::try_from(self.driver.clock.steady().duration_since(began).as_millis()).unwrap_or_default()
     }
 
     async fn prepare(&self) -> Result<BuildRequest, Broken> {
