@@ -23,8 +23,11 @@ pub(super) fn help(endpoint: &str, what: &str, why: &str) -> String {
     format!("asked again it will say the same until the cause is gone; {log}")
 }
 
+/// What to do, given the registry.
+type NextMove = fn(&str) -> String;
+
 /// What a pull is refused with, and the next move, given the registry. The first line that fits counts: a name that nobody knows may time out, too.
-const PULLS: [(&[&str], fn(&str) -> String); 7] = [
+const PULLS: [(&[&str], NextMove); 7] = [
     (&["no such host", "dial tcp: lookup ", "server misbehaving"], |registry| {
         format!(
             "the builder's machine knows no {registry}: check the name, and there `getent hosts {}`",

@@ -167,7 +167,8 @@ fn carry_out(connection: &Connection, ask: &Ask) -> Result<Vec<Recorded>, Fault>
             }
             let mut end = End::of(connection)?;
             // Before anything is written: one that is at fault must not leave the others behind.
-            let bodies: Vec<String> = events.iter().zip(end.position + 1..).map(|(event, position)| body(event, position)).collect::<Result<_, _>>()?;
+            let bodies: Vec<String> =
+                events.iter().zip(end.position + 1..).map(|(event, position)| body(event, position)).collect::<Result<_, _>>()?;
             for ((event, body), seq) in events.iter().zip(bodies).zip(last + 1..) {
                 end.append(connection, *run, seq, *at, event, body)?;
             }

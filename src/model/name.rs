@@ -45,11 +45,16 @@ fn check_name(text: &str, kind: &'static str, extra: &str) -> Result<(), NameErr
 macro_rules! name_type {
     ($(#[$doc:meta])* $name:ident, $kind:literal, $extra:literal) => {
         $(#[$doc])*
-        #[derive(Clone, Eq, Hash, Serialize, Deserialize)]
+        #[derive(Clone, Eq, Serialize, Deserialize)]
         #[serde(try_from = "String", into = "String")]
         pub struct $name(Arc<str>);
 
-        #[expect(clippy::derived_hash_with_manual_eq, reason = "equal as the texts are, only sooner")]
+        impl std::hash::Hash for $name {
+            fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
+                self.0.hash(state);
+            }
+        }
+
         impl PartialEq for $name {
             fn eq(&self, other: &Self) -> bool {
                 Arc::ptr_eq(&self.0, &other.0) || self.0 == other.0

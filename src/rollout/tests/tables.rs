@@ -335,7 +335,7 @@ fn a_pause_brings_to_its_end_what_is_in_flight_and_begins_nothing() {
     for (order, text, expected) in [
         (StopFirst, "old+ | old+ | old+", "h0 stop old0"),
         (StopFirst, "old. | old+ | old.", "h0 start r2 over old0"),
-        (StopFirst, "old. new? | old+ | old+", "h0 again new1"),
+        (StopFirst, "old. new? | old+ | old+", "h0 start r2 over old0"),
         (StopFirst, "old. new~ | old. | old+", ""),
         (StartFirst, "old+ new*10 | old+ | old+", "h0 stop old0"),
         (StartFirst, "old+ new*9 | old+ | old+", ""),
