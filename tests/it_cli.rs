@@ -160,7 +160,7 @@ fn from_a_folder_of_dockerfiles_to_a_graph() {
     // What it suggests is right as it stands: with the `#` taken away before everything but sentences.
     let is_sentence = |line: &&str| line.starts_with("# ") && line[2..].starts_with(char::is_uppercase);
     let suggested = written.lines().filter(|line| !is_sentence(line)).map(|line| line.strip_prefix("# ").unwrap_or(line));
-    home.write("pipelines/shop.yaml", &suggested.collect::<Vec<_>>().join("\n"));
+    home.write("pipelines/shop.yaml", suggested.collect::<Vec<_>>().join("\n"));
     assert_eq!(home.session(&[&["check"]]), "$ refit check\nestate shop: 3 images, 1 host, 1 service\n=> 0\n\n");
     insta::assert_snapshot!("the_first_pipeline", written);
 }
