@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use refit::graph::Graph;
-use refit::plan::{Change, PlanRequest, plan};
+use refit::plan::{Change, PlanRequest, Quarantined, plan};
 
 use crate::graphs;
 use crate::measure::{median, resident_peak, show};
@@ -61,6 +61,7 @@ fn measure(moved: bool, change: &Change, steps: usize) -> (Duration, Duration) {
         external_ids: &no_ids,
         volumes: &no_volumes,
         release: None,
+        quarantined: &Quarantined::default(),
     };
     let timed = |_| {
         let began = Instant::now();

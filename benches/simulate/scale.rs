@@ -119,7 +119,7 @@ async fn run(driver: &Driver, builder: &SimEngine, base: &str) {
     let change = Change::Everything;
     let looked = driver.look(&change).await.expect("a look");
     let mut plan = plan::plan(&looked.request(driver, &change)).expect("a plan");
-    driver.add_drift(&mut plan, &driver.see_hosts().await).expect("hosts");
+    driver.look_at_hosts(&mut plan).await.expect("hosts");
     let recorder = driver.begin(plan, "ann@desk", "refit rollout").await.expect("a run");
     let came = driver.carry_on(&recorder).await.expect("an end");
     assert_eq!(came, CameTo::End(RunOutcome::Done));

@@ -55,7 +55,7 @@ pub(super) async fn run(args: &ConvergeArgs, state: Option<PathBuf>, face: &mut 
     for (host, why) in &silent {
         face.printer.err(&format!("warning: {host} is left out, it does not answer: {why}"));
     }
-    let mut plan = Plan::without_builds(Change::Drift);
+    let mut plan = Plan::to_roll(Change::Drift, Vec::new(), &workshop.driver.estate);
     workshop.driver.add_drift(&mut plan, &seen)?;
     rollout::narrow(&mut plan, &args.services, hosts.as_ref());
     let exit = if plan.rolls.is_empty() || args.dry_run {

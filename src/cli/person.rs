@@ -29,7 +29,7 @@ pub(super) fn run(args: &PersonArgs, word: Person, state: Option<PathBuf>, face:
     face.printer.err(&match word {
         Person::Pause => format!("{run} begins nothing more, and stands still when what is in flight is through; `refit resume {run}` goes on, `refit abort {run}` takes it back"),
         Person::Abort => {
-            format!("{run} ends, and the service that it is rolling goes back; if nobody carries it out any more, `refit resume {run}` does")
+            format!("{run} ends, and every service that it rolled goes back; if nobody carries it out any more, `refit resume {run}` does")
         }
         Person::Resume => format!("{run} goes on"),
     });

@@ -6,7 +6,7 @@ use super::estate::EstateArgs;
 use super::workshop::{self, Access, BuildArgs, Workshop};
 use super::{Exit, Face};
 use crate::driver::DriverError;
-use crate::model::{ImageName, ImageRef, ReleaseNumber};
+use crate::model::{ImageName, ImageRef, ReleaseNumber, ServiceName};
 use crate::plan::{self, Change, Plan};
 use crate::report;
 
@@ -19,6 +19,9 @@ use crate::report;
 pub struct PlanArgs {
     #[command(flatten)]
     pub change: ChangeArgs,
+    /// Roll services that are sick already, too.
+    #[arg(long)]
+    pub sick: bool,
     #[command(flatten)]
     pub estate: EstateArgs,
     #[command(flatten)]
@@ -61,21 +64,21 @@ pub(super) async fn run(args: &PlanArgs, state: Option<PathBuf>, face: &mut Face
         Ok(workshop) => workshop,
         Err(exit) => return Ok(exit),
     };
-    let plan = make(&workshop, &args.change.change(), face).await?;
+    let plan = make(&workshop, &args.change.change(), |_| args.sick, face).await?;
     show(&plan, &workshop, face);
     Ok(Exit::Done)
 }
 
-/// Looks at everything and plans; what people should know of the looks goes to stderr.
-pub(super) async fn make(workshop: &Workshop, change: &Change, face: &mut Face) -> miette::Result<Plan> {
+/// Looks at everything and plans; what people should know of the looks goes to stderr. Services that a person asked for are rolled even if they are
+/// sick.
+pub(super) async fn make(workshop: &Workshop, change: &Change, is_asked_for: impl Fn(&ServiceName) -> bool, face: &mut Face) -> miette::Result<Plan> {
     let looked = workshop.driver.look(change).await?;
     for line in looked.warnings.iter().chain(&looked.not_pulled) {
         face.printer.err(&format!("warning: {line}"));
     }
     let mut plan = plan::plan(&looked.request(&workshop.driver, change))?;
-    if *change == Change::Everything {
-        workshop.driver.add_drift(&mut plan, &workshop.driver.see_hosts().await)?;
-    }
+    plan.rolls.iter_mut().for_each(|roll| roll.is_asked_for |= is_asked_for(&roll.service));
+    workshop.driver.look_at_hosts(&mut plan).await?;
     Ok(plan)
 }
 

@@ -36,7 +36,7 @@ pub(super) async fn run(args: &ResumeArgs, state: Option<PathBuf>, face: &mut Fa
     drop(journal);
     let workshop = match workshop::open(&args.estate, &args.build, state, Access::Write, face) {
         Err(error) if matches!(error.downcast_ref::<LockError>(), Some(LockError::Held { .. })) => {
-            let word = if aborted { "it ends it, and the service that it is rolling goes back" } else { "it was told to go on" };
+            let word = if aborted { "it ends it, and every service that it rolled goes back" } else { "it was told to go on" };
             face.printer.err(&format!("{run} is carried out by another process; {word}"));
             return Ok(Exit::Done);
         }

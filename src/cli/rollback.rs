@@ -7,7 +7,7 @@ use super::estate::{EstateArgs, known};
 use super::workshop::{self, Access, BuildArgs, Workshop};
 use super::{Exit, Face};
 use crate::model::{ReleaseNumber, ServiceName};
-use crate::plan::{Change, Plan, RollStep, SlotCount};
+use crate::plan::{Change, Plan, RollStep};
 use crate::rollout::{Outcome, Person};
 
 /// Go back to an earlier release; without `--to`, to the one before.
@@ -78,6 +78,9 @@ async fn take_back_what_has_not_ended(workshop: &Workshop, args: &RollbackArgs, 
 struct WayBack {
     service: ServiceName,
     now: ReleaseNumber,
+    /// Where it goes if that fails.
+    #[serde(skip)]
+    back: Option<ReleaseNumber>,
     /// Earlier releases on which the service was something else, newest first.
     to: Vec<ReleaseNumber>,
 }
@@ -92,18 +95,22 @@ impl std::fmt::Display for WayBack {
 fn ways_back(workshop: &Workshop, only: Option<&ServiceName>) -> miette::Result<Vec<WayBack>> {
     let journal = &workshop.driver.journal;
     let mut ways = Vec::new();
-    for (service, state) in journal.service_states()? {
+    let standing = journal.standing()?;
+    for (service, state) in &standing.services {
+        let (service, refused) = (service.clone(), standing.refused(service));
         let Some(now) = state.current.filter(|_| only.is_none_or(|only| *only == service)) else { continue };
         let mut seen = workshop.driver.release(now)?.services.get(&service).map(|service| vec![service.spec_hash()]).unwrap_or_default();
         let mut to = Vec::new();
-        for number in good_releases(workshop, &service)?.into_iter().rev().filter(|number| *number < now) {
+        for number in
+            good_releases(workshop, &service)?.into_iter().rev().filter(|number| !refused.contains_key(number)).filter(|number| *number < now)
+        {
             let Some(spec) = workshop.driver.release(number)?.services.get(&service).map(crate::release::ServiceRelease::spec_hash) else { continue };
             if !seen.contains(&spec) {
                 seen.push(spec);
                 to.push(number);
             }
         }
-        ways.push(WayBack { service, now, to });
+        ways.push(WayBack { back: state.way_back(), service, now, to });
     }
     match (ways.is_empty(), only) {
         (true, Some(service)) => Err(miette::miette!(help = "`refit status` shows what runs", "service {service} was never rolled out")),
@@ -142,16 +149,9 @@ fn plan_back(workshop: &Workshop, ways: &[WayBack], args: &RollbackArgs) -> miet
         if now.services.get(&way.service).is_some_and(|now| now.spec_hash() == released.spec_hash()) {
             continue;
         }
-        let slots = |host: &crate::model::HostName| SlotCount { host: host.clone(), slots: service.replicas };
-        rolls.push(RollStep {
-            service: way.service.clone(),
-            image: released.image.clone(),
-            hosts: service.hosts.iter().map(slots).collect(),
-            from: Some(way.now),
-            repair: None,
-            certain: true,
-            notes: vec![format!("back from {} to {target}", way.now)],
-        });
+        let notes = vec![format!("back from {} to {target}", way.now)];
+        let (image, back) = (released.image.clone(), way.back);
+        rolls.push(RollStep { image, notes, back, is_asked_for: true, ..RollStep::of(service, Some(way.now)) });
     }
-    Ok(Plan { rolls, ..Plan::without_builds(Change::Release(target)) })
+    Ok(Plan::to_roll(Change::Release(target), rolls, &workshop.driver.estate))
 }

@@ -22,9 +22,10 @@ use crate::run::RunOutcome;
 /// Build what is out of date and roll it out, with health checks and automatic rollback.
 ///
 /// Shows the plan and asks first. Images are built in the order of inheritance, brought to all hosts, and only then is the first container
-/// replaced. A service that gets worse goes back by itself. Ctrl-C stops builds; during a rollout it pauses first and takes back the second
-/// time. SIGTERM and SIGHUP stop builds too; during a rollout what is begun is carried to its end, then refit leaves, and `refit resume` or the
-/// next rollout goes on.
+/// replaced. A service that gets worse goes back by itself, and when more services do than `run.max_failed_services` allows, so does every
+/// service that this run has rolled. Ctrl-C stops builds; during a rollout it pauses first and takes everything back the second time. SIGTERM
+/// and SIGHUP stop builds too; during a rollout what is begun is carried to its end, then refit leaves, and `refit resume` or the next rollout
+/// goes on.
 ///
 /// Ends with 0 if all is done, 1 if it failed (rolled back, or nothing changed), 3 if it ended in between (paused, hosts left behind), 130 if it
 /// was interrupted.
@@ -41,6 +42,9 @@ pub struct RolloutArgs {
     /// Roll only on hosts that this selects: labels (`zone=a,pool=web`), a name, or `*`.
     #[arg(long, value_name = "SELECTOR")]
     pub hosts: Option<String>,
+    /// Roll services that are sick already, too; one that is named is rolled in any case.
+    #[arg(long)]
+    pub sick: bool,
     /// Do not ask before hosts are touched.
     #[arg(short, long)]
     pub yes: bool,
@@ -99,7 +103,8 @@ pub(super) async fn run(args: &RolloutArgs, state: Option<PathBuf>, face: &mut F
         Some(number) => plan::release(number, &workshop)?,
         None => args.change.change(),
     };
-    let mut plan = plan::make(&workshop, &change, face).await?;
+    let is_asked_for = |service: &ServiceName| args.sick || args.services.contains(service);
+    let mut plan = plan::make(&workshop, &change, is_asked_for, face).await?;
     narrow(&mut plan, &args.services, hosts.as_ref());
     if let Some(agreed) = &args.plan {
         agreed.check(&plan, &workshop, face)?;
@@ -154,7 +159,7 @@ pub(super) async fn carry_on(workshop: &Workshop, recorder: &Arc<Recorder>, face
         }
         Some(Ok(CameTo::Pause { what, why })) => {
             face.printer.err(&format!("paused: {what}: {why}"));
-            face.printer.err(&format!("`refit resume {run}` goes on, `refit abort {run}` ends it, and the service that it is rolling goes back"));
+            face.printer.err(&format!("`refit resume {run}` goes on, `refit abort {run}` takes back all that it rolled"));
             Exit::Between
         }
         Some(Ok(CameTo::End(outcome))) => {
@@ -201,8 +206,8 @@ async fn stopped(signals: &mut Signals, workshop: &Workshop, recorder: &Arc<Reco
         let (word, line) = match (told, pressed) {
             (Told::Leave, _) if leaving.swap(true, Ordering::Relaxed) => return,
             (Told::Leave, _) => (Person::Pause, "told to end: what is begun is carried to its end, then the run stops here"),
-            (Told::Interrupt, 0) => (Person::Pause, "pausing here; Ctrl-C again ends the run, and the service that it is rolling goes back"),
-            (Told::Interrupt, _) => (Person::Abort, "the service that is being rolled goes back; please wait"),
+            (Told::Interrupt, 0) => (Person::Pause, "pausing here; Ctrl-C again aborts the run: every service that it rolled goes back"),
+            (Told::Interrupt, _) => (Person::Abort, "every service that this run rolled goes back, most recent first; please wait"),
         };
         pressed += u32::from(told == Told::Interrupt);
         workshop.live.note(line);
@@ -247,6 +252,7 @@ pub(super) fn narrow(plan: &mut Plan, services: &[ServiceName], hosts: Option<&B
     if !services.is_empty() {
         plan.rolls.retain(|roll| services.contains(&roll.service));
         plan.held.retain(|held| services.contains(&held.service));
+        plan.sick.retain(|sick| services.contains(&sick.service));
     }
     if let Some(hosts) = hosts {
         plan.rolls.iter_mut().for_each(|roll| roll.hosts.retain(|count| hosts.contains(&count.host)));

@@ -64,7 +64,7 @@ pub enum DriverError {
     },
     /// A release that was never made.
     #[error("there is no release {0}")]
-    #[diagnostic(help("`refit history` lists the releases"))]
+    #[diagnostic(help("`refit release` lists the releases"))]
     UnknownRelease(ReleaseNumber),
     /// A run that never was.
     #[error("there is no {0}")]
@@ -72,7 +72,7 @@ pub enum DriverError {
     UnknownRun(RunId),
     /// A service that no release has.
     #[error("service {service} is not in release {release}")]
-    #[diagnostic(help("`refit history` lists what each release holds"))]
+    #[diagnostic(help("`refit release {release}` lists what it holds"))]
     NotInRelease {
         /// The service.
         service: ServiceName,

@@ -10,10 +10,10 @@ use super::inheritance::{ImageRead, graph_of, only_warnings, read_images};
 use super::{Driver, DriverError, NotPulled};
 use crate::edge::{Engine, SourceFound};
 use crate::graph::Graph;
-use crate::journal::BuildKept;
+use crate::journal::{BuildKept, Standing};
 use crate::model::{Digest, ImageName, ImageRef, ReleaseNumber, ServiceName};
 use crate::pipeline::ServiceImage;
-use crate::plan::{self, Change, ImageFacts, LastBuild, PlanRequest, RefusedRelease, ServiceFacts, SourceFacts};
+use crate::plan::{self, Change, ImageFacts, LastBuild, PlanRequest, Quarantined, RefusedRelease, ServiceFacts, SourceFacts};
 use crate::release::Release;
 
 /// So many contexts and bases are looked at side by side.
@@ -38,6 +38,7 @@ pub struct Looked {
     external_ids: BTreeMap<ImageRef, Digest>,
     volumes: BTreeMap<ImageName, Vec<String>>,
     release: Option<Release>,
+    quarantined: Quarantined,
 }
 
 impl Looked {
@@ -54,6 +55,7 @@ impl Looked {
             external_ids: &self.external_ids,
             volumes: &self.volumes,
             release: self.release.as_ref(),
+            quarantined: &self.quarantined,
         }
     }
 }
@@ -62,6 +64,7 @@ impl Driver {
     /// Looks at all that the plan for a change is made of.
     pub async fn look(&self, change: &Change) -> Result<Looked, DriverError> {
         let latest = self.journal.latest_release()?;
+        let standing = self.journal.standing()?;
         let wanted = plan::sources_of(change, self.estate.sources);
         let (read, unread) = read_images(&self.estate, self.sources.as_ref(), latest.as_ref(), wanted).await;
         let (graph, findings) = graph_of(&self.estate, &read, wanted);
@@ -84,7 +87,8 @@ impl Driver {
             images,
             dockerfiles: read.iter().map(|image| (image.name.clone(), image.wanted(wanted).dockerfile.clone())).collect(),
             builds,
-            services: self.service_facts()?,
+            services: self.service_facts(&standing)?,
+            quarantined: self.quarantined(&standing)?,
             external_ids,
             volumes: self.volumes(latest.as_ref()).await?,
             release,
@@ -205,22 +209,32 @@ impl Driver {
         read.iter().map(fact).collect()
     }
 
-    fn service_facts(&self) -> Result<BTreeMap<ServiceName, ServiceFacts>, DriverError> {
+    fn service_facts(&self, standing: &Standing) -> Result<BTreeMap<ServiceName, ServiceFacts>, DriverError> {
         let mut facts = BTreeMap::new();
-        for (name, state) in self.journal.service_states()? {
+        for (name, state) in &standing.services {
             let Some(running) = state.current else { continue };
-            let Some(as_released) = self.release(running)?.services.get(&name).cloned() else { continue };
-            let refused = match state.quarantined.last_key_value() {
-                Some((release, quarantine)) => self.release(*release)?.services.get(&name).map(|service| RefusedRelease {
-                    release: *release,
-                    spec: service.spec_hash(),
-                    why: quarantine.why.clone(),
-                }),
-                None => None,
-            };
-            facts.insert(name, ServiceFacts { running, as_released, refused });
+            let Some(as_released) = self.release(running)?.services.get(name).cloned() else { continue };
+            facts.insert(name.clone(), ServiceFacts { running, as_released, back: state.way_back().unwrap_or(running) });
         }
         Ok(facts)
+    }
+
+    /// What no service must go to by itself, and no base must move.
+    fn quarantined(&self, standing: &Standing) -> Result<Quarantined, DriverError> {
+        let mut quarantined = Quarantined::default();
+        for service in self.estate.services.keys() {
+            for (release, quarantine) in standing.refused(service) {
+                let Some(then) = self.release(release)?.services.get(service).cloned() else { continue };
+                let refused = RefusedRelease { release, spec: then.spec_hash(), why: quarantine.why };
+                quarantined.services.entry(service.clone()).or_default().push(refused);
+            }
+        }
+        for (number, release) in &standing.quarantined {
+            for (base, digest) in &release.bases {
+                quarantined.bases.entry(base.clone()).or_default().insert(*digest, *number);
+            }
+        }
+        Ok(quarantined)
     }
 
     /// The volumes that the images of services declare, as far as those images are built.

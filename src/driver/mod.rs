@@ -3,6 +3,7 @@
 //! [`Driver::look`] and the planner make a plan; [`Driver::begin`] or [`Driver::take_up`] give a recorder, with which [`Driver::carry_on`]
 //! goes from wherever the run is to its end.
 
+mod blame;
 mod build_log;
 mod build_one;
 mod builds;
@@ -15,7 +16,6 @@ mod look;
 mod looks;
 mod new_release;
 mod observer;
-mod outcome;
 mod recorder;
 mod roll;
 mod rollouts;

@@ -4,103 +4,103 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::carry::Cargo;
-use super::outcome::NotRolled;
 use super::{Driver, DriverError, Recorder};
-use crate::model::{HostName, ServiceName, SlotId};
+use crate::model::{HostName, ReleaseNumber, ServiceName, SlotId};
 use crate::pipeline::{FailureAction, Service, ServiceImage};
-use crate::plan::{self, Change, HeldService, Plan, RollStep};
-use crate::release::{Release, ServiceRelease};
+use crate::plan::{self, Change, HeldService, Plan, RollStep, SickService};
+use crate::release::Release;
 use crate::rollout::{Desired, SlotWanted, Version};
-use crate::run::{BuildOutcome, RolloutState, RunState};
-
-/// What comes next for a service of the plan.
-enum Next {
-    Roll(Box<Desired>),
-    /// It runs what it is to run.
-    AsItIs,
-    Not {
-        why: String,
-    },
-}
+use crate::run::{BuildOutcome, Event, NotRolled, RolloutState, RunState};
 
 impl Driver {
-    /// What is rolled, in the plan's order, and why the rest is not. A service that has ended in this run is in neither.
-    pub(super) async fn rollouts_of(
-        &self,
-        recorder: &Arc<Recorder>,
-        plan: &Plan,
-        release: &Release,
-    ) -> Result<(Vec<Desired>, NotRolled), DriverError> {
+    /// What is still to be rolled, in the plan's order. Why the rest is not is recorded.
+    pub(super) async fn rollouts_of(&self, recorder: &Arc<Recorder>, plan: &Plan, release: &Release) -> Result<Vec<Desired>, DriverError> {
+        let sick = self.look_before(recorder, plan).await?;
         let known = |rollout: &RolloutState| (rollout.desired.service.clone(), (rollout.desired.clone(), rollout.ended.is_some()));
         let known: BTreeMap<ServiceName, (Desired, bool)> = recorder.state(|state| state.rollouts.iter().map(known).collect()).await;
-        let (mut rollouts, mut not_rolled) = (Vec::new(), NotRolled::new());
+        let (mut rollouts, mut left_out) = (Vec::new(), Vec::new());
         for step in &plan.rolls {
             match known.get(&step.service) {
                 Some((_, true)) => {}
                 Some((desired, false)) => rollouts.push(desired.clone()),
+                None if recorder.state(|state| state.is_settled(&step.service)).await => {}
+                None if sick.contains_key(&step.service) && !step.is_asked_for && step.repair.is_none() => {
+                    let service = step.service.clone();
+                    let why = SickService { why: sick[&service].clone(), service: service.clone() }.to_string();
+                    left_out.push(Event::NotRolled { service, why: NotRolled::Because(why) });
+                }
                 None => match self.next_for(recorder, plan, step, release).await? {
-                    Next::Roll(desired) => rollouts.push(*desired),
-                    Next::Not { why } => {
-                        not_rolled.insert(step.service.clone(), why);
-                    }
-                    Next::AsItIs => {}
+                    Ok(desired) => rollouts.push(desired),
+                    Err(why) => left_out.push(Event::NotRolled { service: step.service.clone(), why }),
                 },
             }
         }
-        Ok((rollouts, not_rolled))
+        recorder.record_all(left_out).await?;
+        Ok(rollouts)
     }
 
-    /// What is to be done about one service, now that the builds have ended.
-    async fn next_for(&self, recorder: &Arc<Recorder>, plan: &Plan, step: &RollStep, release: &Release) -> Result<Next, DriverError> {
+    /// To what one service rolls, now that the builds have ended, or why it does not.
+    async fn next_for(
+        &self,
+        recorder: &Arc<Recorder>,
+        plan: &Plan,
+        step: &RollStep,
+        release: &Release,
+    ) -> Result<Result<Desired, NotRolled>, DriverError> {
+        let not = |why: String| Ok(Err(NotRolled::Because(why)));
         let Some(service) = self.estate.services.get(&step.service) else {
-            return Ok(Next::Not { why: "the pipelines have no such service any more".into() });
+            return not("the pipelines have no such service any more".into());
         };
         if step.repair.is_none()
             && let Some(why) = recorder.state(|state| why_no_image(state, service)).await
         {
-            return Ok(Next::Not { why });
+            return not(why);
         }
         let repaired = step.repair.map(|number| self.release(number)).transpose()?;
         let hosts: BTreeSet<&HostName> = step.hosts.iter().map(|count| &count.host).collect();
         let release = repaired.as_ref().unwrap_or(release);
         let Some(desired) = self.desired(service, release, &hosts).await? else {
-            return Ok(Next::Not { why: format!("{} has no such service", release.number) });
+            return not(format!("{} has no such service", release.number));
         };
         // The plan said "if its image comes out changed".
         if !step.certain && step.from.is_some() && desired.back.as_ref().is_none_or(|back| back.spec == desired.to.spec) {
-            return Ok(Next::AsItIs);
+            return Ok(Err(NotRolled::AsItIs));
         }
-        Ok(match self.held(plan, service, &desired)? {
-            Some(held) => Next::Not { why: held.to_string() },
-            None => Next::Roll(Box::new(desired)),
-        })
+        match self.held(plan, service, &desired)? {
+            // What runs already is put right, whatever else it is part of.
+            Some(held) if !desired.is_repair() => not(held.to_string()),
+            _ => Ok(Ok(desired)),
+        }
     }
 
-    /// Whether the service came back from just this before; a build that comes out as it was is nothing newer.
+    /// Whether just this is in quarantine; a build that comes out as it was, or that was done again of the same, is nothing newer.
     fn held(&self, plan: &Plan, service: &Service, desired: &Desired) -> Result<Option<HeldService>, DriverError> {
         if matches!(plan.change, Change::Release(_)) || plan::is_asked_for(&plan.change, service) {
             return Ok(None);
         }
-        let Some(mut state) = self.journal.service_states()?.remove(&service.name) else { return Ok(None) };
-        let (Some(stays), Some((refused, quarantine))) = (state.current, state.quarantined.pop_last()) else { return Ok(None) };
-        let was = self.release(refused)?.services.get(&service.name).map(ServiceRelease::spec_hash);
-        let held = HeldService { service: service.name.clone(), stays, refused, why: quarantine.why };
-        Ok((was == Some(desired.to.spec)).then_some(held))
+        let standing = self.journal.standing()?;
+        let stays = standing.services.get(&service.name).and_then(|state| state.current);
+        let now = self.release(desired.to.release)?;
+        for (refused, quarantine) in standing.refused(&service.name).into_iter().rev() {
+            if is_alike(service, &now, &self.release(refused)?) {
+                return Ok(Some(HeldService { service: service.name.clone(), stays, refused, why: quarantine.why }));
+            }
+        }
+        Ok(None)
     }
 
     /// One rollout; none if the service is not in the release (its image failed and it never ran).
     async fn desired(&self, service: &Service, release: &Release, hosts: &BTreeSet<&HostName>) -> Result<Option<Desired>, DriverError> {
         let Some(released) = release.services.get(&service.name) else { return Ok(None) };
         let to = Version { release: release.number, spec: released.spec_hash() };
-        let current = self.journal.service_states()?.remove(&service.name).and_then(|state| state.current);
-        let back = match current {
-            Some(number) => self.release(number)?.services.get(&service.name).map(|old| Version { release: number, spec: old.spec_hash() }),
-            None => None,
-        };
+        let state = self.journal.service_states()?.remove(&service.name).unwrap_or_default();
+        let current = state.current;
+        let is_repair = self.version(service, current)?.is_some_and(|now| now.spec == to.spec);
+        let ways = [self.version(service, state.way_back())?, self.version(service, current)?];
+        let back = ways.into_iter().flatten().find(|back| back.spec != to.spec);
         let volumes = self.engines.builder().image(&released.id.to_string()).await?.map(|seen| seen.volumes).unwrap_or_default();
         let (order, _) = plan::effective_order(service, service.update.order, &volumes);
         let mut update = service.update.clone();
-        let is_repair = back.as_ref().is_some_and(|back| back.spec == to.spec);
         if is_repair || back.is_none() && current.is_some() {
             // There is nothing to go back to, and what runs must not be taken away.
             update.failure_action = FailureAction::Pause;
@@ -120,6 +120,12 @@ impl Driver {
             rollback: service.rollback.clone(),
             stop_grace_period: released.container.stop_grace_period(),
         }))
+    }
+
+    /// What a service is in a release; none if it is not in it.
+    fn version(&self, service: &Service, release: Option<ReleaseNumber>) -> Result<Option<Version>, DriverError> {
+        let Some(number) = release else { return Ok(None) };
+        Ok(self.release(number)?.services.get(&service.name).map(|one| Version { release: number, spec: one.spec_hash() }))
     }
 
     /// The images that each host must have: those that are rolled, and those of the way back.
@@ -147,4 +153,14 @@ fn why_no_image(state: &RunState, service: &Service) -> Option<String> {
         BuildOutcome::Skipped { because } => Some(format!("its image {image} was not built, because {because} has no image")),
         BuildOutcome::Built { .. } | BuildOutcome::Reused { .. } | BuildOutcome::Unchanged { .. } => None,
     }
+}
+
+/// Whether a service is the same in two releases: its containers, or all that they are made of.
+fn is_alike(service: &Service, now: &Release, then: &Release) -> bool {
+    let (Some(new), Some(old)) = (now.services.get(&service.name), then.services.get(&service.name)) else { return false };
+    let is_made_alike = match &service.image {
+        ServiceImage::Estate(image) => now.is_made_alike(then, image),
+        ServiceImage::External(_) => new.id == old.id,
+    };
+    new.spec_hash() == old.spec_hash() || is_made_alike && new.container == old.container && new.probe == old.probe
 }

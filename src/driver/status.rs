@@ -9,7 +9,7 @@ use super::{Driver, DriverError};
 use crate::edge::ContainerFound;
 use crate::model::{Digest, HostName, ReleaseNumber, ServiceName, SlotId};
 use crate::pipeline::Service;
-use crate::plan::{self, Plan, RollStep, SlotCount};
+use crate::plan::{Plan, RollStep, SlotCount};
 use crate::rollout::{ContainerState, Health, SlotStatus};
 
 /// What every host said.
@@ -103,20 +103,14 @@ impl Driver {
                 None => plan.rolls.push(self.repair(service, now.release, seen, notes)),
             }
         }
+        plan.arrange(&self.estate);
         Ok(())
     }
 
     fn repair(&self, service: &Service, release: ReleaseNumber, seen: &Seen, notes: Vec<String>) -> RollStep {
         let answered = service.hosts.iter().filter(|host| matches!(seen.hosts.get(*host), Some(Ok(_))));
-        RollStep {
-            service: service.name.clone(),
-            image: plan::image_as_written(&service.image),
-            hosts: answered.map(|host| SlotCount { host: host.clone(), slots: service.replicas }).collect(),
-            from: Some(release),
-            repair: Some(release),
-            certain: true,
-            notes,
-        }
+        let hosts = answered.map(|host| SlotCount { host: host.clone(), slots: service.replicas }).collect();
+        RollStep { hosts, repair: Some(release), back: None, notes, ..RollStep::of(service, Some(release)) }
     }
 
     fn has_slot(&self, host: &HostName, container: &ContainerFound) -> bool {

@@ -1,23 +1,24 @@
 //! One run from its plan to its end. Every stage first asks the state whether it is behind us, so that beginning and taking up again are one.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use futures_util::StreamExt;
 use futures_util::stream;
 
 use super::builds::Builds;
-use super::outcome::{self, NotRolled};
 use super::roll::{self, Rollout};
 use super::{Driver, DriverError, Recorder};
 use crate::model::{ReleaseNumber, RunId, ServiceName};
 use crate::plan::Plan;
 use crate::release::Release;
-use crate::rollout::{Desired, Person, Phase, Progress};
-use crate::run::{Event, RunOutcome, RunState};
+use crate::rollout::{Back, Desired, Kept, Person, Phase, Progress};
+use crate::run::{self, Event, Next, NotRolled, RunOutcome, RunState, Way};
 
 /// Tags that are moved at once on the builder.
 const TAGS_AT_ONCE: usize = 8;
+
+const SAID_SO: &str = "a person said so";
 
 /// How far a run came.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -85,22 +86,23 @@ impl Driver {
         };
         // What was said while nobody listened counts before anything else is done.
         let said = recorder.listen().await?;
-        if recorder.state(outcome::word_between).await == Some(Person::Abort) {
-            return Ok(CameTo::End(aborted(recorder, &plan).await));
+        if recorder.state(|state| state.person == Some(Person::Abort) && state.rollouts.is_empty()).await {
+            return self.go_through(recorder, BTreeMap::new(), said).await;
         }
         match self.build_all(recorder, &plan).await? {
             Builds::Over => {}
-            Builds::Paused => return Ok(CameTo::Pause { what: "builds".into(), why: "a person said so".into() }),
-            Builds::Aborted => return Ok(CameTo::End(aborted(recorder, &plan).await)),
+            Builds::Paused => return Ok(CameTo::Pause { what: "builds".into(), why: SAID_SO.into() }),
+            Builds::Aborted => return self.go_through(recorder, BTreeMap::new(), said).await,
         }
         let release = self.make_release(recorder, &plan).await?;
-        let (rollouts, not_rolled) = self.rollouts_of(recorder, &plan, &release).await?;
+        let rollouts = self.rollouts_of(recorder, &plan, &release).await?;
         if recorder.state(|state| state.rollouts.is_empty()).await {
             self.guard_data(&rollouts).await?;
         }
         self.bring_before(recorder, &rollouts).await?;
-        let came = self.roll_all(recorder, &plan, rollouts, not_rolled, said).await?;
-        if came == CameTo::End(RunOutcome::Done) && recorder.state(|state| outcome::leads_to(state, release.number)).await {
+        let rollouts = rollouts.into_iter().map(|desired| (desired.service.clone(), desired)).collect();
+        let came = self.go_through(recorder, rollouts, said).await?;
+        if came == CameTo::End(RunOutcome::Done) && recorder.state(|state| state.leads_to(release.number)).await {
             self.move_channel(&release).await;
         }
         Ok(came)
@@ -116,44 +118,74 @@ impl Driver {
         }
     }
 
-    /// Rolls one service after the other. `said` is a word that the one under way has not heard yet.
-    async fn roll_all(
+    /// Takes one step of the run after the other, as the state says. `said` is a word that the rollout under way has not heard yet.
+    async fn go_through(
         &self,
         recorder: &Arc<Recorder>,
-        plan: &Plan,
-        rollouts: Vec<Desired>,
-        mut not_rolled: NotRolled,
+        mut rollouts: BTreeMap<ServiceName, Desired>,
         mut said: Option<Person>,
     ) -> Result<CameTo, DriverError> {
-        for desired in rollouts {
-            let service = desired.service.clone();
-            if let Some(why) = recorder.state(outcome::stopped_by).await {
-                not_rolled.insert(service, why);
-                continue;
-            }
-            recorder.listen().await.map(|word| said = word.or(said))?;
-            match recorder.state(outcome::word_between).await {
-                Some(Person::Abort) => return Ok(CameTo::End(aborted(recorder, plan).await)),
-                Some(Person::Pause) => return Ok(CameTo::Pause { what: service.to_string(), why: "a person said so".into() }),
-                Some(Person::Resume) | None => {}
-            }
+        loop {
+            said = recorder.listen().await?.or(said);
+            let (next, person) = recorder.state(|state| (run::next(state), state.person)).await;
             // A word that was journalled and not acted upon, because refit died in between, still stands.
-            let word = said.take().or(recorder.state(|state| state.person).await);
-            if let Phase::Paused { why, .. } = self.roll(recorder, desired, word).await? {
+            let word = said.or(person);
+            let (service, phase) = match next {
+                Next::Quarantine { release, before, why } => {
+                    let bases = match before {
+                        Some(before) => self.release(release)?.moved_bases(&self.release(before)?),
+                        None => BTreeMap::new(),
+                    };
+                    recorder.record(Event::Quarantined { release, bases, why }).await?;
+                    continue;
+                }
+                Next::LeaveOut { service, why } => {
+                    recorder.record(Event::NotRolled { service, why: NotRolled::Because(why) }).await?;
+                    continue;
+                }
+                Next::Roll { service } => {
+                    let desired =
+                        rollouts.remove(&service).ok_or_else(|| DriverError::Bug { what: format!("nobody knows to what {service} rolls") })?;
+                    (service, self.roll(recorder, desired, Way::There, word).await?)
+                }
+                Next::TakeBack { service, why } => {
+                    let rolled = recorder.state(|state| state.rollout(&service).map(|rollout| rollout.desired.clone())).await;
+                    let desired = rolled.ok_or_else(|| DriverError::Bug { what: format!("{service} was never rolled, and is to go back") })?;
+                    (service, self.take_back(recorder, desired, why, word).await?)
+                }
+                Next::Pause { before } => return Ok(CameTo::Pause { what: before.to_string(), why: SAID_SO.into() }),
+                Next::End(outcome) => return Ok(CameTo::End(outcome)),
+            };
+            said = None;
+            if let Phase::Paused { why, .. } = phase {
                 return Ok(CameTo::Pause { what: service.to_string(), why });
             }
         }
-        Ok(CameTo::End(recorder.state(|state| outcome::run_outcome(state, plan, not_rolled)).await))
     }
 
-    async fn roll(&self, recorder: &Arc<Recorder>, desired: Desired, word: Option<Person>) -> Result<Phase, DriverError> {
+    /// Takes a service back that this run has rolled: the way back of that very rollout, with its parallelism and its health checks.
+    async fn take_back(&self, recorder: &Arc<Recorder>, desired: Desired, why: String, word: Option<Person>) -> Result<Phase, DriverError> {
+        // The images of the way back were on every host when the run began. Whatever became of them since, what can be done is done.
+        match self.bring(recorder, &self.cargo_of(std::slice::from_ref(&desired))?).await {
+            Ok(()) | Err(DriverError::Preflight { .. }) => {}
+            Err(other) => return Err(other),
+        }
+        self.roll(recorder, desired, Way::Back { why }, word).await
+    }
+
+    async fn roll(&self, recorder: &Arc<Recorder>, desired: Desired, way: Way, word: Option<Person>) -> Result<Phase, DriverError> {
         let service = desired.service.clone();
         let kept = recorder.state(|state| state.rollout(&service).filter(|rollout| rollout.ended.is_none()).cloned()).await;
         let progress = match kept {
-            Some(kept) => Progress::resume(kept.kept(), self.clock.now()),
+            Some(kept) => Progress::resume(kept.kept(), self.clock.steady()),
             None => {
-                recorder.record(Event::RolloutBegan { desired: Box::new(desired.clone()) }).await?;
-                Progress::begin(self.clock.steady())
+                let slots = self.estate.services.get(&service).map(|service| service.hosts.len() * service.replicas as usize);
+                let is_whole = slots.is_some_and(|slots| slots == desired.slots.len());
+                recorder.record(Event::RolloutBegan { desired: Box::new(desired.clone()), way: way.clone(), is_whole }).await?;
+                match way {
+                    Way::There => Progress::begin(self.clock.steady()),
+                    Way::Back { why } => Progress::resume(Kept::only(Phase::Back(Back { why })), self.clock.steady()),
+                }
             }
         };
         let numbers: BTreeSet<ReleaseNumber> = std::iter::once(desired.to.release).chain(desired.back.iter().map(|back| back.release)).collect();
@@ -188,11 +220,4 @@ impl Driver {
         });
         stream::iter(moves).buffer_unordered(TAGS_AT_ONCE).collect::<()>().await;
     }
-}
-
-/// The end of a run that a person took back while no rollout was under way.
-async fn aborted(recorder: &Recorder, plan: &Plan) -> RunOutcome {
-    let rolled: BTreeSet<ServiceName> = recorder.state(|state| state.rollouts.iter().map(|rollout| rollout.desired.service.clone()).collect()).await;
-    let others = plan.rolls.iter().map(|roll| &roll.service).filter(|service| !rolled.contains(*service));
-    RunOutcome::Aborted { not_rolled: others.map(|service| (service.clone(), "the run was aborted before it".to_owned())).collect() }
 }

@@ -2,15 +2,14 @@
 //!
 //! Both journals apply the same facts, while events come in and when everything derived is made again.
 
-use crate::model::{ReleaseNumber, ServiceName};
+use crate::model::ReleaseNumber;
 use crate::plan::Change;
-use crate::rollout::Outcome;
-use crate::run::{BuildOutcome, Event, RunOutcome};
+use crate::run::{BuildOutcome, Event, RunOutcome, Way};
 
-use super::record::{BuildKept, Recorded, ReleaseKept, RolloutKept};
+use super::record::{BuildKept, QuarantineKept, QuarantineWord, Recorded, ReleaseKept, RolloutKept};
 
 /// Raised whenever the fold changes what it derives, so that older journals derive anew.
-pub(super) const FOLD_VERSION: i64 = 1;
+pub(super) const FOLD_VERSION: i64 = 2;
 
 /// One change to the derived records.
 #[derive(Debug, Clone, PartialEq)]
@@ -25,8 +24,10 @@ pub(super) enum Fact {
     Release(ReleaseKept),
     /// A rollout began.
     Rollout(RolloutKept),
-    /// A rollout ended.
-    RolloutEnded { service: ServiceName, to: ReleaseNumber, outcome: Outcome },
+    /// A rollout ended: that of its service in this run which began last, or, if none is known, just this.
+    RolloutEnded(RolloutKept),
+    /// Something was said about the quarantine of a release.
+    Quarantine(QuarantineKept),
 }
 
 /// What an event adds to the derived records.
@@ -43,7 +44,7 @@ pub(super) fn fact(recorded: &Recorded) -> Option<Fact> {
             BuildOutcome::Reused { .. } | BuildOutcome::Failed { .. } | BuildOutcome::Skipped { .. } => return None,
         },
         Event::Released { release } => Fact::Release(ReleaseKept { number: release.number, run: release.run, made_at: release.made_at }),
-        Event::RolloutBegan { desired } => Fact::Rollout(RolloutKept {
+        Event::RolloutBegan { desired, way, is_whole } => Fact::Rollout(RolloutKept {
             run,
             service: desired.service.clone(),
             to: desired.to.release,
@@ -51,10 +52,30 @@ pub(super) fn fact(recorded: &Recorded) -> Option<Fact> {
             began_at: at,
             ended_at: None,
             outcome: None,
+            is_way_back: matches!(way, Way::Back { .. }),
+            is_whole: *is_whole,
+            began: recorded.position,
+            ended: None,
         }),
-        Event::RolloutEnded { service, release, outcome } => Fact::RolloutEnded { service: service.clone(), to: *release, outcome: outcome.clone() },
+        Event::RolloutEnded { service, release, outcome } => Fact::RolloutEnded(RolloutKept {
+            run,
+            service: service.clone(),
+            to: *release,
+            from: None,
+            began_at: at,
+            ended_at: Some(at),
+            outcome: Some(outcome.clone()),
+            is_way_back: false,
+            is_whole: true,
+            began: recorded.position,
+            ended: Some(recorded.position),
+        }),
+        Event::Quarantined { release, bases, why } => quarantine(recorded, *release, QuarantineWord::Put { why: why.clone(), bases: bases.clone() }),
+        Event::Unquarantined { release, by } => quarantine(recorded, *release, QuarantineWord::Lifted { by: by.clone() }),
         Event::Planned { .. }
+        | Event::SickBefore { .. }
         | Event::BuildBegan { .. }
+        | Event::NotRolled { .. }
         | Event::Carried { .. }
         | Event::ActionIntended { .. }
         | Event::ActionEnded { .. }
@@ -66,4 +87,8 @@ pub(super) fn fact(recorded: &Recorded) -> Option<Fact> {
         | Event::Interrupted { .. }
         | Event::Resumed { .. } => return None,
     })
+}
+
+fn quarantine(recorded: &Recorded, release: ReleaseNumber, word: QuarantineWord) -> Fact {
+    Fact::Quarantine(QuarantineKept { release, run: recorded.run, at: recorded.at, position: recorded.position, word })
 }

@@ -41,6 +41,7 @@ pub(super) const DERIVED: &str = "
     DROP TABLE IF EXISTS releases;
     DROP TABLE IF EXISTS builds;
     DROP TABLE IF EXISTS rollouts;
+    DROP TABLE IF EXISTS quarantines;
     CREATE TABLE runs (
         run INTEGER PRIMARY KEY, began_at TEXT NOT NULL, by TEXT NOT NULL, words TEXT NOT NULL, change TEXT NOT NULL,
         release INTEGER, ended_at TEXT, outcome TEXT
@@ -54,8 +55,11 @@ pub(super) const DERIVED: &str = "
     CREATE INDEX builds_by_inputs ON builds (inputs, image);
     CREATE TABLE rollouts (
         run INTEGER NOT NULL, service TEXT NOT NULL, target INTEGER NOT NULL, origin INTEGER, began_at TEXT NOT NULL, began INTEGER NOT NULL,
-        ended_at TEXT, ended INTEGER, outcome TEXT,
-        PRIMARY KEY (run, service)
+        ended_at TEXT, ended INTEGER, outcome TEXT, is_way_back INTEGER NOT NULL, is_whole INTEGER NOT NULL,
+        PRIMARY KEY (run, service, began)
+    ) STRICT;
+    CREATE TABLE quarantines (
+        position INTEGER PRIMARY KEY, release INTEGER NOT NULL, run INTEGER NOT NULL, at TEXT NOT NULL, word TEXT NOT NULL
     ) STRICT;
 ";
 

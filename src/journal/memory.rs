@@ -14,7 +14,7 @@ use crate::run::Event;
 
 use super::chain::{Link, Verified, Walk, root};
 use super::facts::{Fact, fact};
-use super::record::{BuildKept, Recorded, ReleaseKept, RolloutKept, RunSummary};
+use super::record::{BuildKept, QuarantineKept, Recorded, ReleaseKept, RolloutKept, RunSummary};
 use super::{Journal, JournalError};
 
 /// A journal that lives as long as its process.
@@ -31,6 +31,7 @@ struct State {
     builds: Vec<BuildKept>,
     releases: BTreeMap<ReleaseNumber, ReleaseKept>,
     rollouts: Vec<RolloutKept>,
+    quarantines: Vec<QuarantineKept>,
     inbox: Vec<(RunId, Person, String)>,
     appends_left: Option<u64>,
 }
@@ -107,18 +108,15 @@ impl State {
                 self.releases.insert(release.number, release);
             }
             Some(Fact::Rollout(rollout)) => {
-                self.rollouts.retain(|kept| (kept.run, &kept.service) != (rollout.run, &rollout.service));
                 self.rollouts.push(rollout);
             }
-            Some(Fact::RolloutEnded { service, to, outcome }) => {
-                let place = self.rollouts.iter().position(|kept| kept.run == run && kept.service == service);
-                let mut rollout = match place {
-                    Some(place) => self.rollouts.remove(place),
-                    None => RolloutKept { run, service, to, from: None, began_at: at, ended_at: None, outcome: None },
-                };
-                (rollout.ended_at, rollout.outcome) = (Some(at), Some(outcome));
-                let after = self.rollouts.iter().position(|kept| kept.ended_at.is_none()).unwrap_or(self.rollouts.len());
-                self.rollouts.insert(after, rollout);
+            Some(Fact::Quarantine(kept)) => self.quarantines.push(kept),
+            Some(Fact::RolloutEnded(end)) => {
+                // Of a service's rollouts in one run it is the last one that ends.
+                match self.rollouts.iter_mut().rev().find(|kept| kept.run == run && kept.service == end.service) {
+                    Some(last) => (last.ended_at, last.outcome, last.ended) = (end.ended_at, end.outcome, end.ended),
+                    None => self.rollouts.push(end),
+                }
             }
         }
     }
@@ -208,7 +206,13 @@ impl Journal for MemoryJournal {
     }
 
     fn rollouts(&self) -> Result<Vec<RolloutKept>, JournalError> {
-        Ok(self.state().rollouts.clone())
+        let mut rollouts = self.state().rollouts.clone();
+        rollouts.sort_by_key(|kept| (kept.ended.is_none(), kept.ended, kept.began));
+        Ok(rollouts)
+    }
+
+    fn quarantines(&self) -> Result<Vec<QuarantineKept>, JournalError> {
+        Ok(self.state().quarantines.clone())
     }
 
     fn verify(&self) -> Result<Verified, JournalError> {

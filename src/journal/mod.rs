@@ -14,6 +14,7 @@ mod logs;
 mod memory;
 mod record;
 mod sqlite;
+mod standing;
 mod tables;
 mod writer;
 
@@ -30,8 +31,9 @@ pub use error::JournalError;
 pub use lock::{Holder, Lock, LockError};
 pub use logs::{LogLimits, LogWriter, Logs};
 pub use memory::MemoryJournal;
-pub use record::{BuildKept, Quarantine, Recorded, ReleaseKept, RolloutKept, RunSummary, ServiceState, service_states};
+pub use record::{BuildKept, QuarantineKept, QuarantineWord, Recorded, ReleaseKept, RolloutKept, RunSummary};
 pub use sqlite::SqliteJournal;
+pub use standing::{Quarantine, ReleaseQuarantine, ServiceState, Standing};
 
 /// The durable record of every run.
 ///
@@ -90,6 +92,14 @@ pub trait Journal: Send + Sync {
     /// Every rollout that began, in the order in which they ended (those that go on come last).
     fn rollouts(&self) -> Result<Vec<RolloutKept>, JournalError>;
 
+    /// What was said about the quarantine of releases, oldest first.
+    fn quarantines(&self) -> Result<Vec<QuarantineKept>, JournalError>;
+
+    /// Where every service stands, and what must not be rolled by itself.
+    fn standing(&self) -> Result<Standing, JournalError> {
+        Ok(Standing::of(&self.rollouts()?, &self.quarantines()?))
+    }
+
     /// The newest release with its contents.
     fn latest_release(&self) -> Result<Option<Release>, JournalError> {
         match self.releases(1)?.first() {
@@ -105,7 +115,7 @@ pub trait Journal: Send + Sync {
 
     /// What each service is on, which releases it must not go to by itself, and whether a rollout of it has not ended.
     fn service_states(&self) -> Result<std::collections::BTreeMap<crate::model::ServiceName, ServiceState>, JournalError> {
-        Ok(service_states(&self.rollouts()?))
+        Ok(self.standing()?.services)
     }
 
     /// Goes through the whole chain of hashes and says where it is broken first.

@@ -95,62 +95,49 @@ pub struct RolloutKept {
     pub ended_at: Option<Timestamp>,
     /// How it ended.
     pub outcome: Option<Outcome>,
+    /// Whether it took back what its run had rolled before.
+    #[serde(default)]
+    pub is_way_back: bool,
+    /// Whether it was about all slots that the service had then.
+    #[serde(default)]
+    pub is_whole: bool,
+    /// The position in the journal of its begin.
+    #[serde(default)]
+    pub began: u64,
+    /// The position in the journal of its end.
+    #[serde(default)]
+    pub ended: Option<u64>,
 }
 
-/// What the journal knows about one service.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ServiceState {
-    /// The release that its last good rollout brought it to.
-    pub current: Option<ReleaseNumber>,
-    /// Since when.
-    pub since: Option<Timestamp>,
-    /// Releases that it must not go to by itself, because it came back from them.
-    pub quarantined: BTreeMap<ReleaseNumber, Quarantine>,
-    /// The rollout that has not ended, and to which release it was to go.
-    pub rolling: Option<(RunId, ReleaseNumber)>,
-}
-
-/// Why a service must not go to a release by itself.
+/// A word about the quarantine of a release.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Quarantine {
-    /// Why it came back from it.
-    pub why: String,
-    /// In which run.
+pub struct QuarantineKept {
+    /// The release.
+    pub release: ReleaseNumber,
+    /// The run that rolled it.
     pub run: RunId,
-    /// When.
+    /// When it was said.
     pub at: Timestamp,
+    /// Its position in the journal.
+    pub position: u64,
+    /// What was said.
+    pub word: QuarantineWord,
 }
 
-/// Folds rollouts, in the order in which they ended, into what each service is on.
-pub fn service_states(rollouts: &[RolloutKept]) -> BTreeMap<ServiceName, ServiceState> {
-    let mut states: BTreeMap<ServiceName, ServiceState> = BTreeMap::new();
-    for rollout in rollouts {
-        states.entry(rollout.service.clone()).or_default().take(rollout);
-    }
-    states
-}
-
-impl ServiceState {
-    fn take(&mut self, rollout: &RolloutKept) {
-        let (Some(outcome), Some(at)) = (&rollout.outcome, rollout.ended_at) else {
-            self.rolling = Some((rollout.run, rollout.to));
-            return;
-        };
-        let quarantine = |why: &str| Quarantine { why: why.to_owned(), run: rollout.run, at };
-        match outcome {
-            Outcome::Done | Outcome::DoneInPart => {
-                // A person (nobody else may) went back from a later release, so it is not to be rolled again by itself.
-                if let Some(left) = rollout.from.filter(|from| *from > rollout.to) {
-                    self.quarantined.insert(left, quarantine("rolled back by hand"));
-                }
-                self.quarantined.remove(&rollout.to);
-                (self.current, self.since) = (Some(rollout.to), Some(at));
-            }
-            // A repair that came to nothing says nothing about the release that the service is on.
-            Outcome::Stuck { .. } if self.current == Some(rollout.to) || rollout.from == Some(rollout.to) => {}
-            Outcome::RolledBack { why } | Outcome::Stuck { why } => {
-                self.quarantined.insert(rollout.to, quarantine(why));
-            }
-        }
-    }
+/// What was said about the quarantine of a release.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum QuarantineWord {
+    /// Its run put it there.
+    Put {
+        /// Why.
+        why: String,
+        /// The bases that moved with it.
+        bases: BTreeMap<ImageRef, Digest>,
+    },
+    /// A person took it out.
+    Lifted {
+        /// Who.
+        by: String,
+    },
 }

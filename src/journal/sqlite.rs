@@ -18,7 +18,7 @@ use super::chain::{Verified, Walk};
 use super::error::JournalError;
 use super::format::{self, explain};
 use super::lock::Lock;
-use super::record::{BuildKept, Recorded, ReleaseKept, RolloutKept, RunSummary};
+use super::record::{BuildKept, QuarantineKept, Recorded, ReleaseKept, RolloutKept, RunSummary};
 use super::tables::{self, LINK, int};
 use super::writer::{Ask, Writer};
 
@@ -196,6 +196,10 @@ impl Journal for SqliteJournal {
 
     fn rollouts(&self) -> Result<Vec<RolloutKept>, JournalError> {
         self.read(tables::rollouts)
+    }
+
+    fn quarantines(&self) -> Result<Vec<QuarantineKept>, JournalError> {
+        self.read(tables::quarantines)
     }
 
     fn verify(&self) -> Result<Verified, JournalError> {

@@ -14,7 +14,7 @@ use super::chain::Link;
 use super::error::JournalError;
 use super::facts::{FOLD_VERSION, Fact, fact};
 use super::format::DERIVED;
-use super::record::{BuildKept, Recorded, ReleaseKept, RolloutKept, RunSummary};
+use super::record::{BuildKept, QuarantineKept, Recorded, ReleaseKept, RolloutKept, RunSummary};
 
 /// SQLite's integers are signed; refit's counters never come near the border.
 pub(super) fn int(number: u64) -> i64 {
@@ -152,21 +152,35 @@ pub(super) fn apply(connection: &Connection, recorded: &Recorded) -> rusqlite::R
         }
         Fact::Rollout(rollout) => {
             let (to, from) = (int(rollout.to.0), rollout.from.map(|from| int(from.0)));
-            connection.prepare_cached("INSERT OR REPLACE INTO rollouts VALUES (?1, ?2, ?3, ?4, ?5, ?6, NULL, NULL, NULL)")?.execute(params![
+            connection.prepare_cached("INSERT INTO rollouts VALUES (?1, ?2, ?3, ?4, ?5, ?6, NULL, NULL, NULL, ?7, ?8)")?.execute(params![
                 run,
                 rollout.service.as_str(),
                 to,
                 from,
                 at,
-                position
+                position,
+                rollout.is_way_back,
+                rollout.is_whole
             ])?
         }
-        Fact::RolloutEnded { service, to, outcome } => connection
-            .prepare_cached(
-                "INSERT INTO rollouts VALUES (?1, ?2, ?3, NULL, ?4, ?5, ?4, ?5, ?6)
-                 ON CONFLICT DO UPDATE SET ended_at = ?4, ended = ?5, outcome = ?6",
-            )?
-            .execute(params![run, service.as_str(), int(to.0), at, position, to_json(&outcome)?])?,
+        Fact::RolloutEnded(end) => {
+            let ends = params![run, end.service.as_str(), int(end.to.0), at, position, to_json(&end.outcome)?];
+            // Of a service's rollouts in one run it is the last one that ends.
+            connection
+                .prepare_cached(
+                    "INSERT INTO rollouts VALUES (?1, ?2, ?3, NULL, ?4,
+                         coalesce((SELECT max(began) FROM rollouts WHERE run = ?1 AND service = ?2), ?5), ?4, ?5, ?6, 0, 1)
+                     ON CONFLICT DO UPDATE SET ended_at = ?4, ended = ?5, outcome = ?6",
+                )?
+                .execute(ends)?
+        }
+        Fact::Quarantine(kept) => connection.prepare_cached("INSERT INTO quarantines VALUES (?1, ?2, ?3, ?4, ?5)")?.execute(params![
+            position,
+            int(kept.release.0),
+            run,
+            at,
+            to_json(&kept.word)?
+        ])?,
     };
     Ok(())
 }
@@ -275,8 +289,10 @@ pub(super) fn builds(connection: &Connection, only: Option<(&ImageName, Digest)>
 
 /// Every rollout in the order in which they ended; those that go on come last.
 pub(super) fn rollouts(connection: &Connection) -> rusqlite::Result<Vec<RolloutKept>> {
-    let mut statement = connection
-        .prepare_cached("SELECT run, service, target, origin, began_at, ended_at, outcome FROM rollouts ORDER BY ended IS NULL, ended, began")?;
+    let mut statement = connection.prepare_cached(
+        "SELECT run, service, target, origin, began_at, ended_at, outcome, is_way_back, is_whole, began, ended FROM rollouts
+             ORDER BY ended IS NULL, ended, began",
+    )?;
     let rows = statement.query_map([], |row| {
         Ok(RolloutKept {
             run: RunId(uint(row, 0)?),
@@ -286,6 +302,25 @@ pub(super) fn rollouts(connection: &Connection) -> rusqlite::Result<Vec<RolloutK
             began_at: parsed(row, 4)?,
             ended_at: parsed_maybe(row, 5)?,
             outcome: json_maybe(row, 6)?,
+            is_way_back: row.get(7)?,
+            is_whole: row.get(8)?,
+            began: uint(row, 9)?,
+            ended: row.get::<_, Option<i64>>(10)?.map(i64::unsigned_abs),
+        })
+    })?;
+    rows.collect()
+}
+
+/// What was said about the quarantine of releases, oldest first.
+pub(super) fn quarantines(connection: &Connection) -> rusqlite::Result<Vec<QuarantineKept>> {
+    let mut statement = connection.prepare_cached("SELECT position, release, run, at, word FROM quarantines ORDER BY position")?;
+    let rows = statement.query_map([], |row| {
+        Ok(QuarantineKept {
+            position: uint(row, 0)?,
+            release: ReleaseNumber(uint(row, 1)?),
+            run: RunId(uint(row, 2)?),
+            at: parsed(row, 3)?,
+            word: json(row, 4)?,
         })
     })?;
     rows.collect()

@@ -58,7 +58,7 @@ fn rollout_began(service: &str, to: u64, back: Option<u64>) -> Event {
         rollback: Policy::default(),
         stop_grace_period: Default::default(),
     };
-    Event::RolloutBegan { desired: Box::new(desired) }
+    Event::RolloutBegan { desired: Box::new(desired), way: crate::run::Way::There, is_whole: true }
 }
 
 fn rollout_ended(service: &str, to: u64, outcome: Outcome) -> Event {
@@ -83,7 +83,7 @@ fn answers(journal: &dyn Journal) -> String {
         journal.releases(99).unwrap(),
         journal.builds().unwrap(),
         journal.rollouts().unwrap(),
-        journal.service_states().unwrap(),
+        journal.standing().unwrap(),
         journal.next_release().unwrap(),
     )
 }
@@ -324,6 +324,12 @@ fn any_event() -> impl Strategy<Value = Event> {
         (1u64..4, 1u64..6).prop_map(|(run, number)| released(run, number)),
         (service.clone(), 1u64..6, prop::option::of(1u64..6)).prop_map(|(service, to, back)| rollout_began(service, to, back)),
         (service, 1u64..6, outcome).prop_map(|(service, to, outcome)| rollout_ended(service, to, outcome)),
+        (1u64..6).prop_map(|release| Event::Unquarantined { release: ReleaseNumber(release), by: "ann".into() }),
+        (1u64..6).prop_map(|release| Event::Quarantined {
+            release: ReleaseNumber(release),
+            bases: [("debian".parse().unwrap(), Digest::of(b"bad"))].into(),
+            why: "web failed".into()
+        }),
         Just(done()),
     ]
 }
@@ -409,7 +415,8 @@ fn trouble() -> Vec<Event> {
     sample.move_base("debian");
     let mut plan = sample.plan(Change::Everything).unwrap();
     let api: ServiceName = "api".parse().unwrap();
-    plan.held = vec![crate::plan::HeldService { service: api.clone(), stays: ReleaseNumber(1), refused: ReleaseNumber(2), why: "exited".into() }];
+    plan.held =
+        vec![crate::plan::HeldService { service: api.clone(), stays: Some(ReleaseNumber(1)), refused: ReleaseNumber(2), why: "exited".into() }];
     let (service, host): (ServiceName, HostName) = ("web".parse().unwrap(), "host-1".parse().unwrap());
     let slot = crate::model::SlotId { service: service.clone(), host: host.clone(), index: 0 };
     let (why, last_lines) = ("web@host-1/0 exited".to_owned(), vec!["panic: no such file".to_owned()]);

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::estate::{FailureAction, Order, UpdateConfig};
+use super::estate::{FailureAction, OnExceeded, Order, RunPolicy, UpdateConfig};
 
 /// `build.context`: the folder that holds `pipelines/`.
 pub(super) const CONTEXT: &str = ".";
@@ -24,6 +24,11 @@ pub(super) const HEALTH_TIMEOUT: Duration = Duration::from_secs(30);
 pub(super) const HEALTH_RETRIES: u32 = 3;
 /// `healthcheck.start_period`, Compose's.
 pub(super) const HEALTH_START_PERIOD: Duration = Duration::ZERO;
+
+/// `run`: what stands on one base fails for one reason, so the first service that fails turns the run.
+pub(super) fn run() -> RunPolicy {
+    RunPolicy { max_failed_services: 0, on_exceeded: OnExceeded::Rollback }
+}
 
 /// `deploy.update_config`. Compose's values, but for `failure_action`: going back by itself is what refit is for.
 pub(super) fn update() -> UpdateConfig {

@@ -26,6 +26,34 @@ pub struct Estate {
     pub services: BTreeMap<ServiceName, Service>,
     /// Which sources a moved base is rebuilt from.
     pub sources: Sources,
+    /// How much of a run may fail, and what happens when more does.
+    #[serde(default)]
+    pub run: RunPolicy,
+}
+
+/// How much of a run may fail, and what happens when more does.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RunPolicy {
+    /// So many services may fail in one run.
+    pub max_failed_services: u32,
+    /// What happens when more do. Whatever that is, no further service is rolled.
+    pub on_exceeded: OnExceeded,
+}
+
+impl Default for RunPolicy {
+    fn default() -> Self {
+        defaults::run()
+    }
+}
+
+/// What happens when more services of a run fail than may.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum OnExceeded {
+    /// Every service that the run has rolled goes back, most recent first.
+    Rollback,
+    /// Those that are through stay.
+    Stop,
 }
 
 /// Which sources a moved base is rebuilt from.
@@ -288,6 +316,20 @@ pub struct Service {
     /// What becomes of what its containers hold outside their volumes.
     #[serde(default)]
     pub data: DataPolicy,
+    /// The services that are rolled before it, and what must be so of each. There is no ring in a checked estate.
+    #[serde(default)]
+    pub depends_on: BTreeMap<ServiceName, Condition>,
+}
+
+/// What must be so of a service before one that depends on it is rolled; in Compose's words.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Condition {
+    /// It was rolled first, if it rolls at all, and did not fail.
+    #[default]
+    ServiceStarted,
+    /// And all of its slots are healthy, whether it rolls or not.
+    ServiceHealthy,
 }
 
 /// What becomes of what a container holds outside its named volumes when it is replaced.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::at::At;
-use super::estate::{Base, SecretSource, Sources};
+use super::estate::{Base, OnExceeded, RunPolicy, SecretSource, Sources};
 use super::finding::Findings;
 use super::forms::Entries;
 use super::lower::{Known, Lower, Want, WantKind, texts};
@@ -33,7 +33,8 @@ pub(super) struct Joined<'a> {
 
 impl<'a> Joined<'a> {
     pub(super) fn of(files: &[(At<'a>, &'a raw::Pipeline)], findings: &mut Findings) -> Self {
-        let written = ["images", "hosts", "networks", "volumes", "secrets"].into_iter().map(|name| (name, written(files, name))).collect();
+        let written =
+            ["images", "hosts", "services", "networks", "volumes", "secrets"].into_iter().map(|name| (name, written(files, name))).collect();
         twice(files, "vars", "variable", findings);
         Self {
             bases: section(files, "bases", "base", |file| &file.bases, findings),
@@ -113,6 +114,7 @@ pub(super) fn known(joined: &Joined<'_>, name: &EstateName, folder: &Path, findi
         let labels = joined.hosts.get(key).map(|(_, host)| texts(&host.labels)).unwrap_or_default();
         known.hosts.insert(key.clone(), labels);
     }
+    known.services.extend(joined.written["services"].iter().cloned());
     for key in &joined.written["networks"] {
         let defined = joined.networks.get(key).map(|(at, network)| lower_network::network(at, key, name, network.as_ref(), findings));
         known.networks.insert(key.clone(), defined);
@@ -211,4 +213,25 @@ pub(super) fn sources(files: &[(At<'_>, &raw::Pipeline)], findings: &mut Finding
         raw::Sources::Deployed => Sources::Deployed,
         raw::Sources::Latest => Sources::Latest,
     })
+}
+
+/// How much of a run may fail: one file says it for all.
+pub(super) fn run(files: &[(At<'_>, &raw::Pipeline)], findings: &mut Findings) -> RunPolicy {
+    let mut policy = RunPolicy::default();
+    let mut said: Option<At<'_>> = None;
+    for (at, pipeline) in files {
+        let Some(run) = &pipeline.run else { continue };
+        let at = at.key("run");
+        if let Some(first) = &said {
+            findings.error_at_key(&at, "two pipelines define `run`", format!("it stands first at {}: keep one of them", first.place()));
+            continue;
+        }
+        policy.max_failed_services = run.max_failed_services.unwrap_or(policy.max_failed_services);
+        policy.on_exceeded = run.on_exceeded.map_or(policy.on_exceeded, |action| match action {
+            raw::OnExceeded::Rollback => OnExceeded::Rollback,
+            raw::OnExceeded::Stop => OnExceeded::Stop,
+        });
+        said = Some(at);
+    }
+    policy
 }

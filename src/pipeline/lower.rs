@@ -21,6 +21,8 @@ pub(super) struct Known {
     pub(super) repositories: BTreeMap<String, String>,
     /// Hosts by key with their labels, those with mistakes in them included.
     pub(super) hosts: BTreeMap<String, BTreeMap<String, String>>,
+    /// Services by key, those with mistakes in them included.
+    pub(super) services: BTreeSet<String>,
     /// Networks by key: name on the engine, and how it is made; `None` where the definition has a mistake.
     pub(super) networks: BTreeMap<String, Option<(String, Option<NetworkCreate>)>>,
     /// Volumes by key, likewise.

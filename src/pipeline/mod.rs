@@ -7,6 +7,7 @@
 mod at;
 mod conflict;
 mod defaults;
+mod depends;
 mod endpoint;
 mod env_file;
 mod estate;
@@ -40,8 +41,8 @@ mod vars;
 mod tests;
 
 pub use estate::{
-    Base, BuildSecret, BuildSpec, Builder, Context, DataPolicy, Endpoint, Estate, FailureAction, Host, Image, ImageTest, OnLoss, Order, Rebuild,
-    RebuildPolicy, SecretSource, Service, ServiceImage, Sources, UpdateConfig,
+    Base, BuildSecret, BuildSpec, Builder, Condition, Context, DataPolicy, Endpoint, Estate, FailureAction, Host, Image, ImageTest, OnExceeded,
+    OnLoss, Order, Rebuild, RebuildPolicy, RunPolicy, SecretSource, Service, ServiceImage, Sources, UpdateConfig,
 };
 pub use finding::{Finding, Severity};
 pub use near::nearest;

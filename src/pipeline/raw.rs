@@ -53,6 +53,28 @@ pub(super) struct Pipeline {
     pub(super) freeze: Vec<Freeze>,
     /// Which sources a moved base is rebuilt from (default: `deployed`).
     pub(super) sources: Option<Sources>,
+    /// How much of a run may fail, and what happens when more does. One file says it for all.
+    pub(super) run: Option<Run>,
+}
+
+/// How much of a run may fail, and what happens when more does.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Run {
+    /// So many services may fail in one run (default: `0`).
+    pub(super) max_failed_services: Option<u32>,
+    /// `rollback`: every service that the run has rolled goes back, most recent first; `stop`: those that are through stay (default: `rollback`).
+    pub(super) on_exceeded: Option<OnExceeded>,
+}
+
+/// What happens when more services fail than may.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum OnExceeded {
+    /// Every service that the run has rolled goes back, most recent first.
+    Rollback,
+    /// Those that are through stay.
+    Stop,
 }
 
 /// Which sources a moved base is rebuilt from.

@@ -97,6 +97,8 @@ pub(super) struct Service {
     pub(super) tmpfs: Option<Words>,
     /// When a container is healthy (default: the image's HEALTHCHECK; without one, as long as it runs).
     pub(super) healthcheck: Option<Healthcheck>,
+    /// Services that are rolled before it: names, or a map with a condition for each.
+    pub(super) depends_on: Option<ListOrMap<DependsOn>>,
     /// Where it runs and how it is rolled.
     pub(super) deploy: Option<Deploy>,
     /// Beyond Compose: two containers may write one volume at once, so start-first is possible (default: `false`).
@@ -104,6 +106,14 @@ pub(super) struct Service {
     /// Beyond Compose: what happens when a replacement would lose files that a container wrote outside its volumes, `refuse` or `discard`
     /// (default: `refuse`), or the long form.
     pub(super) data: Option<Short<Data>>,
+}
+
+/// What must be so of another service before this one is rolled.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct DependsOn {
+    /// `service_started`: it was rolled first and did not fail; `service_healthy`: and all of its containers are healthy.
+    pub(super) condition: String,
 }
 
 /// What becomes of what a container holds outside its named volumes when it is replaced.

@@ -9,6 +9,7 @@ use std::rc::Rc;
 
 use super::at::At;
 use super::conflict;
+use super::depends;
 use super::env_file;
 use super::estate::{Estate, Service, Sources};
 use super::finding::{Finding, Findings, Severity};
@@ -283,7 +284,9 @@ fn lowered(name: EstateName, written: &[(At<'_>, &raw::Pipeline)], given: &Given
     services.iter().for_each(|(at, service)| conflict::check_service(at, service, &hosts, findings));
     conflict::check_shared_volumes(&services, findings);
     conflict::check_ports(services.iter().map(|(at, service)| (service, at.clone())), findings);
+    depends::check_rings(&services, findings);
     let sources = join::sources(written, findings).unwrap_or(Sources::Deployed);
     let services = services.into_iter().map(|(_, service)| (service.name.clone(), service)).collect();
-    Estate { name, bases, images, builders, hosts, services, sources }
+    let run = join::run(written, findings);
+    Estate { name, bases, images, builders, hosts, services, sources, run }
 }

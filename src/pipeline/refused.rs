@@ -7,6 +7,7 @@ pub(super) fn advice(kind: &str, key: &str) -> Option<&'static str> {
         "Build" => BUILD,
         "Service" => SERVICE,
         "Deploy" => DEPLOY,
+        "DependsOn" => DEPENDS_ON,
         "Network" | "Volume" | "ServiceNetwork" | "Ipam" | "IpamPool" => NETWORK,
         "Mount" => MOUNT,
         "Healthcheck" => HEALTHCHECK,
@@ -44,12 +45,16 @@ const BUILD: Table = &[
     ("context_dir", "write `context:`"),
 ];
 
+const DEPENDS_ON: Table = &[
+    ("required", "remove it: a service that is not in the estate cannot be depended on"),
+    ("restart", "remove it: a container is replaced when its own image or settings change, and not because of another one"),
+];
+
 const SERVICE: Table = &[
     ("build", "describe the image under `images:` and name it here by `image:`, so that services can share it"),
     ("container_name", "remove it: refit names containers `<estate>-<service>-<slot>-…`, so that old and new can stand side by side"),
     ("links", "remove it: services on one network find each other by name; further names go under `networks.<name>.aliases`"),
     ("external_links", "put both on one network and use `networks.<name>.aliases`"),
-    ("depends_on", "remove it: services do not wait for each other yet; let the container retry until the other answers"),
     ("profiles", "keep services that are not always wanted in another folder, and choose it by `--pipelines`"),
     ("configs", "put the file into the image, or mount a path of the host under `volumes`"),
     ("secrets", "mount a file of the host instead, `volumes: [\"/etc/app/secret:/run/secrets/name:ro\"]`: refit carries no secrets to hosts"),

@@ -19,17 +19,19 @@ use crate::model::{Digest, ImageName, ImageRef, SmallMap};
 /// O(images + edges), and the sorting of the steps.
 pub fn plan(request: &PlanRequest<'_>) -> Result<Plan, PlanError> {
     if *request.change == Change::Drift {
-        return Ok(Plan::without_builds(Change::Drift));
+        return Ok(Plan::to_roll(Change::Drift, Vec::new(), request.estate));
     }
     if let Change::Release(number) = request.change {
         let release = request.release.filter(|release| release.number == *number).ok_or(PlanError::NoSuchRelease(*number))?;
-        return Ok(Plan { rolls: release_rolls(request, release), ..Plan::without_builds(request.change.clone()) });
+        let rolls = release_rolls(request, release);
+        return Ok(Plan::to_roll(request.change.clone(), rolls, request.estate));
     }
     let mut look = Look::new(request)?;
     let judged = judged(&mut look)?;
     let (steps, bases) = steps(&look, judged)?;
     let (rolls, held) = rolls(request, &steps);
-    Ok(Plan { change: request.change.clone(), bases, steps, rolls, held })
+    let plan = Plan::to_roll(request.change.clone(), rolls, request.estate);
+    Ok(Plan { bases, steps, held, held_bases: look.held_bases(), ..plan })
 }
 
 /// What is done about every image, by node index: the verdict, and the step of those that are not untouched.

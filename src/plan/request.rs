@@ -35,6 +35,17 @@ pub struct PlanRequest<'a> {
     pub volumes: &'a BTreeMap<ImageName, Vec<String>>,
     /// The release to roll, for [`Change::Release`].
     pub release: Option<&'a Release>,
+    /// What must not be applied again by itself.
+    pub quarantined: &'a Quarantined,
+}
+
+/// What must not be applied again by itself, since a run that applied it turned: only something newer, or a person's word, moves on from there.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Quarantined {
+    /// By service, what it must not go to; the newest last.
+    pub services: BTreeMap<ServiceName, Vec<RefusedRelease>>,
+    /// By base, the digests at which it must move nothing, and the release with which each came.
+    pub bases: BTreeMap<ImageRef, BTreeMap<Digest, ReleaseNumber>>,
 }
 
 /// What is known of one image.
@@ -77,18 +88,18 @@ pub struct ServiceFacts {
     pub running: ReleaseNumber,
     /// What it is in that release.
     pub as_released: ServiceRelease,
-    /// What it was rolled back from last; not rolled again by itself.
-    pub refused: Option<RefusedRelease>,
+    /// The release that it goes back to when a rollout fails.
+    pub back: ReleaseNumber,
 }
 
-/// A release that a service came back from.
+/// A release that a service must not go to by itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RefusedRelease {
     /// Which.
     pub release: ReleaseNumber,
     /// The hash of the service's image and spec in it: what is compared.
     pub spec: Digest,
-    /// Why it came back.
+    /// What happened when it was rolled.
     pub why: String,
 }
 

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::request::{PlanRequest, ServiceFacts};
 use super::slots::effective_order;
-use super::{BuildStep, Change, HeldService, Reason, RollStep, SlotCount, StepKind};
-use crate::model::{Digest, ImageName, spec_hash};
+use super::{BuildStep, Change, HeldService, Reason, RollStep, StepKind};
+use crate::model::{Digest, ImageName, ReleaseNumber, spec_hash};
 use crate::pipeline::{Order, Service, ServiceImage};
 use crate::release::{Release, ServiceRelease};
 
@@ -52,7 +52,11 @@ fn judge(request: &PlanRequest<'_>, steps: &BTreeMap<&ImageName, &BuildStep>, se
     let facts = request.services.get(&service.name);
     match (coming(request, steps, service, facts), facts) {
         (Coming::Never, _) | (Coming::Same, None) => Rolls::No,
-        (Coming::Unknown | Coming::Known(_), None) => Rolls::Yes { certain: true },
+        (Coming::Unknown, None) => Rolls::Yes { certain: true },
+        (Coming::Known(id), None) => {
+            let wanted = spec_hash(id, &service.container, service.probe.as_ref());
+            held(request, service, None, wanted).map_or(Rolls::Yes { certain: true }, Rolls::Held)
+        }
         (Coming::Unknown, Some(_)) => Rolls::Yes { certain: false },
         (Coming::Known(id), Some(facts)) => rolls_to(request, service, facts, id),
         (Coming::Same, Some(facts)) if looks_at_services(request.change) => rolls_to(request, service, facts, facts.as_released.id),
@@ -66,15 +70,8 @@ fn roll(request: &PlanRequest<'_>, service: &Service, certain: bool) -> RollStep
     if facts.is_some_and(|facts| is_changed(service, &facts.as_released)) {
         notes.insert(0, "its settings changed since".to_owned());
     }
-    RollStep {
-        service: service.name.clone(),
-        image: image_as_written(&service.image),
-        hosts: service.hosts.iter().map(|host| SlotCount { host: host.clone(), slots: service.replicas }).collect(),
-        from: facts.map(|facts| facts.running),
-        repair: None,
-        certain,
-        notes,
-    }
+    let (back, is_asked_for) = (facts.map(|facts| facts.back), is_asked_for(request.change, service));
+    RollStep { certain, notes, back, is_asked_for, ..RollStep::of(service, facts.map(|facts| facts.running)) }
 }
 
 /// What the service's image will be when the builds have ended.
@@ -110,18 +107,20 @@ fn known_or_same(id: Digest, facts: Option<&ServiceFacts>) -> Coming {
     if facts.is_some_and(|facts| facts.as_released.id == id) { Coming::Same } else { Coming::Known(id) }
 }
 
-/// Whether containers of this image would differ from those that run, and were not rolled back already.
+/// Whether containers of this image would differ from those that run, and may be applied.
 fn rolls_to(request: &PlanRequest<'_>, service: &Service, facts: &ServiceFacts, id: Digest) -> Rolls {
     let wanted = spec_hash(id, &service.container, service.probe.as_ref());
     if wanted == facts.as_released.spec_hash() {
         return Rolls::No;
     }
-    match &facts.refused {
-        Some(refused) if refused.spec == wanted && !is_asked_for(request.change, service) => {
-            Rolls::Held(HeldService { service: service.name.clone(), stays: facts.running, refused: refused.release, why: refused.why.clone() })
-        }
-        _ => Rolls::Yes { certain: true },
-    }
+    held(request, service, Some(facts.running), wanted).map_or(Rolls::Yes { certain: true }, Rolls::Held)
+}
+
+/// Whether a service must not go to this by itself.
+fn held(request: &PlanRequest<'_>, service: &Service, stays: Option<ReleaseNumber>, wanted: Digest) -> Option<HeldService> {
+    let refused = request.quarantined.services.get(&service.name)?.iter().rev().find(|refused| refused.spec == wanted)?;
+    let held = HeldService { service: service.name.clone(), stays, refused: refused.release, why: refused.why.clone() };
+    (!is_asked_for(request.change, service)).then_some(held)
 }
 
 /// Whether a person named just what the service runs, so that what was rolled back counts as any other.
@@ -161,15 +160,9 @@ pub(super) fn release_rolls(request: &PlanRequest<'_>, release: &Release) -> Vec
         if facts.is_some_and(|facts| facts.as_released.spec_hash() == wanted.spec_hash()) {
             return None;
         }
-        Some(RollStep {
-            service: service.name.clone(),
-            image: wanted.image.clone(),
-            hosts: service.hosts.iter().map(|host| SlotCount { host: host.clone(), slots: service.replicas }).collect(),
-            from: facts.map(|facts| facts.running),
-            repair: None,
-            certain: true,
-            notes: order_notes(request, service),
-        })
+        let notes = order_notes(request, service);
+        let (image, back) = (wanted.image.clone(), facts.map(|facts| facts.back));
+        Some(RollStep { image, notes, back, is_asked_for: true, ..RollStep::of(service, facts.map(|facts| facts.running)) })
     };
     request.estate.services.values().filter_map(roll).collect()
 }

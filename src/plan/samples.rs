@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::*;
 use crate::graph::{Graph, ImageReaches, samples};
 use crate::model::{ContainerSpec, Digest, ImageName, ImageRef, ReleaseNumber, ServiceName, SlotId};
-use crate::pipeline::{BuildSpec, Estate, Image, Order, RebuildPolicy, Service, ServiceImage, Sources, UpdateConfig};
+use crate::pipeline::{BuildSpec, Estate, Image, Order, RebuildPolicy, RunPolicy, Service, ServiceImage, Sources, UpdateConfig};
 use crate::release::{ReleasedImage, ServiceRelease};
 
 /// All that a [`PlanRequest`] borrows.
@@ -19,6 +19,7 @@ pub(crate) struct Sample {
     pub(crate) services: BTreeMap<ServiceName, ServiceFacts>,
     pub(crate) external_ids: BTreeMap<ImageRef, Digest>,
     pub(crate) volumes: BTreeMap<ImageName, Vec<String>>,
+    pub(crate) quarantined: Quarantined,
 }
 
 pub(crate) fn digest(text: &str) -> Digest {
@@ -47,6 +48,7 @@ pub(crate) fn service(text: &str, image: ServiceImage) -> Service {
         rollback: update(),
         concurrent: false,
         data: crate::pipeline::DataPolicy::default(),
+        depends_on: BTreeMap::new(),
     }
 }
 
@@ -85,12 +87,14 @@ impl Sample {
                 hosts: BTreeMap::new(),
                 services: BTreeMap::new(),
                 sources: Sources::Deployed,
+                run: RunPolicy::default(),
             },
             reaches,
             builds: BTreeMap::new(),
             services: BTreeMap::new(),
             external_ids: BTreeMap::new(),
             volumes: BTreeMap::new(),
+            quarantined: Quarantined::default(),
         }
     }
 
@@ -124,7 +128,7 @@ impl Sample {
         let service = service(text, ServiceImage::Estate(name(image)));
         if let Some(last) = self.images.get(&name(image)).and_then(|facts| facts.last.as_ref()) {
             let as_released = ServiceRelease { image: image.to_owned(), id: last.released.id, container: service.container.clone(), probe: None };
-            let facts = ServiceFacts { running: ReleaseNumber(1), as_released, refused: None };
+            let facts = ServiceFacts { running: ReleaseNumber(1), as_released, back: ReleaseNumber(1) };
             self.services.insert(service.name.clone(), facts);
         }
         self.estate.services.entry(service.name.clone()).or_insert(service)
@@ -162,6 +166,7 @@ impl Sample {
             external_ids: &self.external_ids,
             volumes: &self.volumes,
             release: None,
+            quarantined: &self.quarantined,
         })
     }
 }

@@ -189,16 +189,38 @@ fn services_roll_when_their_image_or_their_settings_move() {
     assert_eq!(rolls(&sample, Change::Everything), "api! web");
     let service = "api".parse().unwrap();
     let wanted = crate::model::spec_hash(digest("api-id"), &sample.estate.services[&service].container, None);
-    sample.services.get_mut(&service).unwrap().refused =
-        Some(RefusedRelease { release: crate::model::ReleaseNumber(2), spec: wanted, why: "it died".into() });
+    let refused = RefusedRelease { release: crate::model::ReleaseNumber(2), spec: wanted, why: "it died".into() };
+    sample.quarantined.services.insert(service, vec![refused]);
     assert_eq!(rolls(&sample, Change::Everything), "web", "what was rolled back is not rolled again by itself");
     let held = sample.plan(Change::Everything).unwrap().held;
     assert_eq!(
         held.iter().map(ToString::to_string).collect::<Vec<_>>(),
-        ["api stays on r1: r2 was rolled back (it died); `refit rollout api --release r2` rolls it again"]
+        ["api stays on r1: r2 is in quarantine (it died); `refit release r2 --unquarantine` lifts that"]
     );
     sample.services.clear();
+    assert_eq!(rolls(&sample, Change::Everything), "web!", "nor for the first time");
+    sample.quarantined.services.clear();
     assert_eq!(rolls(&sample, Change::Everything), "api! web!");
+}
+
+#[test]
+fn a_base_in_quarantine_moves_nothing_until_it_moves_on() {
+    let mut sample = Sample::built("base: debian, web: base, other: alpine");
+    sample.move_base("debian");
+    let digest = sample.digests[&"debian".parse().unwrap()];
+    let bases = [("debian".parse().unwrap(), [(digest, crate::model::ReleaseNumber(2))].into())].into();
+    sample.quarantined.bases = bases;
+    check(&sample, Change::Everything, "");
+    check(&sample, base("debian"), "");
+    let held = sample.plan(base("debian")).unwrap().held_bases;
+    assert!(held[0].to_string().ends_with("came with r2, which is in quarantine; `refit release r2 --unquarantine` lifts that"), "{}", held[0]);
+    // Somebody's own work is built on what there is, and a person may ask.
+    sample.facts("web").newest = sources("web-2");
+    check(&sample, Change::Everything, "=base (stands); web (files)");
+    check(&sample, Change::Image(name("base")), "base (asked); web (base, files)");
+    sample.digests.insert("debian".parse().unwrap(), super::samples::digest("newer"));
+    check(&sample, base("debian"), "base (debian moved); web (base)");
+    assert!(sample.plan(base("debian")).unwrap().held_bases.is_empty());
 }
 
 #[test]

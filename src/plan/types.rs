@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::image_as_written;
 use crate::model::{Digest, HostName, ImageName, ImageRef, Place, ReleaseNumber, ServiceName, SmallMap};
+use crate::pipeline::{Condition, Estate, RunPolicy, Service};
 
 /// What moved, or who says so.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -37,35 +39,91 @@ pub struct Plan {
     pub steps: Vec<BuildStep>,
     /// The services that roll when the builds have ended.
     pub rolls: Vec<RollStep>,
-    /// The services that would roll, had they not come back from just that.
+    /// The services that would roll, were what they would roll to not in quarantine.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub held: Vec<HeldService>,
+    /// The bases that are at a digest which is in quarantine: nothing is rebuilt because of them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub held_bases: Vec<HeldBase>,
+    /// The services that would roll, were they not sick already.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub sick: Vec<SickService>,
+    /// How much of the run may fail, and what happens when more does.
+    #[serde(default)]
+    pub run: RunPolicy,
 }
 
 impl Plan {
-    /// A plan that builds nothing, and rolls nothing yet.
-    pub fn without_builds(change: Change) -> Self {
-        Self { change, bases: BTreeMap::new(), steps: Vec::new(), rolls: Vec::new(), held: Vec::new() }
+    /// A plan that builds nothing and rolls these services.
+    pub fn to_roll(change: Change, rolls: Vec<RollStep>, estate: &Estate) -> Self {
+        let mut plan = Self {
+            change,
+            bases: BTreeMap::new(),
+            steps: Vec::new(),
+            rolls,
+            held: Vec::new(),
+            held_bases: Vec::new(),
+            sick: Vec::new(),
+            run: estate.run.clone(),
+        };
+        plan.arrange(estate);
+        plan
     }
 }
 
-/// A service that stays where it is, because it came back from what it would roll to: only something newer or a person's word moves it.
+/// A service that stays where it is, because what it would roll to is in quarantine: only something newer or a person's word moves it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HeldService {
     /// Which service.
     pub service: ServiceName,
-    /// The release that it is on.
-    pub stays: ReleaseNumber,
-    /// The release that it came back from.
+    /// The release that it is on; none if it never ran.
+    pub stays: Option<ReleaseNumber>,
+    /// The release that is in quarantine.
     pub refused: ReleaseNumber,
-    /// Why it came back.
+    /// What happened when that was rolled.
     pub why: String,
 }
 
 impl std::fmt::Display for HeldService {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let Self { service, stays, refused, why } = self;
-        write!(f, "{service} stays on {stays}: {refused} was rolled back ({why}); `refit rollout {service} --release {refused}` rolls it again")
+        let stays = stays.map_or_else(|| "is not begun".to_owned(), |release| format!("stays on {release}"));
+        write!(f, "{service} {stays}: {refused} is in quarantine ({why}); `refit release {refused} --unquarantine` lifts that")
+    }
+}
+
+/// A base that moves nothing, because a release that came with it is in quarantine.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HeldBase {
+    /// The base.
+    pub base: ImageRef,
+    /// What it is now.
+    pub digest: Digest,
+    /// The release that came with it.
+    pub refused: ReleaseNumber,
+}
+
+impl std::fmt::Display for HeldBase {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { base, digest, refused } = self;
+        let (base, digest) = (base.familiar(), digest.short());
+        write!(f, "{base} at sha256:{digest} came with {refused}, which is in quarantine; `refit release {refused} --unquarantine` lifts that")
+    }
+}
+
+/// A service that was sick before anything was done, and that nobody asked to roll all the same.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SickService {
+    /// Which.
+    pub service: ServiceName,
+    /// What was seen.
+    pub why: String,
+}
+
+impl std::fmt::Display for SickService {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { service, why } = self;
+        write!(f, "{service} is sick already: {why}; `refit rollout {service}`, or `--sick` for all, rolls it all the same")
     }
 }
 
@@ -190,8 +248,35 @@ pub struct RollStep {
     pub repair: Option<ReleaseNumber>,
     /// Whether a rollout is certain, or depends on whether a build comes out changed.
     pub certain: bool,
+    /// The release that it goes back to when it fails; none if nothing ran before, so that what is new is taken away.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub back: Option<ReleaseNumber>,
+    /// Whether a person asked for this very service, so that it is rolled even if it is sick.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_asked_for: bool,
+    /// What it depends on, rolled by this plan or not: a service of which this is not so when its turn comes holds it back.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub after: BTreeMap<ServiceName, Condition>,
     /// What the reader should know, such as why it goes stop-first.
     pub notes: Vec<String>,
+}
+
+impl RollStep {
+    /// The rollout of a service on all of its hosts, for certain; about which nothing else is known.
+    pub fn of(service: &Service, from: Option<ReleaseNumber>) -> Self {
+        Self {
+            service: service.name.clone(),
+            image: image_as_written(&service.image),
+            hosts: service.hosts.iter().map(|host| SlotCount { host: host.clone(), slots: service.replicas }).collect(),
+            from,
+            repair: None,
+            certain: true,
+            back: from,
+            is_asked_for: false,
+            after: service.depends_on.clone(),
+            notes: Vec::new(),
+        }
+    }
 }
 
 /// How many slots a service has on a host.

@@ -6,10 +6,10 @@ use std::collections::BTreeMap;
 
 use super::inputs::{inputs, own_inputs};
 use super::request::{ImageFacts, LastBuild, PlanRequest, SourceFacts, sources_of};
-use super::{Change, PlanError, Reason, error};
+use super::{Change, HeldBase, PlanError, Reason, error};
 use crate::dockerfile::EdgeClass;
 use crate::graph::{Edge, Node, NodeId};
-use crate::model::{Digest, ImageName, ImageRef, Place, SmallMap};
+use crate::model::{Digest, ImageName, ImageRef, Place, ReleaseNumber, SmallMap};
 use crate::pipeline::{Image, Rebuild, Sources};
 
 /// What is done about one image.
@@ -211,7 +211,7 @@ impl<'a> Look<'a> {
             Node::Base(_) if self.subject.is_some_and(|subject| subject != from) => None,
             Node::Base(base) => {
                 let (old, new) = (self.then(from, last), self.digest(from)?);
-                (old != Some(new)).then_some(Came::Base { base, old, new })
+                (old != Some(new) && self.quarantined(from).is_none()).then_some(Came::Base { base, old, new })
             }
         }
     }
@@ -219,6 +219,25 @@ impl<'a> Look<'a> {
     /// What a reference to a node meant at an image's last build.
     fn then(&self, node: NodeId, last: &LastBuild) -> Option<Digest> {
         last.released.bases.get(self.request.graph.node(node).reference()).copied()
+    }
+
+    /// The release in quarantine with which a base came to where it is now. Who asks for something by name has it as it is.
+    fn quarantined(&self, base: NodeId) -> Option<ReleaseNumber> {
+        let reference = self.request.graph.node(base).reference();
+        let digests = self.request.quarantined.bases.get(reference).filter(|_| self.subject.is_none_or(|subject| subject == base))?;
+        digests.get(&self.digest(base)?).copied()
+    }
+
+    /// The bases that the change would be about, were they not in quarantine.
+    pub(super) fn held_bases(&self) -> Vec<HeldBase> {
+        let graph = self.request.graph;
+        let held = |base: NodeId| {
+            Some(HeldBase { base: graph.node(base).reference().clone(), digest: self.digest(base)?, refused: self.quarantined(base)? })
+        };
+        match self.request.change {
+            Change::Everything | Change::Base(_) => graph.bases().filter_map(held).collect(),
+            Change::Image(_) | Change::Rebuild | Change::Release(_) | Change::Drift => Vec::new(),
+        }
     }
 
     /// What changed in the image's own files and settings since its last build.

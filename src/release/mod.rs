@@ -1,5 +1,6 @@
 //! {image → digest}: what was built together and may be rolled together, its tags and labels. Knows no hosts.
 
+mod compare;
 mod set;
 mod tag;
 mod types;

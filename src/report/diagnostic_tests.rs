@@ -68,6 +68,8 @@ cases! {
     a_merge_of_a_text: "x-a: &a text\nimages:\n  web:\n    <<: *a\n    build: web\n";
     unknown_keys: "imagse: {}\nimages:\n  web:\n    biuld: web\n    build: { contxt: web }\n    quux: 1\n";
     keys_of_compose_that_refit_refuses: &service("    build: .\n    container_name: web\n    links: [db]\n    depends_on: [db]\n    secrets: [key]\n    profiles: [a]\n    deploy: { mode: global, placement: { constraints: [] }, restart_policy: {} }\nversion: '3'\n");
+    services_that_wait_for_one_another: &service("    depends_on: [api]\n  api: { image: nginx:1, depends_on: { db: { condition: service_healthy }, cache: } }\n  db: { image: nginx:1, depends_on: [web] }\n  cache: { image: nginx:1 }\n  a: { image: nginx:1, depends_on: [b] }\n  b: { image: nginx:1, depends_on: [a, cache] }\n");
+    dependencies_that_are_none: &service("    depends_on: [web, ap, nobody]\n  api: { image: nginx:1, depends_on: { web: { condition: service_completed_successfully }, db: { condition: service_healty }, cache: { restart: true, required: false } } }\n  db: { image: nginx:1 }\n");
     values_of_another_kind: &service("    ports: 80\n    command: { a: b }\n    read_only: 'yes'\n    environment: text\n    healthcheck: { tcp: 70000, retries: 0 }\n    deploy:\n      replicas: many\n      update_config: { order: start-frist, parallelism: -1, max_failure_ratio: x }\n    user:\n      - a\n");
     missing_keys: "images:\n  web: { tag: x }\nhosts: { a: {} }\nservices:\n  web: { ports: [] }\n";
     a_null_where_a_value_is_needed: "images:\n  web:\nservices:\n";
@@ -103,6 +105,15 @@ fn two_pipelines_that_disagree() {
     let one = "name: shop\nsources: latest\nvars: { a: 1 }\nimages: { web: { build: web } }\nhosts: { a: { endpoint: \"unix:///x\" } }\nservices: { web: { image: web } }\n";
     let two = "name: market\nsources: deployed\nvars: { a: 2 }\nimages: { web: { build: web } }\nhosts: { a: { endpoint: \"unix:///x\" } }\nservices: { web: { image: web } }\n";
     insta::assert_snapshot!(shown(&[("one", one), ("two", two)], &[]));
+}
+
+#[test]
+fn two_pipelines_with_a_budget() {
+    let one = "run: { max_failed_services: 2 }\nimages: { web: { build: web } }\n";
+    let two = "run: { on_exceeded: stopp, max_failed_services: -1 }\nimages: { api: { build: api } }\n";
+    let three = "run: { max_failed_services: 1, on_exceeded: stop }\n";
+    insta::assert_snapshot!(shown(&[("one", one), ("two", two)], &[]));
+    insta::assert_snapshot!(shown(&[("one", one), ("three", three)], &[]));
 }
 
 #[test]

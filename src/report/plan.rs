@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use crate::build::Schedule;
 use crate::model::{Digest, ImageName, format_duration};
+use crate::pipeline::Condition;
 use crate::plan::{BuildStep, Plan, Reason, RollStep, StepKind};
 
 /// A plan as data: the plan itself, its hash, and how long it is expected to take.
@@ -27,10 +28,8 @@ pub fn plan_json(plan: &Plan, parallel: usize) -> PlanJson<'_> {
 /// A plan for people. `parallel` builds run at once; with 0 nothing is said of how long they take.
 pub fn plan(plan: &Plan, parallel: usize) -> String {
     if plan.steps.is_empty() && plan.rolls.is_empty() {
-        return match plan.held.is_empty() {
-            true => "Nothing to do: everything is up to date.".to_owned(),
-            false => format!("{}Nothing to do.", held(plan)),
-        };
+        let held = held(plan);
+        return if held.is_empty() { "Nothing to do: everything is up to date.".to_owned() } else { format!("{held}Nothing to do.") };
     }
     let steps: Steps<'_> = plan.steps.iter().map(|step| (&step.image, step)).collect();
     let mut text = String::new();
@@ -43,11 +42,9 @@ pub fn plan(plan: &Plan, parallel: usize) -> String {
 
 /// The services that stay although there is something else than what they run.
 fn held(plan: &Plan) -> String {
-    if plan.held.is_empty() {
-        return String::new();
-    }
-    let lines: Vec<_> = plan.held.iter().map(|held| format!("  {held}\n")).collect();
-    format!("Hold\n{}\n", lines.concat())
+    let services = plan.held.iter().map(ToString::to_string).chain(plan.sick.iter().map(ToString::to_string));
+    let lines: Vec<_> = services.chain(plan.held_bases.iter().map(ToString::to_string)).map(|line| format!("  {line}\n")).collect();
+    if lines.is_empty() { String::new() } else { format!("Hold\n{}\n", lines.concat()) }
 }
 
 type Steps<'a> = HashMap<&'a ImageName, &'a BuildStep>;
@@ -142,11 +139,32 @@ fn rolls(text: &mut String, rolls: &[RollStep]) {
         let _ = writeln!(text, "  {}  (image {}, {from}{when})", roll.service, roll.image);
         let hosts: Vec<_> = roll.hosts.iter().map(|host| format!("{} × {}", host.host, host.slots)).collect();
         let _ = writeln!(text, "      {}", hosts.join(", "));
+        if let Some(back) = back(roll) {
+            let _ = writeln!(text, "      {back}");
+        }
+        if !roll.after.is_empty() {
+            let after: Vec<_> = roll.after.iter().map(|(service, condition)| format!("{service}{}", condition_words(*condition))).collect();
+            let _ = writeln!(text, "      after {}", after.join(", "));
+        }
         for note in &roll.notes {
             let _ = writeln!(text, "      {note}");
         }
     }
     text.push('\n');
+}
+
+/// Where a service goes if it fails.
+fn back(roll: &RollStep) -> Option<String> {
+    let back = roll.back?;
+    let why = if roll.from == Some(back) { "" } else { ", the last release that was wholly healthy" };
+    Some(format!("back to {back}{why}, if it fails"))
+}
+
+fn condition_words(condition: Condition) -> &'static str {
+    match condition {
+        Condition::ServiceStarted => "",
+        Condition::ServiceHealthy => " (healthy)",
+    }
 }
 
 fn summary(plan: &Plan, parallel: usize) -> String {
@@ -215,15 +233,16 @@ mod tests {
             let user = sample.serve(service, service);
             user.container.user = Some("1000".into());
             let name = user.name.clone();
-            let facts = sample.services.get_mut(&name).unwrap();
-            let spec = crate::model::spec_hash(facts.as_released.id, &sample.estate.services[&name].container, None);
+            let id = sample.services[&name].as_released.id;
+            let spec = crate::model::spec_hash(id, &sample.estate.services[&name].container, None);
             let why = "1 of 2 slots failed; web@host-1/0: its container exited with code 3".to_owned();
-            facts.refused = Some(crate::plan::RefusedRelease { release: crate::model::ReleaseNumber(2), spec, why });
+            let refused = crate::plan::RefusedRelease { release: crate::model::ReleaseNumber(2), spec, why };
+            sample.quarantined.services.insert(name, vec![refused]);
         };
         refuse(&mut sample, "web");
         insta::assert_snapshot!(plan(&sample.plan(Change::Everything).unwrap(), 1), @"
         Hold
-          web stays on r1: r2 was rolled back (1 of 2 slots failed; web@host-1/0: its container exited with code 3); `refit rollout web --release r2` rolls it again
+          web stays on r1: r2 is in quarantine (1 of 2 slots failed; web@host-1/0: its container exited with code 3); `refit release r2 --unquarantine` lifts that
 
         Nothing to do.
         ");

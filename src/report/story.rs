@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::model::{ServiceName, format_duration};
 use crate::plan::{Change, StepKind};
 use crate::rollout::{Action, Outcome, Person, Phase, SlotVerdict};
-use crate::run::{BuildOutcome, CarryOutcome, Event, RunOutcome};
+use crate::run::{BuildOutcome, CarryOutcome, Event, NotRolled, RunOutcome, Way};
 
 /// How much of the story is told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -35,7 +35,24 @@ pub fn lines(event: &Event, detail: Detail) -> Vec<String> {
             };
             carried(&image, &host.to_string(), outcome, detail)
         }
-        Event::RolloutBegan { desired } => {
+        Event::SickBefore { services } => {
+            services.iter().map(|(service, why)| format!("sick     {service} before anything was touched: {why}")).collect()
+        }
+        Event::Quarantined { release, bases, why } => {
+            let bases: Vec<_> = bases.iter().map(|(base, digest)| format!(", and {} at sha256:{}", base.familiar(), digest.short())).collect();
+            vec![format!("hold     {release}{} in quarantine: {why}", bases.concat())]
+        }
+        Event::Unquarantined { release, by } => vec![format!("hold     {release} taken out of quarantine by {by}")],
+        Event::NotRolled { service, why: NotRolled::Because(why) } => vec![format!("leave    {service}: not rolled: {why}")],
+        Event::NotRolled { service, why: NotRolled::AsItIs } if detail == Detail::All => {
+            vec![format!("leave    {service}: it runs what it is to run")]
+        }
+        Event::NotRolled { .. } => Vec::new(),
+        Event::RolloutBegan { desired, way: Way::Back { why }, .. } => {
+            let to = desired.back.as_ref().map_or_else(|| "nothing".to_owned(), |back| back.release.to_string());
+            vec![format!("back     {}: {} → {to}, {}: {why}", desired.service, desired.to.release, count(desired.slots.len(), "slot"))]
+        }
+        Event::RolloutBegan { desired, way: Way::There, .. } => {
             let from = desired.back.as_ref().map_or_else(|| "nothing".to_owned(), |back| back.release.to_string());
             vec![format!("roll     {}: {from} → {}, {}", desired.service, desired.to.release, count(desired.slots.len(), "slot"))]
         }
@@ -181,15 +198,21 @@ fn run_ended(outcome: &RunOutcome) -> Vec<String> {
             let failed = format!("end      builds failed: {}; nothing that stands on them was rolled", images.join(", "));
             std::iter::once(failed).chain(not_rolled_lines(not_rolled)).collect()
         }
-        RunOutcome::RolledBack { services, not_rolled } => {
-            let back = services.iter().map(|(service, why)| format!("end      {service} was rolled back: {why}"));
-            back.chain(not_rolled_lines(not_rolled)).collect()
-        }
+        RunOutcome::RolledBack { services, not_rolled } => back_lines(services).chain(not_rolled_lines(not_rolled)).collect(),
         RunOutcome::InPart { missing } => missing.iter().map(|line| format!("end      in part: {line}")).collect(),
         RunOutcome::Refused { why } => vec![format!("end      refused: {why}")],
-        RunOutcome::Stuck { why, not_rolled } => std::iter::once(format!("end      stuck: {why}")).chain(not_rolled_lines(not_rolled)).collect(),
-        RunOutcome::Aborted { not_rolled } => std::iter::once("end      aborted".to_owned()).chain(not_rolled_lines(not_rolled)).collect(),
+        RunOutcome::Stuck { why, services, not_rolled } => {
+            let stuck = format!("end      stuck: {why}");
+            std::iter::once(stuck).chain(back_lines(services)).chain(not_rolled_lines(not_rolled)).collect()
+        }
+        RunOutcome::Aborted { services, not_rolled } => {
+            std::iter::once("end      aborted".to_owned()).chain(back_lines(services)).chain(not_rolled_lines(not_rolled)).collect()
+        }
     }
+}
+
+fn back_lines(services: &BTreeMap<ServiceName, String>) -> impl Iterator<Item = String> {
+    services.iter().map(|(service, why)| format!("end      {service} was rolled back: {why}"))
 }
 
 fn not_rolled_lines(services: &BTreeMap<ServiceName, String>) -> impl Iterator<Item = String> {

@@ -10,6 +10,7 @@ mod look;
 mod networks;
 mod pace;
 mod progress;
+mod sick;
 mod sightings;
 mod slot;
 mod status;
@@ -24,6 +25,7 @@ pub use decide::decide;
 pub use health::{ProbeBook, combine};
 pub use networks::{NetworkSeen, network_differences};
 pub use progress::{Kept, report_loss, report_refusal};
+pub use sick::{SlotsSeen, sick_before};
 pub use sightings::{LookAt, Sightings, Told};
 pub use status::SlotStatus;
 pub use types::{

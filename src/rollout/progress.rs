@@ -22,15 +22,20 @@ pub struct Kept {
     pub left_behind: BTreeMap<HostName, String>,
 }
 
+impl Kept {
+    /// A rollout of which nothing is known but where it is.
+    pub fn only(phase: Phase) -> Self {
+        Self { phase, failed: BTreeMap::new(), done: BTreeSet::new(), begun: BTreeSet::new(), left_behind: BTreeMap::new() }
+    }
+}
+
 /// Lines of [`Progress::waiting_for`]: what a terminal can show; a last line counts the rest.
 const WAITING_LINES_MAX: usize = 20;
 
 impl Progress {
     /// A rollout that has not done anything yet. The first look is due at once.
     pub fn begin(now: Timestamp) -> Self {
-        let kept =
-            Kept { phase: Phase::Forward, failed: BTreeMap::new(), done: BTreeSet::new(), begun: BTreeSet::new(), left_behind: BTreeMap::new() };
-        Self { look_again_at: Some(now), ..Self::resume(kept, now) }
+        Self { look_again_at: Some(now), ..Self::resume(Kept::only(Phase::Forward), now) }
     }
 
     /// A rollout as the journal remembers it. The time of slots in flight begins anew: nobody looked at them meanwhile.

@@ -65,10 +65,28 @@ pub enum Event {
         /// How it went.
         outcome: CarryOutcome,
     },
+    /// Before the run touched anything, some of its services were sick.
+    SickBefore {
+        /// Which, and what was seen.
+        services: BTreeMap<ServiceName, String>,
+    },
+    /// A service of the plan is not rolled in this run.
+    NotRolled {
+        /// Which.
+        service: ServiceName,
+        /// Why.
+        why: NotRolled,
+    },
     /// A rollout is about to begin.
     RolloutBegan {
         /// From what to what, slot by slot.
         desired: Box<Desired>,
+        /// Which way it goes.
+        #[serde(default, skip_serializing_if = "Way::is_there")]
+        way: Way,
+        /// Whether it is about all slots that the service has.
+        #[serde(default = "yes")]
+        is_whole: bool,
     },
     /// An action is about to be carried out.
     ActionIntended {
@@ -128,6 +146,22 @@ pub enum Event {
         /// How.
         outcome: Outcome,
     },
+    /// The run turned: the release that it rolled, and the bases that moved with it, are not to be rolled again by themselves.
+    Quarantined {
+        /// The release.
+        release: ReleaseNumber,
+        /// The bases, each at the digest that came with the release.
+        bases: BTreeMap<ImageRef, Digest>,
+        /// Why the run turned.
+        why: String,
+    },
+    /// A person lifted the quarantine of a release. It is recorded in the run that put it there, which is over by then.
+    Unquarantined {
+        /// The release.
+        release: ReleaseNumber,
+        /// Who.
+        by: String,
+    },
     /// A person ended refit (Ctrl-C) while images were built or brought; builds that ran were cancelled, and can be taken up again.
     Interrupted {
         /// Who.
@@ -145,6 +179,10 @@ pub enum Event {
     },
 }
 
+fn yes() -> bool {
+    true
+}
+
 impl Event {
     /// The event's kind, as the journal writes it.
     pub fn kind(&self) -> &'static str {
@@ -155,6 +193,8 @@ impl Event {
             Self::BuildEnded { .. } => "build_ended",
             Self::Released { .. } => "released",
             Self::Carried { .. } => "carried",
+            Self::SickBefore { .. } => "sick_before",
+            Self::NotRolled { .. } => "not_rolled",
             Self::RolloutBegan { .. } => "rollout_began",
             Self::ActionIntended { .. } => "action_intended",
             Self::ActionEnded { .. } => "action_ended",
@@ -164,6 +204,8 @@ impl Event {
             Self::PhaseChanged { .. } => "phase_changed",
             Self::PersonSaid { .. } => "person_said",
             Self::RolloutEnded { .. } => "rollout_ended",
+            Self::Quarantined { .. } => "quarantined",
+            Self::Unquarantined { .. } => "unquarantined",
             Self::Interrupted { .. } => "interrupted",
             Self::Resumed { .. } => "resumed",
             Self::RunEnded { .. } => "run_ended",
@@ -173,13 +215,43 @@ impl Event {
     /// The service whose rollout the event is about.
     pub fn service(&self) -> Option<&ServiceName> {
         match self {
-            Self::RolloutBegan { desired } => Some(&desired.service),
+            Self::RolloutBegan { desired, .. } => Some(&desired.service),
             Self::ActionIntended { action } | Self::ActionEnded { action, .. } => Some(&action.slot().service),
             Self::SlotDone { slot } | Self::SlotFailed { slot, .. } => Some(&slot.service),
             Self::HostLeftBehind { service, .. } | Self::PhaseChanged { service, .. } | Self::RolloutEnded { service, .. } => Some(service),
             _ => None,
         }
     }
+}
+
+/// Which way a rollout goes from its beginning.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Way {
+    /// From what was to what shall be.
+    #[default]
+    There,
+    /// From what this run has rolled back to what was before.
+    Back {
+        /// Why.
+        why: String,
+    },
+}
+
+impl Way {
+    fn is_there(&self) -> bool {
+        *self == Self::There
+    }
+}
+
+/// Why a service of the plan is not rolled.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum NotRolled {
+    /// It runs what it is to run.
+    AsItIs,
+    /// For this reason.
+    Because(String),
 }
 
 /// How an image came to a host.
@@ -242,14 +314,20 @@ pub enum RunOutcome {
     },
     /// A person is needed.
     Stuck {
-        /// Why.
+        /// Which services are in between, and why.
         why: String,
+        /// Services that are back on their release before, and why.
+        #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+        services: BTreeMap<ServiceName, String>,
         /// Services that were planned and not rolled, and why.
         #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
         not_rolled: BTreeMap<ServiceName, String>,
     },
-    /// A person ended it.
+    /// A person ended it; whatever it had rolled is back.
     Aborted {
+        /// Services that went back to their release before, and why.
+        #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+        services: BTreeMap<ServiceName, String>,
         /// Services that were planned and not rolled, and why.
         #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
         not_rolled: BTreeMap<ServiceName, String>,

@@ -5,11 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::{BuildOutcome, CarryOutcome, Event, RunOutcome};
-use crate::model::{Digest, HostName, ImageName, ServiceName, SlotId};
+use super::{BuildOutcome, CarryOutcome, Event, NotRolled, RunOutcome, Way};
+use crate::model::{Digest, HostName, ImageName, ReleaseNumber, ServiceName, SlotId};
 use crate::plan::{Change, Plan};
 use crate::release::Release;
-use crate::rollout::{Action, Desired, Kept, Outcome, Person, Phase, SlotVerdict};
+use crate::rollout::{Action, Back, Desired, Kept, Outcome, Person, Phase, SlotVerdict};
 
 /// Everything that a run's events say, and nothing else.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -30,8 +30,14 @@ pub struct RunState {
     pub release: Option<Release>,
     /// What was brought where.
     pub carried: BTreeMap<HostName, BTreeMap<Digest, CarryOutcome>>,
+    /// Services that were sick before the run touched anything, and what was seen.
+    pub sick_before: BTreeMap<ServiceName, String>,
+    /// Services of the plan that are not rolled, and why.
+    pub not_rolled: BTreeMap<ServiceName, NotRolled>,
     /// Rollouts in the order in which they began.
     pub rollouts: Vec<RolloutState>,
+    /// The release that it put into quarantine when it turned.
+    pub quarantined: Option<ReleaseNumber>,
     /// The last word of a person, if it was not taken back.
     pub person: Option<Person>,
     /// How often it was taken up again.
@@ -56,6 +62,8 @@ pub struct BuildState {
 pub struct RolloutState {
     /// From what to what.
     pub desired: Desired,
+    /// Which way it went from its beginning.
+    pub way: Way,
     /// When it began.
     pub began_at: Timestamp,
     /// Where it is.
@@ -112,7 +120,10 @@ impl RunState {
             builds: BTreeMap::new(),
             release: None,
             carried: BTreeMap::new(),
+            sick_before: BTreeMap::new(),
+            not_rolled: BTreeMap::new(),
             rollouts: Vec::new(),
+            quarantined: None,
             person: None,
             resumed: 0,
             ended: None,
@@ -135,7 +146,8 @@ impl RunState {
     /// Takes one more event. The same function in life and in recovery.
     pub fn apply(&mut self, at: Timestamp, event: &Event) -> Result<(), CannotFollow> {
         let refuse = |why: &str| Err(CannotFollow { event: event.kind(), why: why.to_owned() });
-        if self.ended.is_some() {
+        // What a person says about its release later is kept with the run, and changes nothing of it.
+        if self.ended.is_some() && !matches!(event, Event::Unquarantined { .. }) {
             return refuse("the run is over");
         }
         match event {
@@ -158,8 +170,15 @@ impl RunState {
             Event::Carried { image, host, outcome, .. } => {
                 self.carried.entry(host.clone()).or_default().insert(*image, outcome.clone());
             }
-            Event::RolloutBegan { desired } => return self.begin_rollout(at, desired),
+            Event::SickBefore { services } => self.sick_before = services.clone(),
+            Event::NotRolled { service, .. } if self.rollout(service).is_some() => return refuse("that service was rolled"),
+            Event::NotRolled { service, why } => {
+                self.not_rolled.insert(service.clone(), why.clone());
+            }
+            Event::RolloutBegan { desired, way, .. } => return self.begin_rollout(at, desired, way),
             Event::PersonSaid { word, .. } => self.person = (*word != Person::Resume).then_some(*word),
+            Event::Quarantined { release, .. } => self.quarantined = Some(*release),
+            Event::Unquarantined { .. } => {}
             // What it cut short has begun and not ended, as after a crash.
             Event::Interrupted { .. } => {}
             Event::Resumed { .. } => self.resumed += 1,
@@ -175,14 +194,18 @@ impl RunState {
         Ok(())
     }
 
-    fn begin_rollout(&mut self, at: Timestamp, desired: &Desired) -> Result<(), CannotFollow> {
+    fn begin_rollout(&mut self, at: Timestamp, desired: &Desired, way: &Way) -> Result<(), CannotFollow> {
         if self.rollouts.iter().any(|rollout| rollout.ended.is_none() && rollout.desired.service == desired.service) {
             return Err(CannotFollow { event: "rollout_began", why: format!("{} is being rolled", desired.service) });
         }
         self.rollouts.push(RolloutState {
             desired: desired.clone(),
+            way: way.clone(),
             began_at: at,
-            phase: Phase::Forward,
+            phase: match way {
+                Way::There => Phase::Forward,
+                Way::Back { why } => Phase::Back(Back { why: why.clone() }),
+            },
             done: BTreeSet::new(),
             failed: BTreeMap::new(),
             begun: BTreeSet::new(),
@@ -247,6 +270,31 @@ impl RunState {
         self.rollouts.iter().rev().find(|rollout| rollout.desired.service == *service)
     }
 
+    /// The services that failed, in the order in which they were rolled: those that had to go back by themselves, and those that need a person.
+    /// One that was sick before is not blamed on this run.
+    pub fn blamed(&self) -> impl Iterator<Item = &ServiceName> {
+        self.failed().filter(|service| !self.sick_before.contains_key(*service))
+    }
+
+    /// The services that failed, whoever is to blame.
+    pub fn failed(&self) -> impl Iterator<Item = &ServiceName> {
+        let has_failed = |rollout: &&RolloutState| {
+            rollout.way == Way::There && matches!(rollout.ended, Some((_, Outcome::RolledBack { .. } | Outcome::Stuck { .. })))
+        };
+        self.rollouts.iter().filter(has_failed).map(|rollout| &rollout.desired.service)
+    }
+
+    /// Whether the run made this release, or rolled a service to it. A repair alone does neither: the newest release may be one that was rolled back.
+    pub fn leads_to(&self, release: ReleaseNumber) -> bool {
+        self.release.as_ref().is_some_and(|made| made.number == release)
+            || self.rollouts.iter().any(|rollout| rollout.desired.to.release == release && !rollout.desired.is_repair())
+    }
+
+    /// Whether it is decided what becomes of a service of the plan.
+    pub fn is_settled(&self, service: &ServiceName) -> bool {
+        self.not_rolled.contains_key(service) || self.rollout(service).is_some()
+    }
+
     /// How a build ended, if it did.
     pub fn build_outcome(&self, image: &ImageName) -> Option<&BuildOutcome> {
         self.builds.get(image)?.ended.as_ref().map(|(outcome, _)| outcome)
@@ -305,7 +353,12 @@ mod tests {
         prop::sample::select(vec![
             Event::BuildBegan { image: image.clone(), inputs: Digest::of(b"x"), dockerfile: String::new(), bases: BTreeMap::new() },
             Event::BuildEnded { image: image.clone(), outcome: BuildOutcome::Skipped { because: image }, elapsed_ms: 0 },
-            Event::RolloutBegan { desired: Box::new(desired(&service)) },
+            Event::RolloutBegan { desired: Box::new(desired(&service)), way: Way::There, is_whole: true },
+            Event::RolloutBegan { desired: Box::new(desired(&service)), way: Way::Back { why: "the run was aborted".into() }, is_whole: true },
+            Event::Unquarantined { release: ReleaseNumber(1), by: "ann".into() },
+            Event::Quarantined { release: ReleaseNumber(2), bases: BTreeMap::new(), why: "web failed".into() },
+            Event::SickBefore { services: BTreeMap::from([(service.clone(), "1 of 1 slots".into())]) },
+            Event::NotRolled { service: service.clone(), why: NotRolled::AsItIs },
             Event::SlotDone { slot: slot.clone() },
             Event::SlotFailed { slot, verdict, last_lines: Vec::new() },
             Event::HostLeftBehind { service: service.clone(), host: "a".parse().unwrap(), why: "silent".into() },

@@ -18,13 +18,18 @@ use crate::world::World;
 enum Story {
     Patch,
     BadPatch,
+    /// The last service fails, and the one before it goes back too.
+    BadForTheLast,
 }
 
 impl Story {
     fn happens_to(self, world: &World) {
         world.patch("patched");
-        if self == Self::BadPatch {
-            world.fate(2, Some("h2"), Fate::Exits(Duration::from_millis(300), 1));
+        let fate = Fate::Exits(Duration::from_millis(300), 1);
+        match self {
+            Self::Patch => {}
+            Self::BadPatch => world.fate(2, Some("h2"), fate),
+            Self::BadForTheLast => world.fate_of_web(2, fate),
         }
     }
 
@@ -33,6 +38,10 @@ impl Story {
             Self::Patch => assert_eq!(*outcome, RunOutcome::Done),
             Self::BadPatch => assert!(
                 matches!(outcome, RunOutcome::RolledBack { services, not_rolled } if services.len() == 1 && not_rolled.len() == 1),
+                "{outcome:?}"
+            ),
+            Self::BadForTheLast => assert!(
+                matches!(outcome, RunOutcome::RolledBack { services, not_rolled } if services.len() == 2 && not_rolled.is_empty()),
                 "{outcome:?}"
             ),
         }
@@ -55,7 +64,7 @@ async fn die(story: Story, death: Death, expected: &World) {
     let outcome = world.watched(go_on(&world)).await;
     story.check_end(&outcome);
     assert_eq!(world.contents(), expected.contents());
-    if story == Story::BadPatch {
+    if story != Story::Patch {
         assert_eq!(world.running(), expected.running(), "the very containers of before serve again");
     }
     assert_eq!((world.on("api"), world.on("web")), (expected.on("api"), expected.on("web")));
@@ -133,6 +142,22 @@ async fn a_way_back_survives_death_before_every_event() {
     let (expected, events) = undisturbed(Story::BadPatch).await;
     for number in 0..events {
         die(Story::BadPatch, Death::Before(number), &expected).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_run_that_takes_everything_back_survives_death_after_every_event() {
+    let (expected, events) = undisturbed(Story::BadForTheLast).await;
+    for number in 1..=events {
+        die(Story::BadForTheLast, Death::After(number), &expected).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_run_that_takes_everything_back_survives_death_before_every_event() {
+    let (expected, events) = undisturbed(Story::BadForTheLast).await;
+    for number in 0..events {
+        die(Story::BadForTheLast, Death::Before(number), &expected).await;
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 
 use async_trait::async_trait;
 use jiff::Timestamp;
-use refit::journal::{BuildKept, Journal, JournalError, MemoryJournal, Recorded, ReleaseKept, RolloutKept, RunSummary, Verified};
+use refit::journal::{BuildKept, Journal, JournalError, MemoryJournal, QuarantineKept, Recorded, ReleaseKept, RolloutKept, RunSummary, Verified};
 use refit::model::{Digest, ImageName, ReleaseNumber, RunId};
 use refit::release::Release;
 use refit::rollout::Person;
@@ -119,6 +119,9 @@ impl Journal for DyingJournal {
     }
     fn rollouts(&self) -> Result<Vec<RolloutKept>, JournalError> {
         self.inner.rollouts()
+    }
+    fn quarantines(&self) -> Result<Vec<QuarantineKept>, JournalError> {
+        self.inner.quarantines()
     }
     fn verify(&self) -> Result<Verified, JournalError> {
         self.inner.verify()

@@ -91,7 +91,7 @@ async fn survive(trouble: Trouble) {
             }
         }
         // A way back that stays refused calls for a person again and again, rightly.
-        RunOutcome::Aborted { not_rolled: Default::default() }
+        RunOutcome::Aborted { services: Default::default(), not_rolled: Default::default() }
     };
     let _ = world
         .watched(async {

@@ -3,7 +3,7 @@
 use refit::journal::{Journal, Lock, SqliteJournal};
 use refit::model::RunId;
 use refit::plan::Change;
-use refit::run::{Event, RunOutcome};
+use refit::run::{Event, RunOutcome, Way};
 use refit::sim::Fate;
 use std::sync::Arc;
 use std::time::Duration;
@@ -42,23 +42,170 @@ async fn a_bad_patch_goes_back_and_what_comes_after_it_is_not_rolled() {
     let outcome = world.watched(world.roll(Change::Everything)).await;
     let (rolled_back, not_rolled) = back(&outcome);
     assert_eq!(rolled_back, ["api"]);
-    assert_eq!(not_rolled, ["web: api had to go back, and the run stops there"]);
+    assert_eq!(not_rolled, ["web: api failed, and the run stops there"]);
     assert_eq!(world.running(), before);
     assert_eq!((world.on("api"), world.on("web")), (Some(1), Some(1)));
-    // What was rolled back is not rolled again by itself, and the plan says so; what was not rolled is.
+    // What was rolled back is not rolled again by itself, nor is what came with it, and the plan says so.
     let plan = world.plan(&Change::Everything).await;
     let held: Vec<String> = plan.held.iter().map(ToString::to_string).collect();
     assert_eq!(
         held,
-        ["api stays on r1: r2 was rolled back (1 of 2 slots failed; api@h2/0: its container exited with code 3); \
-          `refit rollout api --release r2` rolls it again"]
+        [
+            "api stays on r1: r2 is in quarantine (1 of 2 slots failed; api@h2/0: its container exited with code 3); \
+             `refit release r2 --unquarantine` lifts that",
+            "web stays on r1: r2 is in quarantine (api failed); `refit release r2 --unquarantine` lifts that"
+        ]
     );
-    assert_eq!(plan.rolls.iter().map(|roll| roll.service.to_string()).collect::<Vec<_>>(), ["web"]);
+    assert_eq!((plan.rolls.len(), plan.held_bases.len(), plan.held_bases[0].base.familiar().as_str()), (0, 1, "debian:12"));
     assert!(refit::report::plan(&plan, 1).contains("Hold\n  api stays on r1"), "{}", refit::report::plan(&plan, 1));
     // A person may.
     world.hosts.values().for_each(|host| host.state().fates.clear());
     assert_eq!(world.roll(Change::Release(refit::model::ReleaseNumber(2))).await, RunOutcome::Done);
     assert_eq!((world.on("api"), world.on("web")), (Some(2), Some(2)));
+}
+
+/// The order in which services began to roll and to go back: `api web <api`.
+fn order(world: &World, run: u64) -> String {
+    let began = world.events(run).into_iter().filter_map(|event| match event {
+        Event::RolloutBegan { desired, way: Way::There, .. } => Some(desired.service.to_string()),
+        Event::RolloutBegan { desired, way: Way::Back { .. }, .. } => Some(format!("<{}", desired.service)),
+        _ => None,
+    });
+    began.collect::<Vec<_>>().join(" ")
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_the_run_had_rolled_before_one_that_fails_goes_back_too() {
+    let world = World::rolled().await;
+    let before = world.running();
+    world.patch("bad");
+    world.fate_of_web(2, Fate::Exits(Duration::from_millis(300), 3));
+    let outcome = world.watched(world.roll(Change::Everything)).await;
+    let (rolled_back, not_rolled) = back(&outcome);
+    assert_eq!((rolled_back, not_rolled), (vec!["api".to_owned(), "web".to_owned()], Vec::new()));
+    assert_eq!(order(&world, 2), "api web <api");
+    assert_eq!(world.running(), before, "with their volumes");
+    assert_eq!((world.on("api"), world.on("web")), (Some(1), Some(1)));
+    world.check_that_all_was_released();
+    // Neither is rolled again by itself.
+    let plan = world.plan(&Change::Everything).await;
+    assert_eq!((plan.rolls.len(), plan.held.len()), (0, 2));
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_budget_says_how_many_may_fail_and_what_then() {
+    for (run, expected, on) in [
+        ("{ on_exceeded: stop }", "api web", (Some(2), Some(1))),
+        ("{ max_failed_services: 1 }", "api web", (Some(2), Some(1))),
+        ("{ max_failed_services: 0, on_exceeded: rollback }", "api web <api", (Some(1), Some(1))),
+    ] {
+        let world = World::rolled().await;
+        world.yaml.lock().unwrap().push_str(&format!("run: {run}\n"));
+        world.patch("bad");
+        world.fate_of_web(2, Fate::NeverHealthy);
+        back(&world.watched(world.roll(Change::Everything)).await);
+        assert_eq!((order(&world, 2).as_str(), (world.on("api"), world.on("web"))), (expected, on), "{run}");
+        assert_eq!(world.running().len(), 6);
+    }
+}
+
+/// A first rollout has nothing to go back to: what is new is taken away, and nothing else.
+#[tokio::test(start_paused = true)]
+async fn a_first_rollout_that_is_taken_back_leaves_nothing() {
+    let world = World::new();
+    world.fate_of_web(1, Fate::NeverHealthy);
+    let (rolled_back, _) = back(&world.roll(Change::Everything).await);
+    assert_eq!(rolled_back, ["api", "web"]);
+    assert_eq!((world.running().len(), world.on("api"), world.on("web")), (0, None, None));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_service_depends_on_is_rolled_first_and_its_failure_stops_it() {
+    let world = World::rolled().await;
+    let yaml = world.yaml.lock().unwrap().replace("    image: api\n", "    image: api\n    depends_on: [web]\n");
+    *world.yaml.lock().unwrap() = yaml + "run: { max_failed_services: 5 }\n";
+    world.patch("patched");
+    assert_eq!(world.watched(world.roll(Change::Everything)).await, RunOutcome::Done);
+    assert_eq!(order(&world, 2), "web api");
+    world.patch("bad");
+    world.fate_of_web(3, Fate::NeverHealthy);
+    let (rolled_back, not_rolled) = back(&world.watched(world.roll(Change::Everything)).await);
+    assert_eq!((rolled_back, not_rolled), (vec!["web".to_owned()], vec!["api: it depends on web, which failed".to_owned()]));
+}
+
+/// The quarantine lasts until something newer comes, or a person lifts it.
+#[tokio::test(start_paused = true)]
+async fn what_is_in_quarantine_waits_for_something_newer_or_for_a_person() {
+    for is_newer in [true, false] {
+        let world = World::rolled().await;
+        world.patch("bad");
+        world.fate_of_web(2, Fate::NeverHealthy);
+        back(&world.roll(Change::Everything).await);
+        assert_eq!(world.roll(Change::Base(BASE.parse().unwrap())).await, RunOutcome::NothingToDo);
+        // Images that were built again of the same are no newer ones.
+        world.builder.state().images.clear();
+        let again = world.roll(Change::Everything).await;
+        assert!(matches!(again, RunOutcome::NothingToDo | RunOutcome::InPart { .. }), "{again:?}");
+        assert_eq!((world.on("api"), world.on("web")), (Some(1), Some(1)));
+        if is_newer {
+            world.patch("newer");
+        } else {
+            world.hosts.values().for_each(|host| host.state().fates.clear());
+            let by = "ann@desk".to_owned();
+            let lifted = Event::Unquarantined { release: refit::model::ReleaseNumber(2), by };
+            world.journal.append(RunId(2), world.now(), &lifted).await.unwrap();
+        }
+        assert_eq!(world.roll(Change::Everything).await, RunOutcome::Done, "newer: {is_newer}");
+        assert_ne!((world.on("api"), world.on("web")), (Some(1), Some(1)));
+        assert!(world.plan(&Change::Everything).await.held.is_empty());
+    }
+}
+
+/// One slot of `web` sickens half a minute after it was first rolled.
+async fn sick_web() -> World {
+    let world = World::new();
+    world.fate_of_web(1, Fate::Sickens(Duration::ZERO, Duration::from_secs(30)));
+    assert_eq!(world.roll(Change::Everything).await, RunOutcome::Done);
+    world.patch("patched");
+    world
+}
+
+const SICK: &str =
+    "web is sick already: 1 of 4 slots; web@h2/1: its container is unhealthy; `refit rollout web`, or `--sick` for all, rolls it all the same";
+
+#[tokio::test(start_paused = true)]
+async fn a_service_that_was_sick_before_is_rolled_only_if_asked_for() {
+    let world = sick_web().await;
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    let plan = world.plan(&Change::Everything).await;
+    assert_eq!(plan.sick.iter().map(ToString::to_string).collect::<Vec<_>>(), [SICK]);
+    assert_eq!(world.roll(Change::Everything).await, RunOutcome::Done);
+    assert_eq!((world.on("api"), world.on("web")), (Some(2), Some(1)));
+    // It sickens between the plan and the first container.
+    let world = sick_web().await;
+    let driver = world.driver();
+    let recorder = world.begin(&driver, Change::Everything).await.unwrap();
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    let came = driver.carry_on(&recorder).await.unwrap();
+    let refit::driver::CameTo::End(RunOutcome::InPart { missing }) = came else { panic!("{came:?}") };
+    assert_eq!(missing, [format!("web: not rolled: {SICK}")]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_was_sick_before_is_not_blamed() {
+    let world = sick_web().await;
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    world.fate_of_web(2, Fate::NeverHealthy);
+    let driver = world.driver();
+    let looked = driver.look(&Change::Everything).await.unwrap();
+    let mut plan = refit::plan::plan(&looked.request(&driver, &Change::Everything)).unwrap();
+    plan.rolls.iter_mut().for_each(|roll| roll.is_asked_for = true);
+    driver.look_at_hosts(&mut plan).await.unwrap();
+    assert!(plan.sick.is_empty() && plan.rolls[1].notes[0].starts_with("it is sick already"), "{plan:?}");
+    let recorder = driver.begin(plan, "ann@desk", "refit rollout --sick").await.unwrap();
+    let came = driver.carry_on(&recorder).await.unwrap();
+    assert!(matches!(&came, refit::driver::CameTo::End(RunOutcome::RolledBack { services, .. }) if services.len() == 1), "{came:?}");
+    assert_eq!((world.on("api"), world.on("web")), (Some(2), Some(1)), "api stays: nothing but web failed, and that was sick before");
 }
 
 #[tokio::test(start_paused = true)]
@@ -71,7 +218,7 @@ async fn a_build_that_comes_out_as_what_was_rolled_back_is_not_rolled_either() {
     let outcome = world.roll(Change::Everything).await;
     let RunOutcome::InPart { missing } = &outcome else { panic!("{outcome:?}") };
     assert_eq!(world.builds(3)["api"], "unchanged");
-    assert!(missing.iter().any(|line| line.starts_with("api: not rolled: api stays on r1: r2 was rolled back")), "{missing:?}");
+    assert!(missing.iter().any(|line| line.starts_with("api: not rolled: api stays on r1: r2 is in quarantine")), "{missing:?}");
     assert_eq!(world.on("api"), Some(1));
 }
 

@@ -121,6 +121,12 @@ impl World {
         self.hosts.values().for_each(|host| host.state().fates.push(rule.clone()));
     }
 
+    /// The same for `web` alone: only it has a second slot on a host.
+    pub fn fate_of_web(&self, release: u64, fate: Fate) {
+        let rule = FateRule { host: Some("h2".parse().unwrap()), index: Some(1), release: Some(ReleaseNumber(release)), fate };
+        self.hosts.values().for_each(|host| host.state().fates.push(rule.clone()));
+    }
+
     pub fn host(&self, host: &str) -> &SimEngine {
         &self.hosts[&host.parse::<HostName>().unwrap()]
     }
@@ -154,9 +160,7 @@ impl World {
     pub async fn plan_by(&self, driver: &Driver, change: &Change) -> Result<Plan, DriverError> {
         let looked = driver.look(change).await?;
         let mut plan = plan::plan(&looked.request(driver, change)).unwrap();
-        if matches!(change, Change::Everything | Change::Drift) {
-            driver.add_drift(&mut plan, &driver.see_hosts().await)?;
-        }
+        driver.look_at_hosts(&mut plan).await?;
         Ok(plan)
     }
 

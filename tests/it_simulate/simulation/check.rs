@@ -6,8 +6,8 @@ use std::time::Duration;
 use jiff::Timestamp;
 use refit::journal::Journal;
 use refit::model::SlotId;
-use refit::rollout::{Action, Desired, Outcome, Phase};
-use refit::run::{Event, RunState};
+use refit::rollout::{Action, Back, Desired, Outcome, Phase};
+use refit::run::{Event, RunState, Way};
 use refit::sim::What;
 
 use super::draw::{Drawn, Happening, Story};
@@ -274,7 +274,10 @@ fn ends_are_true(stage: &Stage, history: &History) -> Wrong {
     let mut phase = Phase::Forward;
     for (at, recorded) in stage.taped.lock().unwrap().iter() {
         match &recorded.event {
-            Event::RolloutBegan { desired: new } => (desired, phase) = (Some((**new).clone()), Phase::Forward),
+            Event::RolloutBegan { desired: new, way, .. } => {
+                let back = |why: &String| Phase::Back(Back { why: why.clone() });
+                (desired, phase) = (Some((**new).clone()), if let Way::Back { why } = way { back(why) } else { Phase::Forward });
+            }
             Event::PhaseChanged { phase: new, .. } => phase = new.clone(),
             Event::ActionEnded { action, error: None } => ended_is_true(history, action, *at)?,
             Event::SlotDone { slot } if phase == Phase::Forward => {
@@ -312,7 +315,7 @@ fn outcomes_are_true(story: &Story, stage: &Stage, history: &History) -> Wrong {
     let mut left_out: BTreeSet<SlotId> = BTreeSet::new();
     for (at, recorded) in stage.taped.lock().unwrap().iter() {
         match &recorded.event {
-            Event::RolloutBegan { desired: new } => {
+            Event::RolloutBegan { desired: new, .. } => {
                 desired.insert(new.service.to_string(), (*at, (**new).clone()));
                 left_out.clear();
             }
@@ -366,6 +369,13 @@ fn slot_is_as_told(
             let before = own().find(|(_, life)| life.made_at < began && life.was_up_between(began, began));
             match before {
                 None => Ok(()),
+                // What the run had rolled before was taken back: what was there before that serves again.
+                Some((_, life)) if life.made.version.spec == desired.to.spec => match &desired.back {
+                    Some(back) if !own().any(|(_, life)| life.made.version.spec == back.spec && life.was_let_be(at)) => {
+                        trouble("is not back on its old release")
+                    }
+                    _ => Ok(()),
+                },
                 Some((id, life)) if life.removed_at.is_some_and(|removed| removed <= at) => {
                     trouble(&format!("has lost its old container {}", &id[..8]))
                 }

@@ -141,7 +141,9 @@ impl Stage {
         let change = Change::Everything;
         let looked = driver.look(&change).await?;
         let mut plan = plan::plan(&looked.request(driver, &change)).unwrap();
-        driver.add_drift(&mut plan, &driver.see_hosts().await)?;
+        // Whoever breaks everything on purpose has it rolled although it is sick.
+        plan.rolls.iter_mut().for_each(|roll| roll.is_asked_for = true);
+        driver.look_at_hosts(&mut plan).await?;
         Ok(plan)
     }
 

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use async_trait::async_trait;
 use jiff::Timestamp;
 use refit::edge::Clock;
-use refit::journal::{BuildKept, Journal, JournalError, MemoryJournal, Recorded, ReleaseKept, RolloutKept, RunSummary, Verified};
+use refit::journal::{BuildKept, Journal, JournalError, MemoryJournal, QuarantineKept, Recorded, ReleaseKept, RolloutKept, RunSummary, Verified};
 use refit::model::{Digest, ImageName, ReleaseNumber, RunId};
 use refit::release::Release;
 use refit::rollout::Person;
@@ -138,6 +138,9 @@ impl Journal for Tape {
     }
     fn rollouts(&self) -> Result<Vec<RolloutKept>, JournalError> {
         self.inner.rollouts()
+    }
+    fn quarantines(&self) -> Result<Vec<QuarantineKept>, JournalError> {
+        self.inner.quarantines()
     }
     fn verify(&self) -> Result<Verified, JournalError> {
         self.inner.verify()
