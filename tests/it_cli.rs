@@ -114,7 +114,7 @@ impl Home {
 }
 
 /// Every command, with arguments that let it run.
-const COMMANDS: [&[&str]; 17] = [
+const COMMANDS: [&[&str]; 18] = [
     &["scan"],
     &["init"],
     &["check"],
@@ -125,6 +125,7 @@ const COMMANDS: [&[&str]; 17] = [
     &["status"],
     &["hosts"],
     &["history"],
+    &["release"],
     &["show"],
     &["logs"],
     &["pause"],
@@ -475,4 +476,16 @@ fn what_may_not_be_read_is_named() {
     let ended = home.run(&["check"]);
     assert_eq!(ended.code, Some(2), "{}", ended.err);
     assert!(ended.err.contains("cannot be read"), "{}", ended.err);
+}
+
+#[test]
+fn releases_that_are_not_there_are_told_as_such() {
+    let home = shop_of_three();
+    insta::assert_snapshot!(home.session(&[
+        &["release"],
+        &["release", "r1"],
+        &["release", "r1", "--unquarantine"],
+        &["release", "one"],
+        &["release", "--unquarantine"],
+    ]));
 }

@@ -71,6 +71,7 @@ pub enum Command {
     Status(super::status::StatusArgs),
     Hosts(super::hosts::HostsArgs),
     History(super::history::HistoryArgs),
+    Release(super::release::ReleaseArgs),
     Show(super::show::ShowArgs),
     Logs(super::build_logs::LogsArgs),
     /// Pause a run.
@@ -79,7 +80,7 @@ pub enum Command {
     #[command(after_help = "Example:\n  refit pause 7")]
     Pause(super::person::PersonArgs),
     Resume(super::resume::ResumeArgs),
-    /// Stop a run; the service that it is rolling goes back.
+    /// Stop a run and take back all that it rolled, most recent first.
     ///
     /// The process that carries the run out does it within a second. If there is none any more, `refit resume` does.
     #[command(after_help = "Example:\n  refit abort 7")]
@@ -122,6 +123,7 @@ impl Arguments {
             Command::Status(args) => super::status::run(&args, state, face).await,
             Command::Hosts(args) => super::hosts::run(&args, face).await,
             Command::History(args) => super::history::run(&args, state, face),
+            Command::Release(args) => super::release::run(&args, state, face).await,
             Command::Show(args) => super::show::run(&args, state, face),
             Command::Logs(args) => super::build_logs::run(&args, state, face),
             Command::Pause(args) => super::person::run(&args, crate::rollout::Person::Pause, state, face),

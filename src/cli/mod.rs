@@ -13,6 +13,7 @@ mod hosts;
 mod init;
 mod person;
 mod plan;
+mod release;
 mod resume;
 mod rollback;
 mod rollout;

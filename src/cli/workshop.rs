@@ -143,6 +143,12 @@ pub(super) fn read_journal(folder: &PipelineFolder, state: Option<PathBuf>) -> m
     Ok(SqliteJournal::open(&state_folder(&folder.pipelines, state))?)
 }
 
+/// The journal, to write a word into that belongs to no run that goes on.
+pub(super) fn write_journal(folder: &PipelineFolder, state: Option<PathBuf>) -> miette::Result<SqliteJournal> {
+    let state = state_folder(&folder.pipelines, state);
+    Ok(SqliteJournal::open_to_write(&state, take_lock(&state)?)?)
+}
+
 /// The logs of builds.
 pub(super) fn logs(folder: &PipelineFolder, state: Option<PathBuf>) -> Logs {
     Logs::new(&state_folder(&folder.pipelines, state))
