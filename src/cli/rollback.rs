@@ -7,20 +7,24 @@ use super::estate::{EstateArgs, known};
 use super::workshop::{self, Access, BuildArgs, Workshop};
 use super::{Exit, Face};
 use crate::model::{ReleaseNumber, ServiceName};
-use crate::plan::{Change, Plan, RollStep};
+use crate::plan::{Change, Plan, Restore, RollStep};
 use crate::rollout::{Outcome, Person};
 
 /// Go back to an earlier release; without `--to`, to the one before.
 ///
 /// Nothing is built: the images are proven to be on every host, or are brought there, before the first container is touched.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Example:\n  refit rollback --list\n  refit rollback web --to r6")]
+#[command(after_help = "Example:\n  refit rollback --list\n  refit rollback web --to r6\n  refit rollback web --with-data")]
 pub struct RollbackArgs {
     /// Which service [default: every service that the release has otherwise].
     service: Option<ServiceName>,
     /// Which release [default: the one before the present one].
     #[arg(long, value_name = "RELEASE")]
     to: Option<ReleaseNumber>,
+    /// Put the data back, too: each named volume that a service writes gets what it held when the service was last on that release. What it holds
+    /// now is copied first. Needs copies that `data: { snapshot: before }` made.
+    #[arg(long, conflicts_with = "list")]
+    with_data: bool,
     /// List where it can go back to, and stop.
     #[arg(long)]
     list: bool,
@@ -54,7 +58,10 @@ pub(super) async fn run(args: &RollbackArgs, state: Option<PathBuf>, face: &mut 
         }
         return Ok(Exit::Done);
     }
-    let plan = plan_back(&workshop, &ways, args)?;
+    let mut plan = plan_back(&workshop, &ways, args)?;
+    if args.with_data {
+        restore_data(&workshop, &mut plan).await?;
+    }
     super::rollout::begin(&workshop, plan, args.yes, face).await
 }
 
@@ -125,6 +132,22 @@ fn good_releases(workshop: &Workshop, service: &ServiceName) -> miette::Result<B
     let good =
         rollouts.into_iter().filter(|rollout| rollout.service == *service && matches!(rollout.outcome, Some(Outcome::Done | Outcome::DoneInPart)));
     Ok(good.map(|rollout| rollout.to).collect())
+}
+
+/// Adds to each service the copies that are put back.
+async fn restore_data(workshop: &Workshop, plan: &mut Plan) -> miette::Result<()> {
+    let Change::Release(target) = plan.change else { return Ok(()) };
+    let release = workshop.driver.release(target)?;
+    for roll in &mut plan.rolls {
+        let (service, released) = (workshop.driver.estate.services.get(&roll.service), release.services.get(&roll.service));
+        let Some((service, released)) = service.zip(released) else { continue };
+        roll.restore = workshop.driver.restores(service, target, released).await?;
+        let note = |restore: &Restore| {
+            format!("{}: volume {} gets what {} holds; what it holds now is copied first", restore.host, restore.volume, restore.copy)
+        };
+        roll.notes.extend(roll.restore.iter().map(note));
+    }
+    Ok(())
 }
 
 fn plan_back(workshop: &Workshop, ways: &[WayBack], args: &RollbackArgs) -> miette::Result<Plan> {

@@ -53,6 +53,8 @@ pub struct MountSeen {
 pub struct Loss {
     /// Files outside of all mounts.
     pub files: Vec<String>,
+    /// Files that would move on, were there not something mounted over them in the new container.
+    pub covered: Vec<String>,
     /// Anonymous volumes that nobody would mount any more.
     pub orphans: Vec<Orphan>,
 }
@@ -69,18 +71,28 @@ pub struct Orphan {
 impl Loss {
     /// Whether nothing is lost.
     pub fn is_none(&self) -> bool {
-        self.files.is_empty() && self.orphans.is_empty()
+        self.files.is_empty() && self.covered.is_empty() && self.orphans.is_empty()
+    }
+}
+
+/// The first paths by name, the others counted.
+pub fn named(paths: &[String]) -> String {
+    let named = paths.iter().take(NAMED_MAX).map(String::as_str).collect::<Vec<_>>().join(", ");
+    match paths.len().saturating_sub(NAMED_MAX) {
+        0 => named,
+        rest => format!("{named} and {rest} more"),
     }
 }
 
 impl fmt::Display for Loss {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut parts = Vec::new();
-        if let Some(more) = self.files.len().checked_sub(1) {
-            let named = self.files.iter().take(NAMED_MAX).map(String::as_str).collect::<Vec<_>>().join(", ");
-            let rest = self.files.len().saturating_sub(NAMED_MAX);
-            let rest = if rest == 0 { String::new() } else { format!(" and {rest} more") };
-            parts.push(format!("{} outside its volumes would be lost: {named}{rest}", if more == 0 { "a file" } else { "files" }));
+        if !self.files.is_empty() {
+            let what = if self.files.len() == 1 { "a file" } else { "files" };
+            parts.push(format!("{what} outside its volumes would be lost: {}", named(&self.files)));
+        }
+        if !self.covered.is_empty() {
+            parts.push(format!("the new container mounts something over {}", named(&self.covered)));
         }
         parts.extend(self.orphans.iter().map(|Orphan { volume, target }| {
             let short = volume.get(..12).unwrap_or(volume);
@@ -102,12 +114,12 @@ pub fn candidates(holdings: &Holdings, ignore: &[String]) -> Vec<String> {
     lost.into_iter().map(str::to_owned).collect()
 }
 
-fn is_below(path: &str, folder: &str) -> bool {
+pub(super) fn is_below(path: &str, folder: &str) -> bool {
     path.strip_prefix(folder).is_some_and(|rest| rest.starts_with('/'))
 }
 
 /// Whether something below the path is in the list, so that it is a folder which changed for that alone.
-fn holds_another(path: &str, all: &BTreeSet<&str>) -> bool {
+pub(super) fn holds_another(path: &str, all: &BTreeSet<&str>) -> bool {
     let folder = format!("{}/", path.trim_end_matches('/'));
     all.range(folder.as_str()..).next().is_some_and(|next| next.starts_with(&folder))
 }
@@ -123,12 +135,12 @@ pub fn orphans(holdings: &Holdings, new: &ContainerSpec) -> Vec<Orphan> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use crate::model::MountSpec;
 
     /// Changes as `docker diff` prints them, mount points behind `|`.
-    fn holdings(text: &str) -> Holdings {
+    pub(in crate::data) fn holdings(text: &str) -> Holdings {
         let (changes, mounts) = text.split_once('|').unwrap_or((text, ""));
         let change = |line: &str| {
             let (kind, path) = line.trim().split_once(' ').unwrap();
@@ -187,12 +199,12 @@ mod tests {
         let left = orphans(&old, &new);
         assert_eq!(left, [Orphan { volume: "c".repeat(64), target: "/taken".into() }]);
         let words = "the anonymous volume cccccccccccc would be left behind: the new container mounts something else at /taken";
-        assert_eq!(Loss { files: Vec::new(), orphans: left }.to_string(), words);
+        assert_eq!(Loss { orphans: left, ..Loss::default() }.to_string(), words);
     }
 
     #[test]
     fn ten_paths_are_named_and_the_others_counted() {
-        let loss = |count: usize| Loss { files: (0..count).map(|n| format!("/f{n}")).collect(), orphans: Vec::new() }.to_string();
+        let loss = |count: usize| Loss { files: (0..count).map(|n| format!("/f{n}")).collect(), ..Loss::default() }.to_string();
         assert_eq!(loss(1), "a file outside its volumes would be lost: /f0");
         assert_eq!(loss(2), "files outside its volumes would be lost: /f0, /f1");
         let many = "files outside its volumes would be lost: /f0, /f1, /f2, /f3, /f4, /f5, /f6, /f7, /f8, /f9 and 2 more";

@@ -33,8 +33,8 @@ pub enum DriverError {
     /// Containers hold what their replacement would lose.
     #[error("data would be lost; nothing was changed on any host:\n{}", problems.iter().map(|line| format!("  {line}")).collect::<Vec<_>>().join("\n"))]
     #[diagnostic(help(
-        "mount a volume where the files are to stay (`volumes: [\"name:/path\"]`) and bring them there (`docker cp`), name what may go \
-         (`data: {{ ignore: [\"/path\"] }}`), or say that all of it may: `data: discard`"
+        "mount a volume where the files are to stay (`volumes: [\"name:/path\"]`) and bring them there (`docker cp`), let them move on into the new \
+         container (`data: adopt`), name what may go (`data: {{ ignore: [\"/path\"] }}`), or say that all of it may: `data: discard`"
     ))]
     WouldLoseData {
         /// One line for each container.

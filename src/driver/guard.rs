@@ -6,10 +6,11 @@ use std::sync::Arc;
 use futures_util::future::join_all;
 
 use super::{Driver, DriverError};
-use crate::data::{self, Loss};
+use crate::data::{self, Adoption, Holdings, Loss};
 use crate::edge::{ContainerFound, Engine, EngineError};
-use crate::model::{ContainerSpec, HostName};
-use crate::pipeline::{DataPolicy, OnLoss};
+use crate::model::{ContainerSpec, HostName, MountSource};
+use crate::pipeline::{DataPolicy, OnLoss, Order, Snapshot};
+use crate::release::Release;
 use crate::rollout::Desired;
 
 /// So many changed paths of one container are asked whether they are files; that there are more than this is loss enough.
@@ -24,11 +25,43 @@ pub(super) async fn loss(engine: &dyn Engine, old: &str, new: &ContainerSpec, po
         Err(EngineError::Missing { .. }) => return Ok(Loss::default()),
         other => other?,
     };
-    let mut asked = data::candidates(&holdings, &policy.ignore);
+    let candidates = data::candidates(&holdings, &policy.ignore);
+    let orphans = data::orphans(&holdings, new);
+    Ok(match policy.on_loss {
+        // What moves on is no loss, but for what would come to lie under a mount.
+        OnLoss::Adopt => Loss { covered: files_of(engine, old, data::covered(candidates, new)).await?, orphans, ..Loss::default() },
+        OnLoss::Refuse | OnLoss::Discard => Loss { files: files_of(engine, old, candidates).await?, orphans, ..Loss::default() },
+    })
+}
+
+/// The files of a container that nobody else keeps.
+pub(super) async fn files_held(engine: &dyn Engine, container: &str, holdings: &Holdings, policy: &DataPolicy) -> Result<Loss, EngineError> {
+    let files = files_of(engine, container, data::candidates(holdings, &policy.ignore)).await?;
+    Ok(Loss { files, ..Loss::default() })
+}
+
+/// Those of the paths that are files. Of very many the rest is taken for files unasked.
+async fn files_of(engine: &dyn Engine, container: &str, mut asked: Vec<String>) -> Result<Vec<String>, EngineError> {
     let rest = asked.split_off(asked.len().min(ASKED_MAX));
-    let mut files = if asked.is_empty() { asked } else { engine.only_files(old, asked).await? };
+    let mut files = if asked.is_empty() { asked } else { engine.only_files(container, asked).await? };
     files.extend(rest);
-    Ok(Loss { files, orphans: data::orphans(&holdings, new) })
+    Ok(files)
+}
+
+/// What moves on from a container into one of this spec.
+pub(super) async fn adoption(engine: &dyn Engine, old: &str, new: &ContainerSpec, policy: &DataPolicy) -> Result<Adoption, EngineError> {
+    Ok(Adoption::of(&engine.holdings(old).await?, &policy.ignore, new, policy.adopt_max))
+}
+
+/// The policy as it can be kept in this order: what still runs cannot move on, nor be copied. Orders are the plan's, and policies may be newer.
+pub(super) fn policy_for(order: Order, policy: &DataPolicy) -> DataPolicy {
+    match order {
+        Order::StopFirst => policy.clone(),
+        Order::StartFirst => {
+            let on_loss = if policy.on_loss == OnLoss::Adopt { OnLoss::Refuse } else { policy.on_loss };
+            DataPolicy { on_loss, snapshot: Snapshot::Never, ..policy.clone() }
+        }
+    }
 }
 
 impl Driver {
@@ -50,7 +83,8 @@ impl Driver {
         let engine = self.host(host)?;
         let release = self.release(desired.to.release)?;
         let Some(new) = release.services.get(&desired.service) else { return Ok(Vec::new()) };
-        let policy = self.data_policy(desired);
+        let order = desired.slots.first().map_or(Order::StopFirst, |wanted| wanted.order);
+        let policy = policy_for(order, &self.data_policy(desired));
         let containers = match engine.containers(&self.estate.name, Some(&desired.service)).await {
             Ok(containers) => containers,
             Err(error) if error.is_silence() => return Ok(Vec::new()),
@@ -68,10 +102,23 @@ impl Driver {
 }
 
 async fn loss_line(engine: &Arc<dyn Engine>, one: &ContainerFound, new: &ContainerSpec, policy: &DataPolicy) -> Option<String> {
-    match loss(engine.as_ref(), &one.id, new, policy).await {
+    match loss_or_too_much(engine.as_ref(), &one.id, new, policy).await {
         Ok(loss) if loss.is_none() => None,
         Ok(loss) => Some(format!("{} ({}): {loss}", one.slot, one.name)),
         Err(error) if error.is_silence() => None,
+        Err(EngineError::Refused { what, why, .. }) => Some(format!("{} ({}): cannot {what}: {why}", one.slot, one.name)),
         Err(error) => Some(format!("{} ({}): nobody knows what would be lost: {error}", one.slot, one.name)),
     }
+}
+
+/// The loss; where all moves on, an error if that is more than may.
+async fn loss_or_too_much(engine: &dyn Engine, old: &str, new: &ContainerSpec, policy: &DataPolicy) -> Result<Loss, EngineError> {
+    let loss = loss(engine, old, new, policy).await?;
+    if policy.on_loss == OnLoss::Adopt && loss.is_none() {
+        let adoption = adoption(engine, old, new, policy).await?;
+        if !adoption.is_empty() {
+            engine.adopt(old, None, &adoption).await?;
+        }
+    }
+    Ok(loss)
 }

@@ -8,13 +8,14 @@ use futures_util::future::BoxFuture;
 use jiff::Timestamp;
 use tokio::task::{JoinError, JoinSet};
 
+use super::handover::{self, Failed, Handover};
 use super::looks::{Looks, MANY_HOSTS};
 use super::observer::{Observers, Watched};
 use super::{DriverError, Engines, Recorder, guard, until};
-use crate::data::Loss;
 use crate::edge::{Clock, Engine, EngineError, NewContainer};
 use crate::model::{Digest, EstateName, HostName, ServiceName, SlotId};
-use crate::pipeline::DataPolicy;
+use crate::pipeline::{DataPolicy, OnLoss, Order, Snapshot};
+use crate::plan::Restore;
 use crate::release::{Release, ServiceRelease};
 use crate::rollout::{self, Action, Desired, HostSeen, Observed, Person, Phase, Progress, SlotVerdict, Version};
 use crate::run::Event;
@@ -50,7 +51,7 @@ pub(super) struct Rollout<'a> {
     /// The engines of its hosts.
     pub engines: &'a Engines,
     /// The journal's pen.
-    pub recorder: &'a Recorder,
+    pub recorder: &'a Arc<Recorder>,
     /// The clock.
     pub clock: Arc<dyn Clock>,
 }
@@ -133,9 +134,14 @@ impl Rollout<'_> {
         let host = &action.slot().host;
         let engine = self.engines.hosts.get(host).cloned().ok_or_else(|| DriverError::UnknownHost { host: host.clone() })?;
         let replaced = replaced(action, phase).map(str::to_owned);
-        let (new, policy) = (self.versions.get(&self.desired.to.spec).map(|service| service.container.clone()), self.data.clone());
+        // A service has one order in all its slots.
+        let order = self.desired.slots.first().map_or(Order::StopFirst, |wanted| wanted.order);
+        let policy = guard::policy_for(order, &self.data);
+        let new = self.versions.get(&self.desired.to.spec).map(|service| service.container.clone());
         let guarded = engine.clone();
+        let handover = self.handover(action, phase, engine.clone(), policy.clone())?;
         let effect = self.effect(action, engine)?;
+        let (action, phase) = (action.clone(), phase.clone());
         Ok(Box::pin(async move {
             if let Some((old, new)) = replaced.zip(new) {
                 let loss = guard::loss(guarded.as_ref(), &old, &new, &policy).await?;
@@ -143,8 +149,31 @@ impl Rollout<'_> {
                     return Err(Failed::Loss(loss));
                 }
             }
+            if let Some((handover, new)) = handover {
+                handover.prepare(&action, &phase, new.as_ref()).await?;
+            }
             Ok(effect.await?)
         }))
+    }
+
+    /// What is to be handed over before this action, if anything may be.
+    fn handover(
+        &self,
+        action: &Action,
+        phase: &Phase,
+        engine: Arc<dyn Engine>,
+        policy: DataPolicy,
+    ) -> Result<Option<(Handover, Option<NewContainer>)>, DriverError> {
+        let slot = action.slot();
+        let restores: Vec<Restore> = self.restores.iter().filter(|restore| restore.host == slot.host).cloned().collect();
+        let is_nothing = policy.on_loss != OnLoss::Adopt && policy.snapshot == Snapshot::Never && restores.is_empty();
+        let Some(to) = handover::version_of(&self.versions, action, &self.desired, phase).filter(|_| !is_nothing) else { return Ok(None) };
+        let new = match action.clone() {
+            Action::StartNew { slot, version, takes_over } => Some(self.new_container(slot, version, takes_over)?),
+            _ => None,
+        };
+        let (estate, slot, back) = (self.estate.clone(), slot.clone(), self.desired.back.clone());
+        Ok(Some((Handover { estate, engine, recorder: self.recorder.clone(), slot, to: to.clone(), policy, back, restores }, new)))
     }
 
     fn effect(&self, action: &Action, engine: Arc<dyn Engine>) -> Result<BoxFuture<'static, Result<(), EngineError>>, DriverError> {
@@ -184,15 +213,6 @@ fn replaced<'a>(action: &'a Action, phase: &Phase) -> Option<&'a str> {
         (Phase::Forward, Action::Stop { container, .. }) => Some(container),
         _ => None,
     }
-}
-
-/// Why an action was not carried out.
-#[derive(Debug, thiserror::Error)]
-enum Failed {
-    #[error(transparent)]
-    Engine(#[from] EngineError),
-    #[error("data would be lost: {0}")]
-    Loss(Loss),
 }
 
 type Ended = (Action, Result<(), Failed>);
@@ -337,6 +357,7 @@ impl<'a> Hand<'a> {
                 Ok(()) | Err(Failed::Engine(EngineError::Silent { .. })) => {}
                 Err(Failed::Engine(EngineError::Missing { .. })) if !matches!(action, Action::StartNew { .. }) => {}
                 Err(Failed::Engine(error)) => rollout::report_refusal(&mut self.progress, action.slot(), &error.to_string()),
+                Err(Failed::Journal(error)) => return Err(error),
                 Err(Failed::Loss(loss)) => rollout::report_loss(&mut self.progress, action.slot(), &loss.to_string()),
             }
         }

@@ -10,7 +10,7 @@ use super::builds::Builds;
 use super::roll::{self, Rollout};
 use super::{Driver, DriverError, Recorder};
 use crate::model::{ReleaseNumber, RunId, ServiceName};
-use crate::plan::Plan;
+use crate::plan::{Change, Plan};
 use crate::release::Release;
 use crate::rollout::{Back, Desired, Kept, Person, Phase, Progress};
 use crate::run::{self, Event, Next, NotRolled, RunOutcome, RunState, Way};

@@ -69,6 +69,17 @@ impl NewContainer {
     }
 }
 
+/// A container that was made, and perhaps started.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Made {
+    /// The engine's id of it.
+    pub id: String,
+    /// Whether it is up.
+    pub is_up: bool,
+    /// Whether it ever was: what it is to find when it starts must be there before.
+    pub has_run: bool,
+}
+
 /// What a probe was told.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ProbeAnswer {

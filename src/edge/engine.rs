@@ -10,9 +10,10 @@ use futures_util::Stream;
 use jiff::Timestamp;
 
 use super::build::{BuildError, BuildProgress, BuildRequest, TestEnd, TestRun};
-use super::container::{ContainerFound, NewContainer, ProbeAnswer};
+use super::container::{ContainerFound, Made, NewContainer, ProbeAnswer};
 use super::refusal;
-use crate::data::Holdings;
+use super::volume::{SnapshotSeen, VolumeCopied, VolumeCopy};
+use crate::data::{Adopted, Adoption, Holdings};
 use crate::model::{Digest, EstateName, ImageRef, ProbeSpec, ServiceName};
 
 /// A stream of bytes, such as an image on its way from one engine to another.
@@ -49,7 +50,7 @@ pub trait Engine: Send + Sync {
     /// Runs a command to its end in a throw-away container without network ports, and removes it.
     async fn run_test(&self, test: &TestRun) -> Result<TestEnd, EngineError>;
 
-    /// Removes the throw-away containers of tests that a refit which died left behind. Only for who holds the estate: nobody else's are running.
+    /// Removes the throw-away containers of tests and copies that a refit which died left behind. Only for who holds the estate: nobody else's are running.
     async fn remove_tests(&self, _estate: &EstateName) -> Result<(), EngineError> {
         Ok(())
     }
@@ -72,6 +73,9 @@ pub trait Engine: Send + Sync {
 
     /// Creates a container under its deterministic name with all its networks and volumes, and starts it. Returns the engine's id of it.
     async fn start_new(&self, new: &NewContainer) -> Result<String, EngineError>;
+
+    /// The same without starting it. A container that is there already is left as it is.
+    async fn make(&self, new: &NewContainer) -> Result<Made, EngineError>;
 
     /// Starts a container that is there.
     async fn start(&self, container: &str) -> Result<(), EngineError>;
@@ -98,6 +102,16 @@ pub trait Engine: Send + Sync {
 
     /// Of these paths in a container, those that hold something: no folders, sockets and pipes, nothing that has gone meanwhile.
     async fn only_files(&self, container: &str, paths: Vec<String>) -> Result<Vec<String>, EngineError>;
+
+    /// Copies what moves on from one container into another that has not run yet; owners, modes and links stay what they are. Without another one
+    /// nothing is copied, only looked at: is it too much? Refused if it is.
+    async fn adopt(&self, from: &str, into: Option<&str>, adoption: &Adoption) -> Result<Adopted, EngineError>;
+
+    /// Copies a volume into another, proves the copy, and says what it holds; `None` if there is no such volume.
+    async fn copy_volume(&self, copy: &VolumeCopy) -> Result<Option<VolumeCopied>, EngineError>;
+
+    /// The copies of volumes that were made for this estate, finished or not.
+    async fn snapshots(&self, estate: &EstateName) -> Result<Vec<SnapshotSeen>, EngineError>;
 }
 
 /// Who an engine is.

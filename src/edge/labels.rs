@@ -16,5 +16,7 @@ pub const SPEC: &str = "io.refit.spec";
 pub const RUN: &str = "io.refit.run";
 /// The hash of inputs of an image.
 pub const INPUTS: &str = "io.refit.inputs";
-/// On throw-away containers: what they are for (`test`).
+/// On a copy of a volume: the volume that was copied.
+pub const VOLUME: &str = "io.refit.volume";
+/// On throw-away containers: what they are for (`test`, `copy`).
 pub const ROLE: &str = "io.refit.role";

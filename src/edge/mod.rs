@@ -21,11 +21,13 @@ pub mod pipeline_files;
 mod refusal;
 mod shown;
 pub mod sources;
+mod volume;
 
 pub use build::{BuildError, BuildProgress, BuildRequest, BuildStepSeen, ContextEntry, ContextFiles, EntryKind, TestEnd, TestRun, Turn};
 pub use chain::chain_ids;
 pub use clock::{Clock, SystemClock};
-pub use container::{ContainerFound, NewContainer, ProbeAnswer, release_label};
+pub use container::{ContainerFound, Made, NewContainer, ProbeAnswer, release_label};
 pub use engine::{ByteStream, Engine, EngineError, EngineInfo, ImageSeen};
 pub use shown::shown;
 pub use sources::{Source, SourceError, SourceFound, Sources};
+pub use volume::{SnapshotSeen, VolumeCopied, VolumeCopy};

@@ -79,6 +79,9 @@ pub(super) fn fact(recorded: &Recorded) -> Option<Fact> {
         | Event::Carried { .. }
         | Event::ActionIntended { .. }
         | Event::ActionEnded { .. }
+        | Event::CopyBegan { .. }
+        | Event::Copied { .. }
+        | Event::Adopted { .. }
         | Event::SlotDone { .. }
         | Event::SlotFailed { .. }
         | Event::HostLeftBehind { .. }

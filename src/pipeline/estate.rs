@@ -7,7 +7,9 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::defaults;
-use crate::model::{BuilderName, ContainerSpec, EstateName, HostName, ImageName, ImageRef, Place, ProbeSpec, ServiceName, serde_duration};
+use crate::model::{
+    BuilderName, ContainerSpec, EstateName, HostName, ImageName, ImageRef, MountSource, Place, ProbeSpec, ServiceName, serde_duration,
+};
 
 /// Everything that refit manages: the union of all the pipeline files of a folder.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -332,13 +334,34 @@ pub enum Condition {
     ServiceHealthy,
 }
 
-/// What becomes of what a container holds outside its named volumes when it is replaced.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+/// What becomes of what a container holds when it is replaced.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DataPolicy {
-    /// When something would be lost.
+    /// When something outside its volumes would be lost.
     pub on_loss: OnLoss,
     /// Paths and patterns of what may go.
     pub ignore: Vec<String>,
+    /// So many bytes move on at most, with [`OnLoss::Adopt`].
+    pub adopt_max: u64,
+    /// Whether its volumes are copied.
+    pub snapshot: Snapshot,
+}
+
+impl Default for DataPolicy {
+    fn default() -> Self {
+        Self { on_loss: OnLoss::default(), ignore: Vec::new(), adopt_max: defaults::ADOPT_MAX, snapshot: Snapshot::default() }
+    }
+}
+
+/// When the named volumes that a container writes are copied.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Snapshot {
+    /// Never.
+    #[default]
+    Never,
+    /// Before it is replaced, while nobody writes.
+    Before,
 }
 
 /// What happens when a replacement would lose files.
@@ -348,6 +371,8 @@ pub enum OnLoss {
     /// The container is not replaced.
     #[default]
     Refuse,
+    /// They move on into the new container.
+    Adopt,
     /// They may go.
     Discard,
 }

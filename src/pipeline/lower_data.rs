@@ -1,14 +1,15 @@
 //! A service's `data`: what becomes of what its containers hold outside their volumes.
 
 use super::at::At;
-use super::estate::{DataPolicy, OnLoss};
+use super::defaults;
+use super::estate::{DataPolicy, OnLoss, Snapshot};
 use super::forms::Short;
 use super::lower::Lower;
 use super::near::nearest;
 use super::raw_service as raw;
 
 /// Every word of `data`, and what it means.
-const WORDS: [(&str, OnLoss); 2] = [("refuse", OnLoss::Refuse), ("discard", OnLoss::Discard)];
+const WORDS: [(&str, OnLoss); 3] = [("refuse", OnLoss::Refuse), ("adopt", OnLoss::Adopt), ("discard", OnLoss::Discard)];
 
 impl Lower<'_> {
     pub(super) fn data(&mut self, at: &At<'_>, raw: Option<&Short<raw::Data>>) -> DataPolicy {
@@ -18,6 +19,11 @@ impl Lower<'_> {
             Some(Short::Long(long)) => DataPolicy {
                 on_loss: long.on_loss.as_ref().map_or_else(OnLoss::default, |word| self.on_loss(&at.key("on_loss"), word)),
                 ignore: self.ignored(&at.key("ignore"), &long.ignore),
+                adopt_max: self.size(&at.key("adopt_max"), long.adopt_max.as_ref()).unwrap_or(defaults::ADOPT_MAX),
+                snapshot: match long.snapshot {
+                    Some(raw::Snapshot::Before) => Snapshot::Before,
+                    Some(raw::Snapshot::Never) | None => Snapshot::Never,
+                },
             },
         }
     }
@@ -26,7 +32,8 @@ impl Lower<'_> {
         if let Some((_, known)) = WORDS.iter().find(|(name, _)| *name == word) {
             return *known;
         }
-        let words = WORDS.map(|(name, _)| format!("`{name}`")).join(" or ");
+        let words = WORDS.map(|(name, _)| format!("`{name}`"));
+        let words = words.split_last().map(|(last, rest)| format!("{} or {last}", rest.join(", "))).unwrap_or_default();
         let help = nearest(word, WORDS.iter().map(|(name, _)| *name)).map(|near| format!("did you mean `{near}`?")).unwrap_or_default();
         self.findings.error(at, format!("expected {words}, found `{word}`"), help);
         OnLoss::default()

@@ -42,7 +42,7 @@ mod tests;
 
 pub use estate::{
     Base, BuildSecret, BuildSpec, Builder, Condition, Context, DataPolicy, Endpoint, Estate, FailureAction, Host, Image, ImageTest, OnExceeded,
-    OnLoss, Order, Rebuild, RebuildPolicy, RunPolicy, SecretSource, Service, ServiceImage, Sources, UpdateConfig,
+    OnLoss, Order, Rebuild, RebuildPolicy, RunPolicy, SecretSource, Service, ServiceImage, Snapshot, Sources, UpdateConfig,
 };
 pub use finding::{Finding, Severity};
 pub use near::nearest;

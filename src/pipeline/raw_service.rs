@@ -103,7 +103,7 @@ pub(super) struct Service {
     pub(super) deploy: Option<Deploy>,
     /// Beyond Compose: two containers may write one volume at once, so start-first is possible (default: `false`).
     pub(super) concurrent: Option<bool>,
-    /// Beyond Compose: what happens when a replacement would lose files that a container wrote outside its volumes, `refuse` or `discard`
+    /// Beyond Compose: what happens when a replacement would lose files that a container wrote outside its volumes, `refuse`, `adopt` or `discard`
     /// (default: `refuse`), or the long form.
     pub(super) data: Option<Short<Data>>,
 }
@@ -120,11 +120,25 @@ pub(super) struct DependsOn {
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Data {
-    /// `refuse`: the container is not replaced; `discard`: the files may go (default: `refuse`).
+    /// `refuse`: the container is not replaced; `adopt`: the files move on into the new container; `discard`: they may go (default: `refuse`).
     pub(super) on_loss: Option<String>,
+    /// With `adopt`, so much moves on at most (default: `1g`).
+    pub(super) adopt_max: Option<Text>,
+    /// `before`: the named volumes that it writes are copied before it is replaced, and the copies kept (default: `never`).
+    pub(super) snapshot: Option<Snapshot>,
     /// Paths in the container that may go, with all below them; `*` and `?` stand for letters of one name, `**` for any folders.
     #[serde(default)]
     pub(super) ignore: Vec<String>,
+}
+
+/// When volumes are copied.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum Snapshot {
+    /// Never.
+    Never,
+    /// Before the container that writes them is replaced.
+    Before,
 }
 
 /// A file of environment variables.

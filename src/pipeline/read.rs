@@ -9,6 +9,7 @@ use std::rc::Rc;
 
 use super::at::At;
 use super::conflict;
+use super::defaults;
 use super::depends;
 use super::env_file;
 use super::estate::{Estate, Service, Sources};
@@ -279,10 +280,10 @@ fn lowered(name: EstateName, written: &[(At<'_>, &raw::Pipeline)], given: &Given
     let mut lower = Lower { name: &name, folder, estate: &known, host_names, findings, wants };
     let images: BTreeMap<_, _> =
         joined.images.iter().filter_map(|(key, (at, raw))| lower.image(at, key, raw)).map(|image| (image.name.clone(), image)).collect();
-    let services: Vec<(At<'_>, Service)> =
+    let mut services: Vec<(At<'_>, Service)> =
         joined.services.iter().filter_map(|(key, (at, raw))| Some((at.clone(), lower.service(at, key, raw)?))).collect();
     services.iter().for_each(|(at, service)| conflict::check_service(at, service, &hosts, findings));
-    conflict::check_shared_volumes(&services, findings);
+    conflict::check_shared_volumes(&services, &hosts, findings);
     conflict::check_ports(services.iter().map(|(at, service)| (service, at.clone())), findings);
     depends::check_rings(&services, findings);
     let sources = join::sources(written, findings).unwrap_or(Sources::Deployed);

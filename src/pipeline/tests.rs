@@ -59,7 +59,7 @@ freeze:
 "#;
 
 /// Reads texts as one estate of a folder where everything is that they name.
-fn read(texts: &[&str]) -> Reading {
+pub(super) fn read(texts: &[&str]) -> Reading {
     let name = |n: usize| format!("pipelines/{n}.yaml");
     let files: Vec<PipelineText> = texts.iter().enumerate().map(|(n, text)| PipelineText { file: name(n), text: (*text).to_owned() }).collect();
     let draft = draft(&files, &Given { folder: "/srv/shop".into(), vars: BTreeMap::new() });

@@ -14,6 +14,7 @@ pub fn effective_order(service: &Service, wanted: Order, image_volumes: &[String
     if !service.concurrent {
         reasons.extend(written_volumes(&service.container, image_volumes));
     }
+    reasons.extend(service.why_data_stops_first());
     (if reasons.is_empty() { Order::StartFirst } else { Order::StopFirst }, reasons)
 }
 

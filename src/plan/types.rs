@@ -71,6 +71,17 @@ impl Plan {
     }
 }
 
+/// A copy of a volume that is put back before a service goes on from there.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Restore {
+    /// The host that has both.
+    pub host: HostName,
+    /// The volume, by its name on the engine.
+    pub volume: String,
+    /// The copy.
+    pub copy: String,
+}
+
 /// A service that stays where it is, because what it would roll to is in quarantine: only something newer or a person's word moves it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HeldService {
@@ -246,6 +257,9 @@ pub struct RollStep {
     /// The release whose version is put in place again, for a repair; none: the release that this run rolls.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub repair: Option<ReleaseNumber>,
+    /// The copies of volumes that are put back before its containers start.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub restore: Vec<Restore>,
     /// Whether a rollout is certain, or depends on whether a build comes out changed.
     pub certain: bool,
     /// The release that it goes back to when it fails; none if nothing ran before, so that what is new is taken away.
@@ -270,6 +284,7 @@ impl RollStep {
             hosts: service.hosts.iter().map(|host| SlotCount { host: host.clone(), slots: service.replicas }).collect(),
             from,
             repair: None,
+            restore: Vec::new(),
             certain: true,
             back: from,
             is_asked_for: false,

@@ -60,6 +60,19 @@ pub fn lines(event: &Event, detail: Detail) -> Vec<String> {
         Event::ActionEnded { action, error: Some(error) } => vec![format!("act      {}: failed: {error}", action_words(action))],
         Event::ActionEnded { action, error: None } if detail == Detail::All => vec![format!("act      {}: done", action_words(action))],
         Event::ActionIntended { .. } | Event::ActionEnded { .. } => Vec::new(),
+        Event::CopyBegan { slot, from, to } => vec![format!("data     {slot}: copying volume {from} to {to}, while nobody writes it")],
+        Event::Copied { slot, from, to, files, bytes, kept, .. } => {
+            let what = format!("data     {slot}: volume {from} copied to {to} ({}, {})", count(*files as usize, "file"), size(*bytes));
+            vec![match kept {
+                0 => what,
+                kept => format!("{what}; {} of it kept on {}, `docker volume rm {to}` there removes this one", copies(*kept), slot.host),
+            }]
+        }
+        Event::Adopted { slot, files: 0, deleted, .. } if deleted.is_empty() => vec![format!("data     {slot}: nothing to take over")],
+        Event::Adopted { slot, files, bytes, deleted } => {
+            let what = format!("data     {slot}: {} taken over ({})", count(*files as usize, "file"), size(*bytes));
+            vec![if deleted.is_empty() { what } else { format!("{what}; deleted before and there again: {}", crate::data::named(deleted)) }]
+        }
         Event::SlotDone { slot } => vec![format!("slot     {slot}: proven healthy")],
         Event::SlotFailed { slot, verdict, last_lines } => {
             with_last_lines(format!("slot     {slot}: FAILED, {}", verdict_words(verdict)), last_lines)
@@ -72,6 +85,10 @@ pub fn lines(event: &Event, detail: Detail) -> Vec<String> {
         Event::Resumed { by } => vec![format!("run      taken up again by {by}")],
         Event::RunEnded { outcome } => run_ended(outcome),
     }
+}
+
+fn copies(number: usize) -> String {
+    if number == 1 { "1 copy".to_owned() } else { format!("{number} copies") }
 }
 
 /// `1 image`, `2 images`.

@@ -100,6 +100,45 @@ pub enum Event {
         /// What went wrong; none if it succeeded.
         error: Option<String>,
     },
+    /// A volume is about to be copied, while nobody writes it.
+    CopyBegan {
+        /// For which slot.
+        slot: SlotId,
+        /// The volume that is read.
+        from: String,
+        /// The volume that is written.
+        to: String,
+    },
+    /// It was copied, and what was read again from the copy is the same.
+    Copied {
+        /// For which slot.
+        slot: SlotId,
+        /// The volume that was read.
+        from: String,
+        /// The volume that was written.
+        to: String,
+        /// Files and links.
+        files: u64,
+        /// Their bytes.
+        bytes: u64,
+        /// The hash of names, owners, modes and contents.
+        hash: Digest,
+        /// So many copies of the volume are kept on the host now; none where an older one was put back.
+        #[serde(default)]
+        kept: usize,
+    },
+    /// What an old container had written outside its volumes was copied into the new one.
+    Adopted {
+        /// In which slot.
+        slot: SlotId,
+        /// Files and links.
+        files: u64,
+        /// Their bytes.
+        bytes: u64,
+        /// Files of the image that the old container had deleted, and that are there again.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        deleted: Vec<String>,
+    },
     /// A slot is proven on its target.
     SlotDone {
         /// Which.
@@ -198,6 +237,9 @@ impl Event {
             Self::RolloutBegan { .. } => "rollout_began",
             Self::ActionIntended { .. } => "action_intended",
             Self::ActionEnded { .. } => "action_ended",
+            Self::CopyBegan { .. } => "copy_began",
+            Self::Copied { .. } => "copied",
+            Self::Adopted { .. } => "adopted",
             Self::SlotDone { .. } => "slot_done",
             Self::SlotFailed { .. } => "slot_failed",
             Self::HostLeftBehind { .. } => "host_left_behind",

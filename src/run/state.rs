@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::{BuildOutcome, CarryOutcome, Event, NotRolled, RunOutcome, Way};
 use crate::model::{Digest, HostName, ImageName, ReleaseNumber, ServiceName, SlotId};
-use crate::plan::{Change, Plan};
+use crate::plan::{Change, Plan, Restore};
 use crate::release::Release;
 use crate::rollout::{Action, Back, Desired, Kept, Outcome, Person, Phase, SlotVerdict};
 
@@ -34,6 +34,10 @@ pub struct RunState {
     pub sick_before: BTreeMap<ServiceName, String>,
     /// Services of the plan that are not rolled, and why.
     pub not_rolled: BTreeMap<ServiceName, NotRolled>,
+    /// Copies of volumes, in the order in which they began.
+    pub copies: Vec<CopyState>,
+    /// Slots whose new container was given what the old one had written.
+    pub adopted: BTreeSet<SlotId>,
     /// Rollouts in the order in which they began.
     pub rollouts: Vec<RolloutState>,
     /// The release that it put into quarantine when it turned.
@@ -95,6 +99,19 @@ impl RolloutState {
     }
 }
 
+/// What is known of one copy of a volume.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct CopyState {
+    /// For which slot.
+    pub slot: SlotId,
+    /// The volume that is read.
+    pub from: String,
+    /// The volume that is written.
+    pub to: String,
+    /// Whether it is proven; until then nobody knows what is in the volume that is written.
+    pub is_done: bool,
+}
+
 /// An event that cannot follow those before it: the journal is damaged, or refit has a fault.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("event {event} cannot follow: {why}")]
@@ -122,6 +139,8 @@ impl RunState {
             carried: BTreeMap::new(),
             sick_before: BTreeMap::new(),
             not_rolled: BTreeMap::new(),
+            copies: Vec::new(),
+            adopted: BTreeSet::new(),
             rollouts: Vec::new(),
             quarantined: None,
             person: None,
@@ -174,6 +193,19 @@ impl RunState {
             Event::NotRolled { service, .. } if self.rollout(service).is_some() => return refuse("that service was rolled"),
             Event::NotRolled { service, why } => {
                 self.not_rolled.insert(service.clone(), why.clone());
+            }
+            Event::CopyBegan { slot, from, to } if self.copy(slot, from, to).is_none() => {
+                self.copies.push(CopyState { slot: slot.clone(), from: from.clone(), to: to.clone(), is_done: false });
+            }
+            Event::CopyBegan { .. } => {}
+            Event::Copied { slot, from, to, .. } => {
+                match self.copies.iter_mut().find(|copy| copy.slot == *slot && copy.from == *from && copy.to == *to) {
+                    Some(copy) => copy.is_done = true,
+                    None => return refuse("that copy has not begun"),
+                }
+            }
+            Event::Adopted { slot, .. } => {
+                self.adopted.insert(slot.clone());
             }
             Event::RolloutBegan { desired, way, .. } => return self.begin_rollout(at, desired, way),
             Event::PersonSaid { word, .. } => self.person = (*word != Person::Resume).then_some(*word),
@@ -293,6 +325,17 @@ impl RunState {
     /// Whether it is decided what becomes of a service of the plan.
     pub fn is_settled(&self, service: &ServiceName) -> bool {
         self.not_rolled.contains_key(service) || self.rollout(service).is_some()
+    }
+
+    /// What is known of a copy for a slot.
+    pub fn copy(&self, slot: &SlotId, from: &str, to: &str) -> Option<&CopyState> {
+        self.copies.iter().find(|copy| copy.slot == *slot && copy.from == from && copy.to == to)
+    }
+
+    /// The copies that the plan puts back for a service.
+    pub fn restores(&self, service: &ServiceName) -> Vec<Restore> {
+        let rolls = self.plan.iter().flat_map(|plan| &plan.rolls);
+        rolls.filter(|roll| roll.service == *service).flat_map(|roll| roll.restore.iter().cloned()).collect()
     }
 
     /// How a build ended, if it did.

@@ -15,10 +15,10 @@ use super::fate::fate_of;
 use super::image::{build, chains, load, save};
 use super::machine::{Machine, New, Refusal};
 use super::{Fate, FateRule, Faults, Jumps, SimClock};
-use crate::data::{Change, ChangeKind, Holdings};
+use crate::data::{Adopted, Adoption, Change, ChangeKind, Holdings};
 use crate::edge::{
-    BuildError, BuildProgress, BuildRequest, ByteStream, Clock, ContainerFound, Engine, EngineError, EngineInfo, ImageSeen, NewContainer,
-    ProbeAnswer, TestEnd, TestRun,
+    BuildError, BuildProgress, BuildRequest, ByteStream, Clock, ContainerFound, Engine, EngineError, EngineInfo, ImageSeen, Made, NewContainer,
+    ProbeAnswer, SnapshotSeen, TestEnd, TestRun, VolumeCopied, VolumeCopy, labels,
 };
 use crate::model::{Digest, EstateName, ImageRef, ProbeSpec, ServiceName};
 use crate::rollout::{ContainerState, Health, NetworkSeen};
@@ -50,6 +50,10 @@ pub struct SimState {
     pub built: Vec<ImageRef>,
     /// Files that containers wrote outside their volumes, by the container's id.
     pub written: BTreeMap<String, Vec<String>>,
+    /// What is in its named volumes, each as one text.
+    pub volumes: BTreeMap<String, String>,
+    /// The labels of volumes that refit made.
+    pub volume_labels: BTreeMap<String, BTreeMap<String, String>>,
     /// The networks that it says every container has; none: it does not tell.
     pub networks: Option<Vec<NetworkSeen>>,
     /// What goes wrong.
@@ -234,7 +238,14 @@ impl Engine for SimEngine {
     async fn info(&self) -> Result<EngineInfo, EngineError> {
         let text = str::to_owned;
         self.call(|_, _| {
-            Ok(EngineInfo { version: text("simulated"), api: text("1.41"), platform: text("linux/amd64"), storage: text("memory"), cpus: 2 })
+            Ok(EngineInfo {
+                id: self.endpoint.clone(),
+                version: text("simulated"),
+                api: text("1.41"),
+                platform: text("linux/amd64"),
+                storage: text("memory"),
+                cpus: 2,
+            })
         })
         .await
     }
@@ -360,6 +371,21 @@ impl Engine for SimEngine {
         .await
     }
 
+    async fn make(&self, new: &NewContainer) -> Result<Made, EngineError> {
+        self.call(|state, now| {
+            self.check_disk(state, "create a container")?;
+            if !state.images.contains_key(&new.image) {
+                state.hits.image_missing += 1;
+                return Err(self.missing(format!("image {}", new.image)));
+            }
+            let id = state.make(new, now);
+            let seen = state.machine.container(&id).map(|one| one.at(now).0);
+            let is_up = matches!(seen, Some(ContainerState::Running { .. } | ContainerState::Restarting { .. } | ContainerState::Paused));
+            Ok(Made { id, is_up, has_run: seen != Some(ContainerState::Created) })
+        })
+        .await
+    }
+
     async fn start(&self, container: &str) -> Result<(), EngineError> {
         self.call(|state, now| {
             self.check_starts(state, "start a container")?;
@@ -411,6 +437,43 @@ impl Engine for SimEngine {
             state.machine.containers().find(|one| one.id == container).ok_or_else(|| self.missing(format!("container {container}")))?;
             let written = state.written.get(container).cloned().unwrap_or_default();
             Ok(Holdings { changes: written.into_iter().map(|path| Change { kind: ChangeKind::Added, path }).collect(), mounts: Vec::new() })
+        })
+        .await
+    }
+
+    async fn adopt(&self, from: &str, into: Option<&str>, adoption: &Adoption) -> Result<Adopted, EngineError> {
+        self.call(|state, _| {
+            let written = state.written.get(from).cloned().unwrap_or_default();
+            let moves: Vec<String> = written.into_iter().filter(|path| adoption.takes(path)).collect();
+            // In this world every file is as long as its name.
+            let (files, bytes) = (moves.len() as u64, moves.iter().map(|path| path.len() as u64).sum());
+            if bytes > adoption.bytes_max {
+                return Err(self.refused("copy files", format!("they are more than {} bytes", adoption.bytes_max)));
+            }
+            if let Some(into) = into {
+                state.written.entry(into.to_owned()).or_default().extend(moves);
+            }
+            Ok(Adopted { files, bytes })
+        })
+        .await
+    }
+
+    async fn copy_volume(&self, copy: &VolumeCopy) -> Result<Option<VolumeCopied>, EngineError> {
+        self.call(|state, _| {
+            self.check_disk(state, "copy a volume")?;
+            let Some(content) = state.volumes.get(&copy.from).cloned() else { return Ok(None) };
+            let copied = VolumeCopied { files: 1, bytes: content.len() as u64, hash: Digest::of(content.as_bytes()) };
+            state.volumes.insert(copy.to.clone(), content);
+            state.volume_labels.entry(copy.to.clone()).or_insert_with(|| copy.labels.clone());
+            Ok(Some(copied))
+        })
+        .await
+    }
+
+    async fn snapshots(&self, estate: &EstateName) -> Result<Vec<SnapshotSeen>, EngineError> {
+        self.call(|state, _| {
+            let seen = state.volume_labels.iter().filter(|(_, own)| own.get(labels::ESTATE).is_some_and(|own| own == estate.as_str()));
+            Ok(seen.filter_map(|(name, own)| SnapshotSeen::read(name, |key| own.get(key).cloned())).collect())
         })
         .await
     }

@@ -5,9 +5,10 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use refit::data::{Adopted, Adoption};
 use refit::edge::{
-    BuildError, BuildProgress, BuildRequest, ByteStream, ContainerFound, Engine, EngineError, EngineInfo, ImageSeen, NewContainer, ProbeAnswer,
-    TestEnd, TestRun,
+    BuildError, BuildProgress, BuildRequest, ByteStream, ContainerFound, Engine, EngineError, EngineInfo, ImageSeen, Made, NewContainer, ProbeAnswer,
+    SnapshotSeen, TestEnd, TestRun, VolumeCopied, VolumeCopy,
 };
 use refit::model::{Digest, EstateName, ImageRef, ProbeSpec, ServiceName};
 
@@ -73,6 +74,18 @@ impl Engine for OddEngine<'_> {
     }
     async fn containers(&self, estate: &EstateName, service: Option<&ServiceName>) -> Result<Vec<ContainerFound>, EngineError> {
         self.engine.containers(estate, service).await
+    }
+    async fn make(&self, new: &NewContainer) -> Result<Made, EngineError> {
+        self.engine.make(new).await
+    }
+    async fn adopt(&self, from: &str, into: Option<&str>, adoption: &Adoption) -> Result<Adopted, EngineError> {
+        self.engine.adopt(from, into, adoption).await
+    }
+    async fn copy_volume(&self, copy: &VolumeCopy) -> Result<Option<VolumeCopied>, EngineError> {
+        self.engine.copy_volume(copy).await
+    }
+    async fn snapshots(&self, estate: &EstateName) -> Result<Vec<SnapshotSeen>, EngineError> {
+        self.engine.snapshots(estate).await
     }
     async fn start_new(&self, new: &NewContainer) -> Result<String, EngineError> {
         self.engine.start_new(new).await

@@ -9,7 +9,7 @@ use super::connect::Connection;
 use super::error::refused;
 use super::words::{self, Inherited};
 use super::{networks, volumes};
-use crate::edge::{EngineError, NewContainer, labels};
+use crate::edge::{EngineError, Made, NewContainer, labels};
 use crate::model::{Attachment, NetworkSpec};
 
 /// Looking something up. A busy engine takes its time, but not this long.
@@ -42,21 +42,30 @@ pub(super) fn present<T>(answer: Result<T, EngineError>) -> Result<Option<T>, En
 
 /// Creates what the container needs, the container, and starts it; what is there already is used.
 pub(super) async fn start_new(connection: &Connection, new: &NewContainer) -> Result<String, EngineError> {
+    let made = make(connection, new).await?;
+    if !made.is_up {
+        finish(connection, new, &made.id).await?;
+    }
+    Ok(made.id)
+}
+
+/// Creates what the container needs, and the container; what is there already is used.
+pub(super) async fn make(connection: &Connection, new: &NewContainer) -> Result<Made, EngineError> {
     let name = new.name();
-    if let Some(id) = use_existing(connection, new, &name).await? {
-        return Ok(id);
+    if let Some(made) = existing(connection, new, &name).await? {
+        return Ok(made);
     }
     networks::ensure(connection, &new.estate, &new.spec.network).await?;
     volumes::ensure(connection, &new.estate, &new.spec.mounts).await?;
     let inherited = inherited(connection, new.takes_over.as_deref()).await?;
     let deadline = tokio::time::Instant::now() + START_MAX;
-    let id = loop {
+    loop {
         match create(connection, new, &name, &inherited).await {
-            Ok(id) => break id,
+            Ok(id) => return Ok(Made { id, is_up: false, has_run: false }),
             // Somebody, perhaps an earlier self whose answer was lost, was faster.
             Err(error @ EngineError::Refused { .. }) => {
-                if let Some(id) = use_existing(connection, new, &name).await? {
-                    return Ok(id);
+                if let Some(made) = existing(connection, new, &name).await? {
+                    return Ok(made);
                 }
                 if !is_name_taken(&error) || tokio::time::Instant::now() > deadline {
                     return Err(error);
@@ -66,17 +75,15 @@ pub(super) async fn start_new(connection: &Connection, new: &NewContainer) -> Re
         }
         // The engine reserves a name before it shows the container.
         tokio::time::sleep(NAME_RESERVED_FOR).await;
-    };
-    finish(connection, new, &id).await?;
-    Ok(id)
+    }
 }
 
 fn is_name_taken(error: &EngineError) -> bool {
     matches!(error, EngineError::Refused { why, .. } if why.contains("is already in use by container"))
 }
 
-/// Finds the container under its deterministic name and brings it up; refuses if the name belongs to something else.
-async fn use_existing(connection: &Connection, new: &NewContainer, name: &str) -> Result<Option<String>, EngineError> {
+/// Finds the container under its deterministic name; refuses if the name belongs to something else.
+async fn existing(connection: &Connection, new: &NewContainer, name: &str) -> Result<Option<Made>, EngineError> {
     let Some(found) = inspect(connection, name).await? else { return Ok(None) };
     let id = found.id.clone().unwrap_or_default();
     if !is_ours(&found, new) {
@@ -84,11 +91,10 @@ async fn use_existing(connection: &Connection, new: &NewContainer, name: &str) -
         let why = format!("the name is taken by container {} that is not this version of this slot; rename or remove it", short(&id));
         return Err(refused(connection.name(), &what, &why));
     }
-    match found.state.and_then(|state| state.status) {
-        Some(ContainerStateStatusEnum::RUNNING | ContainerStateStatusEnum::RESTARTING | ContainerStateStatusEnum::PAUSED) => {}
-        _ => finish(connection, new, &id).await?,
-    }
-    Ok(Some(id))
+    use ContainerStateStatusEnum as Word;
+    let status = found.state.and_then(|state| state.status);
+    let is_up = matches!(status, Some(Word::RUNNING | Word::RESTARTING | Word::PAUSED));
+    Ok(Some(Made { id, is_up, has_run: status != Some(Word::CREATED) }))
 }
 
 fn is_ours(found: &ContainerInspectResponse, new: &NewContainer) -> bool {

@@ -1,13 +1,15 @@
 //! What a container holds: its changes, its mounts, and which of its paths are files.
 
 use bollard::models::ChangeType;
-use bollard::query_parameters::ContainerArchiveInfoOptions;
+use bollard::query_parameters::{ContainerArchiveInfoOptions, InspectContainerOptions};
 use futures_util::{StreamExt, TryStreamExt, stream};
 use std::time::Duration;
 
 use super::connect::Connection;
 use super::containers::{LOOK_MAX, inspect, is_anonymous, present, short};
-use crate::data::{Change, ChangeKind, Holdings, MountSeen};
+use super::copy::{self, Rules, Tree};
+use super::error::refused;
+use crate::data::{Adopted, Adoption, Change, ChangeKind, Holdings, MountSeen, TREES_MAX};
 use crate::edge::EngineError;
 
 /// The engine walks through the whole container to find its changes.
@@ -59,4 +61,30 @@ async fn is_file(connection: &Connection, container: &str, path: &str) -> Result
         Err(error) if error.is_silence() => Err(error),
         Err(_) => Ok(true),
     }
+}
+
+/// Copies what moves on, tree by tree, as one archive.
+pub(super) async fn adopt(connection: &Connection, from: &str, into: Option<&str>, adoption: &Adoption) -> Result<Adopted, EngineError> {
+    let mut paths = only_files(connection, from, adoption.if_files.clone()).await?;
+    paths.extend(adoption.trees.iter().cloned());
+    paths.sort();
+    if paths.is_empty() || into.is_none() && written(connection, from).await?.is_some_and(|bytes| bytes <= adoption.bytes_max) {
+        return Ok(Adopted::default());
+    }
+    if paths.len() > TREES_MAX {
+        let why = format!("they lie in more than {TREES_MAX} places; give them a volume");
+        return Err(refused(connection.name(), &format!("copy files of container {}", short(from)), &why));
+    }
+    let trees = paths.into_iter().map(|path| Tree { to: path.clone(), from: path }).collect();
+    let (bytes_max, chosen) = (Some(adoption.bytes_max), adoption.clone());
+    let copied = copy::copy(connection, from, into, trees, Rules { takes: Box::new(move |path| chosen.takes(path)), bytes_max }).await?;
+    Ok(Adopted { files: copied.files, bytes: copied.bytes })
+}
+
+/// How much a container wrote outside its mounts in all, if the engine can tell: most containers wrote so little that nothing need be counted.
+async fn written(connection: &Connection, container: &str) -> Result<Option<u64>, EngineError> {
+    let docker = connection.docker(CHANGES_MAX).await?;
+    let call = docker.inspect_container(container, Some(InspectContainerOptions { size: true }));
+    let found = present(connection.within(CHANGES_MAX, &format!("measure container {}", short(container)), call).await)?;
+    Ok(found.and_then(|found| found.size_rw).and_then(|bytes| u64::try_from(bytes).ok()))
 }

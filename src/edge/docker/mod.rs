@@ -13,8 +13,10 @@ mod error;
 mod words;
 
 mod containers;
+mod copy;
 mod holdings;
 mod networks;
+mod volume_copy;
 mod volumes;
 
 mod events;
@@ -37,10 +39,10 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 
 use super::{
-    BuildError, BuildProgress, BuildRequest, ByteStream, ContainerFound, Engine, EngineError, EngineInfo, ImageSeen, NewContainer, ProbeAnswer,
-    TestEnd, TestRun,
+    BuildError, BuildProgress, BuildRequest, ByteStream, ContainerFound, Engine, EngineError, EngineInfo, ImageSeen, Made, NewContainer, ProbeAnswer,
+    SnapshotSeen, TestEnd, TestRun, VolumeCopied, VolumeCopy,
 };
-use crate::data::Holdings;
+use crate::data::{Adopted, Adoption, Holdings};
 use crate::model::{Digest, EstateName, ImageRef, ProbeSpec, ServiceName};
 use crate::pipeline::Endpoint;
 
@@ -137,6 +139,10 @@ impl Engine for DockerEngine {
         containers::start_new(&self.connection, new).await
     }
 
+    async fn make(&self, new: &NewContainer) -> Result<Made, EngineError> {
+        containers::make(&self.connection, new).await
+    }
+
     async fn start(&self, container: &str) -> Result<(), EngineError> {
         containers::start(&self.connection, container).await
     }
@@ -167,5 +173,17 @@ impl Engine for DockerEngine {
 
     async fn only_files(&self, container: &str, paths: Vec<String>) -> Result<Vec<String>, EngineError> {
         holdings::only_files(&self.connection, container, paths).await
+    }
+
+    async fn adopt(&self, from: &str, into: Option<&str>, adoption: &Adoption) -> Result<Adopted, EngineError> {
+        holdings::adopt(&self.connection, from, into, adoption).await
+    }
+
+    async fn copy_volume(&self, copy: &VolumeCopy) -> Result<Option<VolumeCopied>, EngineError> {
+        volume_copy::copy_volume(&self.connection, copy).await
+    }
+
+    async fn snapshots(&self, estate: &EstateName) -> Result<Vec<SnapshotSeen>, EngineError> {
+        volume_copy::snapshots(&self.connection, estate).await
     }
 }

@@ -35,13 +35,13 @@ pub(super) async fn run(connection: &Connection, test: &TestRun) -> Result<TestE
     Ok(TestEnd { code, last_lines })
 }
 
-/// Removes the test containers of an estate that nobody waits for any more.
+/// Removes the throw-away containers of an estate that nobody waits for any more.
 pub(super) async fn remove_left_behind(connection: &Connection, estate: &EstateName) -> Result<(), EngineError> {
-    let labels = vec![format!("{}={estate}", labels::ESTATE), format!("{}={ROLE}", labels::ROLE)];
+    let labels = vec![format!("{}={estate}", labels::ESTATE), labels::ROLE.to_owned()];
     let options =
         ListContainersOptions { all: true, filters: Some(HashMap::from([("label".to_owned(), labels)])), ..ListContainersOptions::default() };
     let docker = connection.docker(STEP_MAX).await?;
-    let listed = connection.within(STEP_MAX, "list test containers", docker.list_containers(Some(options))).await?;
+    let listed = connection.within(STEP_MAX, "list throw-away containers", docker.list_containers(Some(options))).await?;
     for container in listed.into_iter().filter_map(|summary| summary.id) {
         throw_away(connection, &container).await?;
     }
@@ -122,9 +122,9 @@ impl Drop for Bin {
 }
 
 /// With its anonymous volumes: they are the test's own, no slot's.
-async fn throw_away(connection: &Connection, container: &str) -> Result<(), EngineError> {
+pub(super) async fn throw_away(connection: &Connection, container: &str) -> Result<(), EngineError> {
     let docker = connection.docker(STEP_MAX).await?;
     let options = RemoveContainerOptions { v: true, force: true, link: false };
     let call = docker.remove_container(container, Some(options));
-    super::containers::present(connection.within(STEP_MAX, "remove a test container", call).await).map(|_| ())
+    super::containers::present(connection.within(STEP_MAX, "remove a throw-away container", call).await).map(|_| ())
 }

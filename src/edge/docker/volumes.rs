@@ -4,7 +4,8 @@ use bollard::models::VolumeCreateRequest;
 
 use super::connect::Connection;
 use super::containers::{LOOK_MAX, present};
-use crate::edge::{EngineError, labels};
+use super::error::refused;
+use crate::edge::{EngineError, NewContainer, labels};
 use crate::model::{EstateName, MountSource, MountSpec, VolumeCreate};
 
 /// Creates the volumes that are missing and may be created; an external one that is missing is an error.
@@ -23,7 +24,7 @@ pub(super) async fn ensure(connection: &Connection, estate: &EstateName, mounts:
     Ok(())
 }
 
-async fn exists(connection: &Connection, name: &str) -> Result<bool, EngineError> {
+pub(super) async fn exists(connection: &Connection, name: &str) -> Result<bool, EngineError> {
     let docker = connection.docker(LOOK_MAX).await?;
     let call = docker.inspect_volume(name);
     Ok(present(connection.within(LOOK_MAX, &format!("inspect volume {name}"), call).await)?.is_some())
