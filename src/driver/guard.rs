@@ -95,6 +95,17 @@ impl Driver {
         Ok(lines.into_iter().flatten().collect())
     }
 
+    /// The volumes that a container of this service must be alone in writing, in any of these releases.
+    pub(super) fn sole_writer_of(&self, desired: &Desired, releases: &[Release]) -> Vec<String> {
+        let Some(service) = self.estate.services.get(&desired.service) else { return Vec::new() };
+        let mounts = releases.iter().filter_map(|release| release.services.get(&desired.service)).flat_map(|service| &service.container.mounts);
+        let written = mounts.filter(|mount| !mount.read_only).filter_map(|mount| match &mount.source {
+            MountSource::Volume { name, .. } => Some(name),
+            _ => None,
+        });
+        written.filter(|volume| service.is_sole_writer_of(volume)).cloned().collect::<BTreeSet<_>>().into_iter().collect()
+    }
+
     /// What the pipelines say now: somebody who allows a loss need not begin a new run for it.
     pub(super) fn data_policy(&self, desired: &Desired) -> DataPolicy {
         self.estate.services.get(&desired.service).map(|service| service.data.clone()).unwrap_or_default()

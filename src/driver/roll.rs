@@ -50,6 +50,10 @@ pub(super) struct Rollout<'a> {
     pub data: DataPolicy,
     /// The engines of its hosts.
     pub engines: &'a Engines,
+    /// The volumes that one container alone may write.
+    pub sole_writer_of: Vec<String>,
+    /// The copies of volumes that are put back.
+    pub restores: Vec<Restore>,
     /// The journal's pen.
     pub recorder: &'a Arc<Recorder>,
     /// The clock.
@@ -201,6 +205,7 @@ impl Rollout<'_> {
             image: service.id,
             spec: service.container.clone(),
             takes_over,
+            sole_writer_of: self.sole_writer_of.clone(),
         })
     }
 }

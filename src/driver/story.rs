@@ -195,6 +195,8 @@ impl Driver {
             estate: self.estate.name.clone(),
             versions: roll::versions_of(&service, &releases),
             data: self.data_policy(&desired),
+            sole_writer_of: self.sole_writer_of(&desired, &releases),
+            restores: recorder.state(|state| state.restores(&service)).await,
             desired,
             engines: &self.engines,
             recorder,

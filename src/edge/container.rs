@@ -54,6 +54,8 @@ pub struct NewContainer {
     pub spec: ContainerSpec,
     /// The container whose anonymous volumes move on to this one.
     pub takes_over: Option<String>,
+    /// The volumes, by name, that it must be alone in writing: it is not started beside another container that runs and writes one of them.
+    pub sole_writer_of: Vec<String>,
 }
 
 impl NewContainer {
@@ -104,7 +106,8 @@ mod tests {
         let slot = SlotId { service: service.parse().unwrap(), host: host.parse().unwrap(), index };
         let version = Version { release: ReleaseNumber(1), spec: Digest::of(spec) };
         let (image, spec) = (Digest::of(b"image"), ContainerSpec::default());
-        NewContainer { estate: estate.parse().unwrap(), slot, version, run: RunId(1), image, spec, takes_over: None }.name()
+        NewContainer { estate: estate.parse().unwrap(), slot, version, run: RunId(1), image, spec, takes_over: None, sole_writer_of: Vec::new() }
+            .name()
     }
 
     #[test]

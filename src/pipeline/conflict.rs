@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::at::At;
-use super::estate::{Endpoint, Host, Order, Service};
+use super::estate::{Endpoint, Host, Order, Service, Snapshot};
 use super::finding::Findings;
 use crate::model::{HostName, MountSource, NetworkSpec, PortSpec, ProbeKind, ServiceName};
 
@@ -16,7 +16,8 @@ pub(super) fn check_service(at: &At<'_>, service: &Service, hosts: &BTreeMap<Hos
         findings.error(&at.key("ports"), message, help);
     }
     check_static_address(at, service, findings);
-    check_writers(at, service, findings);
+    check_writers(at, service, hosts, findings);
+    check_snapshot(at, service, findings);
     check_order(at, service, fixed, findings);
     check_probe(at, service, hosts, findings);
 }
@@ -28,10 +29,32 @@ fn check_static_address(at: &At<'_>, service: &Service, findings: &mut Findings)
     }
 }
 
+/// A copy that is made while somebody writes is of no moment that ever was.
+fn check_snapshot(at: &At<'_>, service: &Service, findings: &mut Findings) {
+    if service.data.snapshot != Snapshot::Before {
+        return;
+    }
+    let snapshot = at.key("data").key("snapshot");
+    if written_volumes(service).next().is_none() {
+        findings.warning(&snapshot, "there is nothing to copy: the service writes no named volume", "give what is to be kept a named volume");
+    } else if service.concurrent {
+        let help = "remove `concurrent`, or `snapshot`: several containers write, and not all of them stop at once";
+        findings.error(&snapshot, "volumes that several containers write at once cannot be copied", help);
+    }
+}
+
 /// Replicas on one host are running containers that all write one volume.
-fn check_writers(at: &At<'_>, service: &Service, findings: &mut Findings) {
-    if let Some(volume) = written_volumes(service).next().filter(|_| service.replicas > 1 && !service.concurrent) {
-        let message = format!("{} containers on each host would write the volume {volume}", service.replicas);
+fn check_writers(at: &At<'_>, service: &Service, hosts: &BTreeMap<HostName, Host>, findings: &mut Findings) {
+    let Some(volume) = written_volumes(service).next().filter(|_| !service.concurrent) else { return };
+    let mut pairs = service.hosts.iter().enumerate().flat_map(|(at, a)| service.hosts[at + 1..].iter().map(move |b| (a, b)));
+    let message = if service.replicas > 1 {
+        Some(format!("{} containers on each host would write the volume {volume}", service.replicas))
+    } else {
+        pairs
+            .find(|(a, b)| are_one_engine(hosts, a, b))
+            .map(|(a, b)| format!("hosts {a} and {b} are one engine, where two containers would write the volume {volume}"))
+    };
+    if let Some(message) = message {
         let help = "mount it read-only (`:ro`), write `deploy.replicas: 1`, or say that they may: `concurrent: true`";
         findings.error(&at.key("volumes"), message, help);
     }
@@ -71,6 +94,8 @@ fn check_order(at: &At<'_>, service: &Service, fixed: Option<&PortSpec>, finding
         ("two containers cannot share the host's network".to_owned(), "name networks under `networks`")
     } else if let Some(mount) = written_volume.filter(|_| !service.concurrent) {
         (format!("two containers would write to `{}`", mount.target), "mount it read-only (`:ro`), or say that they may: `concurrent: true`")
+    } else if let Some(why) = service.why_data_stops_first() {
+        (why, "write `order: stop-first`")
     } else {
         return;
     };
@@ -123,22 +148,28 @@ pub(super) fn check_ports<'a>(services: impl Iterator<Item = (&'a Service, At<'a
     }
 }
 
-/// Warns, at both, of two services that write one volume of one host. It may be meant so, which both then say with `concurrent: true`.
-pub(super) fn check_shared_volumes(services: &[(At<'_>, Service)], findings: &mut Findings) {
+/// Refuses, at both, two services that write one volume of one host. It may be meant so, which both then say with `concurrent: true`.
+pub(super) fn check_shared_volumes(services: &[(At<'_>, Service)], hosts: &BTreeMap<HostName, Host>, findings: &mut Findings) {
     for (at, service) in services {
         for volume in written_volumes(service) {
             let other = services.iter().map(|(_, other)| other).find(|other| {
-                let both_may = service.concurrent && other.concurrent;
-                let meet = other.hosts.iter().any(|host| service.hosts.contains(host));
-                other.name != service.name && !both_may && meet && written_volumes(other).any(|theirs| theirs == volume)
+                let is_meant = !service.is_sole_writer_of(volume) && !other.is_sole_writer_of(volume);
+                let meet = other.hosts.iter().any(|theirs| service.hosts.iter().any(|ours| are_one_engine(hosts, theirs, ours)));
+                other.name != service.name && !is_meant && meet && written_volumes(other).any(|theirs| theirs == volume)
             });
             if let Some(other) = other {
                 let message = format!("the volume {volume} is written by service `{}` too, on the same host", other.name);
                 let help = "mount it read-only (`:ro`) in one of them, or say in both that they may: `concurrent: true`";
-                findings.warning(&at.key("volumes"), message, help);
+                findings.error(&at.key("volumes"), message, help);
             }
         }
     }
+}
+
+/// Whether two hosts are one machine, whose volumes are the same.
+fn are_one_engine(hosts: &BTreeMap<HostName, Host>, a: &HostName, b: &HostName) -> bool {
+    let endpoint = |name: &HostName| hosts.get(name).map(|host| &host.endpoint);
+    a == b || endpoint(a).is_some_and(|of_a| endpoint(b) == Some(of_a))
 }
 
 fn shown(port: &PortSpec) -> String {

@@ -315,6 +315,9 @@ pub struct Service {
     pub rollback: UpdateConfig,
     /// Whether two containers may write one volume at once.
     pub concurrent: bool,
+    /// The volumes, by their names on the engine, of which `volumes_from` says that others write them too.
+    #[serde(default)]
+    pub shares: BTreeSet<String>,
     /// What becomes of what its containers hold outside their volumes.
     #[serde(default)]
     pub data: DataPolicy,
@@ -410,6 +413,23 @@ pub struct UpdateConfig {
     /// How long a host that does not answer is waited for.
     #[serde(with = "serde_duration")]
     pub host_timeout: Duration,
+}
+
+impl Service {
+    /// Whether only one running container may write this volume.
+    pub fn is_sole_writer_of(&self, volume: &str) -> bool {
+        !self.concurrent && !self.shares.contains(volume)
+    }
+
+    /// Why its old container must have stopped before the new one starts, for the sake of what it holds.
+    pub fn why_data_stops_first(&self) -> Option<String> {
+        let writes = self.container.mounts.iter().any(|mount| !mount.read_only && matches!(mount.source, MountSource::Volume { .. }));
+        match (self.data.on_loss, self.data.snapshot) {
+            (OnLoss::Adopt, _) => Some("with `data: adopt` files move on when the old container has stopped writing them".to_owned()),
+            (_, Snapshot::Before) if writes => Some("with `data.snapshot` volumes are copied while nobody writes them".to_owned()),
+            _ => None,
+        }
+    }
 }
 
 impl Default for UpdateConfig {

@@ -38,6 +38,7 @@ impl Lower<'_> {
             update,
             rollback,
             concurrent: raw.concurrent.unwrap_or(false),
+            shares: Default::default(),
             data: self.data(&at.key("data"), raw.data.as_ref()),
             depends_on: self.depends_on(&at.key("depends_on"), key, raw.depends_on.as_ref()),
         })

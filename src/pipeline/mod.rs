@@ -36,6 +36,7 @@ mod selector;
 mod shape;
 mod values;
 mod vars;
+mod volumes_from;
 
 #[cfg(test)]
 mod tests;

@@ -31,6 +31,9 @@ pub(super) struct Service {
     /// Mounts: `data:/var/lib/x`, `/srv/x:/x:ro`, `/cache` (anonymous), or the long form.
     #[serde(default)]
     pub(super) volumes: Vec<Short<Mount>>,
+    /// Services of the estate whose volumes are mounted here too, `name` or `name:ro`. Read for the sake of old files: better write `volumes`.
+    #[serde(default)]
+    pub(super) volumes_from: Vec<String>,
     /// `user[:group]` (default: the image's).
     pub(super) user: Option<Text>,
     /// Working directory (default: the image's).

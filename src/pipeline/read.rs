@@ -24,6 +24,7 @@ use super::raw;
 use super::schema;
 use super::shape::Fitter;
 use super::vars::Vars;
+use super::volumes_from;
 use crate::model::{EstateName, ServiceName};
 
 /// One pipeline file.
@@ -282,6 +283,7 @@ fn lowered(name: EstateName, written: &[(At<'_>, &raw::Pipeline)], given: &Given
         joined.images.iter().filter_map(|(key, (at, raw))| lower.image(at, key, raw)).map(|image| (image.name.clone(), image)).collect();
     let mut services: Vec<(At<'_>, Service)> =
         joined.services.iter().filter_map(|(key, (at, raw))| Some((at.clone(), lower.service(at, key, raw)?))).collect();
+    volumes_from::expand(&mut services, &joined.services, findings);
     services.iter().for_each(|(at, service)| conflict::check_service(at, service, &hosts, findings));
     conflict::check_shared_volumes(&services, &hosts, findings);
     conflict::check_ports(services.iter().map(|(at, service)| (service, at.clone())), findings);

@@ -74,10 +74,6 @@ const SERVICE: Table = &[
     ("cpu_rt_period", "set it on the host"),
     ("cpu_rt_runtime", "set it on the host"),
     ("cpuset", "write `cpus`"),
-    (
-        "volumes_from",
-        "write the other service's `volumes` lines here too, in their order (`:ro` where this one only reads); if both write, both say `concurrent: true`",
-    ),
     ("volume_driver", "set `driver` of the volume under the top level's `volumes`"),
     ("stdin_open", "remove it: a service has nobody at its terminal"),
     ("tty", "remove it: a service has nobody at its terminal"),

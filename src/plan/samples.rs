@@ -47,6 +47,7 @@ pub(crate) fn service(text: &str, image: ServiceImage) -> Service {
         update: update(),
         rollback: update(),
         concurrent: false,
+        shares: Default::default(),
         data: crate::pipeline::DataPolicy::default(),
         depends_on: BTreeMap::new(),
     }

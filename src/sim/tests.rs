@@ -55,6 +55,7 @@ fn web(takes_over: Option<String>, release: u64) -> NewContainer {
         image: sim_image("base").id,
         spec: ContainerSpec::default(),
         takes_over,
+        sole_writer_of: Vec::new(),
     }
 }
 

@@ -51,6 +51,7 @@ fn new(image: &str, version: &str) -> NewContainer {
         image: image.parse().unwrap(),
         spec: ContainerSpec { command: Some(words), init: Some(true), ..ContainerSpec::default() },
         takes_over: None,
+        sole_writer_of: Vec::new(),
     }
 }
 

@@ -172,6 +172,7 @@ fn attachments(new: &NewContainer) -> &[Attachment] {
 async fn finish(connection: &Connection, new: &NewContainer, id: &str) -> Result<(), EngineError> {
     let done = async {
         connect_missing(connection, new, id).await?;
+        volumes::check_sole_writer(connection, new, id).await?;
         start(connection, id).await
     };
     let error = match done.await {

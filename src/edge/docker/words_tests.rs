@@ -13,6 +13,7 @@ fn new(spec: ContainerSpec) -> NewContainer {
         image: Digest::of(b"image"),
         spec,
         takes_over: None,
+        sole_writer_of: Vec::new(),
     }
 }
 

@@ -104,6 +104,7 @@ impl Stage {
                 image: sim_image("neighbour").id,
                 spec: ContainerSpec::default(),
                 takes_over: None,
+                sole_writer_of: Vec::new(),
             };
             self.foreign.push((name.clone(), host.start_new(&new).await.unwrap()));
         }
