@@ -13,6 +13,7 @@
 //! * ◇ [`release`]: {image → digest}, its tags and labels.
 //! * ◇ [`data`]: what a container holds that its replacement would lose.
 //! * ◇ [`rollout`]: desired + observed → actions.
+//! * ◇ [`prune`]: what may go, because nothing can need it any more.
 //! * ◇ [`run`]: the whole story of one change: events, and the fold that makes state of them.
 //! * [`journal`]: the memory. Appends and reads; judges nothing.
 //! * [`edge`]: the eyes and hands: engines, git, files, clock. Decides nothing.
@@ -33,6 +34,7 @@ pub mod build;
 pub mod data;
 pub mod graph;
 pub mod plan;
+pub mod prune;
 pub mod release;
 pub mod rollout;
 pub mod run;

@@ -12,7 +12,7 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use refit::driver::{CameTo, Driver, Engines, Settings, Watch};
 use refit::edge::{Clock, Engine};
-use refit::journal::{BuildKept, Journal, JournalError, Lock, Logs, Recorded, ReleaseKept, RolloutKept, RunSummary, SqliteJournal, Verified};
+use refit::journal::{BuildKept, Journal, JournalError, Lock, Logs, Recorded, ReleaseKept, QuarantineKept, RolloutKept, RunSummary, SqliteJournal, Verified};
 use refit::model::{Digest, ImageName, ReleaseNumber, RunId};
 use refit::pipeline::{self, Estate, Fact, Given, PipelineText};
 use refit::plan::{self, Change};
@@ -227,6 +227,9 @@ impl Journal for Patient {
     }
     fn build_by_inputs(&self, image: &ImageName, inputs: Digest) -> Result<Option<BuildKept>, JournalError> {
         self.0.build_by_inputs(image, inputs)
+    }
+    fn quarantines(&self) -> Result<Vec<QuarantineKept>, JournalError> {
+        self.0.quarantines()
     }
     fn rollouts(&self) -> Result<Vec<RolloutKept>, JournalError> {
         self.0.rollouts()

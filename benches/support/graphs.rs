@@ -69,6 +69,8 @@ pub fn big(images: usize, moved: bool) -> Big {
         hosts: BTreeMap::new(),
         services: BTreeMap::new(),
         sources: Sources::Deployed,
+        run: refit::pipeline::RunPolicy::default(),
+        keep: std::num::NonZeroU32::MIN,
     };
     Big { estate, reaches, digests: BTreeMap::from([(root(), now)]), facts }
 }

@@ -11,4 +11,4 @@ mod spec;
 pub use cutoff::{Content, same_content};
 pub use outcome::BuildOutcome;
 pub use ready::{Released, Schedule, Start, StepState};
-pub use spec::{INPUTS, ImageLabels, RUN, labels};
+pub use spec::{ESTATE, INPUTS, ImageLabels, RUN, labels};

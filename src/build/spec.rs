@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
-use crate::model::{Digest, ImageRef, RunId};
+use crate::model::{Digest, EstateName, ImageRef, RunId};
 
 /// What the labels of one image say.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,6 +19,8 @@ pub struct ImageLabels<'a> {
     pub version: &'a str,
     /// What its built stage stands on, and at which digest; none for `scratch`.
     pub base: Option<(&'a ImageRef, Digest)>,
+    /// The estate whose image it is.
+    pub estate: &'a EstateName,
     /// The run that builds it.
     pub run: RunId,
     /// All that it depends on.
@@ -27,6 +29,8 @@ pub struct ImageLabels<'a> {
     pub own: &'a BTreeMap<String, String>,
 }
 
+/// The label that carries the estate.
+pub const ESTATE: &str = "io.refit.estate";
 /// The label that carries the run.
 pub const RUN: &str = "io.refit.run";
 /// The label that carries the hash of inputs.
@@ -49,6 +53,7 @@ pub fn labels(image: &ImageLabels<'_>) -> BTreeMap<String, String> {
     oci("base.name", image.base.map(|(base, _)| base.to_string()));
     oci("base.digest", image.base.map(|(_, digest)| digest.to_string()));
     labels.extend(image.own.clone());
+    labels.insert(ESTATE.to_owned(), image.estate.to_string());
     labels.insert(RUN.to_owned(), image.run.to_string());
     labels.insert(INPUTS.to_owned(), image.inputs.to_string());
     labels
@@ -76,6 +81,7 @@ mod tests {
             source: Some("https://bot:s3cret@git.example.com/shop.git"),
             version: "abc-123",
             base: Some((&base, Digest::of(b"debian"))),
+            estate: &"shop".parse().unwrap(),
             run: RunId(7),
             inputs: Digest::of(b"inputs"),
             own: &own,

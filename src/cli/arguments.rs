@@ -85,6 +85,7 @@ pub enum Command {
     /// The process that carries the run out does it within a second. If there is none any more, `refit resume` does.
     #[command(after_help = "Example:\n  refit abort 7")]
     Abort(super::person::PersonArgs),
+    Prune(super::prune::PruneArgs),
     Schema(super::schema::SchemaArgs),
     Completions(super::completions::CompletionsArgs),
 }
@@ -129,6 +130,7 @@ impl Arguments {
             Command::Pause(args) => super::person::run(&args, crate::rollout::Person::Pause, state, face),
             Command::Resume(args) => super::resume::run(&args, state, face).await,
             Command::Abort(args) => super::person::run(&args, crate::rollout::Person::Abort, state, face),
+            Command::Prune(args) => super::prune::run(&args, state, face).await,
             Command::Schema(args) => super::schema::run(&args, face),
             Command::Completions(args) => super::completions::run(&args, face),
         }

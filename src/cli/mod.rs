@@ -13,6 +13,7 @@ mod hosts;
 mod init;
 mod person;
 mod plan;
+mod prune;
 mod release;
 mod resume;
 mod rollback;
@@ -26,6 +27,8 @@ mod workshop;
 
 pub use arguments::{Arguments, Command};
 pub use exit::Exit;
+
+use std::io::IsTerminal;
 
 use tokio::task::JoinSet;
 
@@ -44,6 +47,17 @@ pub struct Face {
 impl Face {
     fn new(printer: Printer, json: bool) -> Self {
         Self { printer, json, between_runs: JoinSet::new() }
+    }
+
+    /// Asks a person before something is done. `help` is for scripts, where nobody can be asked.
+    fn ask(&mut self, question: &str, help: &str) -> miette::Result<bool> {
+        if !std::io::stdin().is_terminal() {
+            return Err(miette::miette!(help = help, "nobody can be asked here (stdin is no terminal); nothing was begun"));
+        }
+        self.printer.err(&format!("{question} [y/N]"));
+        let mut answer = String::new();
+        std::io::stdin().read_line(&mut answer).map_err(|error| miette::miette!("the answer could not be read: {error}"))?;
+        Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
     }
 
     /// Says that a command failed: in words on stderr, and for machines as the one document on stdout.

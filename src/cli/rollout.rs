@@ -1,7 +1,6 @@
 //! `refit rollout`.
 
 use std::collections::BTreeSet;
-use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -126,7 +125,7 @@ pub(super) async fn begin(workshop: &Workshop, plan: Plan, yes: bool, face: &mut
     if !silent.is_empty() {
         return Err(DriverError::Preflight { problems: silent, hosts: hosts.len() }.into());
     }
-    if !yes && !agreed(&plan, &hosts, face)? {
+    if !yes && !face.ask(&question(&plan, &hosts), "look at the plan above; `--yes` carries it out without asking")? {
         face.printer.err("nothing was begun");
         return Ok(Exit::Failed);
     }
@@ -185,7 +184,7 @@ pub(super) async fn carry_on(workshop: &Workshop, recorder: &Arc<Recorder>, face
 }
 
 /// How a run's end is told to a shell.
-fn exit_of(outcome: &RunOutcome) -> Exit {
+pub(super) fn exit_of(outcome: &RunOutcome) -> Exit {
     match outcome {
         RunOutcome::Done | RunOutcome::NothingToDo => Exit::Done,
         RunOutcome::BuildsFailed { .. } | RunOutcome::RolledBack { .. } | RunOutcome::Refused { .. } | RunOutcome::Aborted { .. } => Exit::Failed,
@@ -260,23 +259,13 @@ pub(super) fn narrow(plan: &mut Plan, services: &[ServiceName], hosts: Option<&B
     }
 }
 
-fn agreed(plan: &Plan, hosts: &BTreeSet<HostName>, face: &mut Face) -> miette::Result<bool> {
-    if !std::io::stdin().is_terminal() {
-        return Err(miette::miette!(
-            help = "look at the plan above; `--yes` carries it out without asking",
-            "nobody can be asked here (stdin is no terminal); nothing was begun"
-        ));
-    }
+fn question(plan: &Plan, hosts: &BTreeSet<HostName>) -> String {
     let services: Vec<_> = plan.rolls.iter().map(|roll| roll.service.to_string()).collect();
     let names: Vec<_> = hosts.iter().map(ToString::to_string).collect();
-    let what = match services.len() {
+    match services.len() {
         0 => "Build? No host is touched.".to_owned(),
         _ => format!("Roll {} on {} ({})?", services.join(", "), report::count(hosts.len(), "host"), names.join(", ")),
-    };
-    face.printer.err(&format!("{what} [y/N]"));
-    let mut answer = String::new();
-    std::io::stdin().read_line(&mut answer).map_err(|error| miette::miette!("the answer could not be read: {error}"))?;
-    Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
+    }
 }
 
 #[cfg(test)]

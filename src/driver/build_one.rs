@@ -293,6 +293,7 @@ impl Build<'_> {
             source,
             version: tag.tag().unwrap_or_default(),
             base,
+            estate: &self.driver.estate.name,
             run: self.recorder.run(),
             inputs: self.pinned.inputs,
             own: &self.image.build.labels,

@@ -1,6 +1,7 @@
 //! One run from its plan to its end. Every stage first asks the state whether it is behind us, so that beginning and taking up again are one.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use futures_util::StreamExt;
@@ -46,6 +47,15 @@ impl Driver {
         Ok(recorder)
     }
 
+    /// Begins a run that clears away what nobody can need any more; it has no plan.
+    pub async fn begin_prune(&self, keep: NonZeroU32, by: &str, words: &str) -> Result<Arc<Recorder>, DriverError> {
+        let first = Event::RunBegan { change: Change::Prune { keep }, by: by.to_owned(), words: words.to_owned() };
+        let at = self.clock.now();
+        let run = self.journal.begin_run(at, &first).await?;
+        self.watch.event(at, &first);
+        Ok(self.recorder(run, RunState::begin(at, &first)?))
+    }
+
     /// Takes up a run that was interrupted.
     pub async fn take_up(&self, run: RunId, by: &str) -> Result<Arc<Recorder>, DriverError> {
         let events = self.journal.events(run)?;
@@ -81,6 +91,9 @@ impl Driver {
     }
 
     async fn stages(&self, recorder: &Arc<Recorder>) -> Result<CameTo, DriverError> {
+        if let Change::Prune { keep } = recorder.state(|state| state.change.clone()).await {
+            return Ok(CameTo::End(self.prune(recorder, keep).await?));
+        }
         let Some(plan) = recorder.state(|state| state.plan.clone()).await else {
             return Ok(CameTo::End(RunOutcome::Refused { why: "it was interrupted before it had a plan".into() }));
         };

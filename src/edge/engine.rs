@@ -15,6 +15,7 @@ use super::refusal;
 use super::volume::{SnapshotSeen, VolumeCopied, VolumeCopy};
 use crate::data::{Adopted, Adoption, Holdings};
 use crate::model::{Digest, EstateName, ImageRef, ProbeSpec, ServiceName};
+use crate::prune::Stock;
 
 /// A stream of bytes, such as an image on its way from one engine to another.
 pub type ByteStream = Pin<Box<dyn Stream<Item = std::io::Result<Bytes>> + Send>>;
@@ -42,6 +43,12 @@ pub trait Engine: Send + Sync {
 
     /// Takes a name off an image; the image goes when it was its last and no container uses it.
     async fn untag(&self, reference: &ImageRef) -> Result<(), EngineError>;
+
+    /// Lists all images and which containers are made of them, with sizes: what a prune chooses from.
+    async fn stock(&self, estate: &EstateName) -> Result<Stock, EngineError>;
+
+    /// Takes these names off an image, and the image away with the last of them; never by force, so one that a container is made of stays.
+    async fn remove_image(&self, id: Digest, names: &[ImageRef]) -> Result<(), EngineError>;
 
     /// Builds an image; progress goes to `progress` as it comes, and no step is run before its turn has come. Dropping the future cancels the
     /// build on the engine.
@@ -117,6 +124,8 @@ pub trait Engine: Send + Sync {
 /// Who an engine is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EngineInfo {
+    /// The engine's own id: the same whichever way it is reached.
+    pub id: String,
     /// Such as `20.10.24`.
     pub version: String,
     /// Such as `1.41`.

@@ -87,6 +87,8 @@ pub(super) fn fact(recorded: &Recorded) -> Option<Fact> {
         | Event::HostLeftBehind { .. }
         | Event::PhaseChanged { .. }
         | Event::PersonSaid { .. }
+        | Event::PruneBegan { .. }
+        | Event::PruneEnded { .. }
         | Event::Interrupted { .. }
         | Event::Resumed { .. } => return None,
     })

@@ -1,5 +1,6 @@
 //! Every default that a pipeline leaves unsaid, in one place. `pipelines/reference.yaml` writes them all out, and a test holds it to these.
 
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 use super::estate::{FailureAction, OnExceeded, Order, RunPolicy, UpdateConfig};
@@ -28,6 +29,14 @@ pub(super) const HEALTH_START_PERIOD: Duration = Duration::ZERO;
 /// `run`: what stands on one base fails for one reason, so the first service that fails turns the run.
 pub(super) fn run() -> RunPolicy {
     RunPolicy { max_failed_services: 0, on_exceeded: OnExceeded::Rollback }
+}
+
+/// `data.adopt_max`: what is copied through refit while the service is down.
+pub(super) const ADOPT_MAX: u64 = 1 << 30;
+
+/// `prune.keep`: what a rollback can still go to.
+pub(super) fn keep() -> NonZeroU32 {
+    NonZeroU32::new(5).unwrap_or(NonZeroU32::MIN)
 }
 
 /// `deploy.update_config`. Compose's values, but for `failure_action`: going back by itself is what refit is for.

@@ -1,6 +1,7 @@
 //! What people wrote, checked and resolved: the estate. Everything later trusts it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -28,6 +29,9 @@ pub struct Estate {
     pub services: BTreeMap<ServiceName, Service>,
     /// Which sources a moved base is rebuilt from.
     pub sources: Sources,
+    /// So many releases, and so many versions of each service, survive a prune.
+    #[serde(default = "defaults::keep")]
+    pub keep: NonZeroU32,
     /// How much of a run may fail, and what happens when more does.
     #[serde(default)]
     pub run: RunPolicy,

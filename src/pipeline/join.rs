@@ -1,6 +1,7 @@
 //! The sections of all files as one: what is defined twice, and what every part may name.
 
 use std::collections::BTreeMap;
+use std::num::NonZeroU32;
 use std::path::Path;
 
 use super::at::At;
@@ -195,21 +196,31 @@ impl Lower<'_> {
     }
 }
 
-/// Which sources a moved base is rebuilt from, as one file says for all.
-pub(super) fn sources(files: &[(At<'_>, &raw::Pipeline)], findings: &mut Findings) -> Option<Sources> {
-    let mut said: Option<(At<'_>, raw::Sources)> = None;
+/// What one file says for all; two that differ are a mistake.
+fn said_for_all<T: PartialEq>(
+    files: &[(At<'_>, &raw::Pipeline)],
+    key: &str,
+    get: impl Fn(&raw::Pipeline) -> Option<T>,
+    findings: &mut Findings,
+) -> Option<T> {
+    let mut said: Option<(At<'_>, T)> = None;
     for (at, pipeline) in files {
-        let Some(sources) = pipeline.sources else { continue };
-        let at = at.key("sources");
+        let Some(value) = get(pipeline) else { continue };
+        let at = at.key(key);
         match &said {
-            Some((first, other)) if *other != sources => {
-                findings.error(&at, "two pipelines say different `sources`", format!("{} says otherwise: keep one of them", first.place()));
+            Some((first, other)) if *other != value => {
+                findings.error(&at, format!("two pipelines say different `{key}`"), format!("{} says otherwise: keep one of them", first.place()));
             }
             Some(_) => {}
-            None => said = Some((at, sources)),
+            None => said = Some((at, value)),
         }
     }
-    said.map(|(_, sources)| match sources {
+    said.map(|(_, value)| value)
+}
+
+/// Which sources a moved base is rebuilt from.
+pub(super) fn sources(files: &[(At<'_>, &raw::Pipeline)], findings: &mut Findings) -> Option<Sources> {
+    said_for_all(files, "sources", |pipeline| pipeline.sources, findings).map(|sources| match sources {
         raw::Sources::Deployed => Sources::Deployed,
         raw::Sources::Latest => Sources::Latest,
     })
@@ -234,4 +245,9 @@ pub(super) fn run(files: &[(At<'_>, &raw::Pipeline)], findings: &mut Findings) -
         said = Some(at);
     }
     policy
+}
+
+/// How many releases a prune keeps.
+pub(super) fn keep(files: &[(At<'_>, &raw::Pipeline)], findings: &mut Findings) -> Option<NonZeroU32> {
+    said_for_all(files, "prune", |pipeline| pipeline.prune.clone(), findings)?.keep
 }

@@ -55,6 +55,8 @@ pub(super) struct Pipeline {
     pub(super) sources: Option<Sources>,
     /// How much of a run may fail, and what happens when more does. One file says it for all.
     pub(super) run: Option<Run>,
+    /// What `refit prune` keeps.
+    pub(super) prune: Option<Prune>,
 }
 
 /// How much of a run may fail, and what happens when more does.
@@ -75,6 +77,14 @@ pub(super) enum OnExceeded {
     Rollback,
     /// Those that are through stay.
     Stop,
+}
+
+/// What `refit prune` keeps.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Prune {
+    /// So many releases, and so many versions of each service that it can go back to (default: `5`).
+    pub(super) keep: Option<NonZeroU32>,
 }
 
 /// Which sources a moved base is rebuilt from.

@@ -291,5 +291,6 @@ fn lowered(name: EstateName, written: &[(At<'_>, &raw::Pipeline)], given: &Given
     let sources = join::sources(written, findings).unwrap_or(Sources::Deployed);
     let services = services.into_iter().map(|(_, service)| (service.name.clone(), service)).collect();
     let run = join::run(written, findings);
-    Estate { name, bases, images, builders, hosts, services, sources, run }
+    let keep = join::keep(written, findings).unwrap_or_else(defaults::keep);
+    Estate { name, bases, images, builders, hosts, services, sources, run, keep }
 }

@@ -89,6 +89,7 @@ impl Sample {
                 services: BTreeMap::new(),
                 sources: Sources::Deployed,
                 run: RunPolicy::default(),
+                keep: std::num::NonZeroU32::MIN,
             },
             reaches,
             builds: BTreeMap::new(),

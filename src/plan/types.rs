@@ -1,6 +1,7 @@
 //! The plan as plain data: nothing is left to choose when it is carried out.
 
 use std::collections::BTreeMap;
+use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -26,6 +27,11 @@ pub enum Change {
     Release(ReleaseNumber),
     /// Nothing is built and nothing newer is rolled: what runs is brought back to what was released.
     Drift,
+    /// Nothing moved: what nobody can need any more is cleared away. Such a run has no plan; it looks at what is there, however often it is begun.
+    Prune {
+        /// So many releases are kept.
+        keep: NonZeroU32,
+    },
 }
 
 /// What a change leads to. Pure data; printed, hashed, journalled and replayed.

@@ -236,7 +236,7 @@ impl<'a> Look<'a> {
         };
         match self.request.change {
             Change::Everything | Change::Base(_) => graph.bases().filter_map(held).collect(),
-            Change::Image(_) | Change::Rebuild | Change::Release(_) | Change::Drift => Vec::new(),
+            Change::Image(_) | Change::Rebuild | Change::Release(_) | Change::Drift | Change::Prune { .. } => Vec::new(),
         }
     }
 
@@ -328,7 +328,7 @@ fn subject(request: &PlanRequest<'_>) -> Result<Option<NodeId>, PlanError> {
     match request.change {
         Change::Base(base) => base_node(request, base).map(Some),
         Change::Image(image) => image_node(request, image).map(Some),
-        Change::Everything | Change::Rebuild | Change::Release(_) | Change::Drift => Ok(None),
+        Change::Everything | Change::Rebuild | Change::Release(_) | Change::Drift | Change::Prune { .. } => Ok(None),
     }
 }
 

@@ -6,6 +6,7 @@ pub mod history;
 mod live;
 mod plan;
 mod printer;
+pub mod prune;
 pub mod release;
 mod scan;
 pub mod status;

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::model::{ServiceName, format_duration};
 use crate::plan::{Change, StepKind};
+use crate::prune::Goner;
 use crate::rollout::{Action, Outcome, Person, Phase, SlotVerdict};
 use crate::run::{BuildOutcome, CarryOutcome, Event, NotRolled, RunOutcome, Way};
 
@@ -83,6 +84,15 @@ pub fn lines(event: &Event, detail: Detail) -> Vec<String> {
         Event::RolloutEnded { service, release, outcome } => vec![format!("roll     {service}: {}", outcome_words(outcome, &release.to_string()))],
         Event::Interrupted { by } => vec![format!("run      interrupted by {by}; builds that ran were cancelled")],
         Event::Resumed { by } => vec![format!("run      taken up again by {by}")],
+        Event::PruneBegan { engine, goes } => {
+            let line = |goner: &Goner| format!("prune    {engine}: {}: {}", goner.thing, goner.why);
+            let all = goes.iter().filter(|_| detail == Detail::All).map(line);
+            std::iter::once(format!("prune    {engine}: {} to remove", count(goes.len(), "thing"))).chain(all).collect()
+        }
+        Event::PruneEnded { engine, removed, bytes, failed } => {
+            let failed = failed.iter().map(|one| format!("prune    {engine}: {} could not be removed: {}", one.thing, one.why));
+            std::iter::once(format!("prune    {engine}: {} removed, about {} free", count(*removed, "thing"), size(*bytes))).chain(failed).collect()
+        }
         Event::RunEnded { outcome } => run_ended(outcome),
     }
 }
@@ -105,6 +115,7 @@ pub fn change_words(change: &Change) -> String {
         Change::Rebuild => "a rebuild of every image".into(),
         Change::Release(release) => format!("release {release} again"),
         Change::Drift => "what is not as it was released".into(),
+        Change::Prune { keep } => format!("a prune that keeps {}", count(keep.get() as usize, "release")),
     }
 }
 

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::build::BuildOutcome;
 use crate::model::{Digest, HostName, ImageName, ImageRef, ReleaseNumber, ServiceName, SlotId};
 use crate::plan::{Change, Plan};
+use crate::prune::{Goner, Stays};
 use crate::release::Release;
 use crate::rollout::{Action, Desired, Outcome, Person, Phase, SlotVerdict};
 
@@ -211,6 +212,25 @@ pub enum Event {
         /// Who.
         by: String,
     },
+    /// What nobody needs any more is about to be removed from an engine.
+    PruneBegan {
+        /// The engine, by the names of its hosts.
+        engine: String,
+        /// What goes, and why.
+        goes: Vec<Goner>,
+    },
+    /// It was removed, but for what failed.
+    PruneEnded {
+        /// The engine.
+        engine: String,
+        /// So many things are gone.
+        removed: usize,
+        /// About so many bytes became free.
+        bytes: u64,
+        /// What could not be removed, and why.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        failed: Vec<Stays>,
+    },
     /// The run is over.
     RunEnded {
         /// How.
@@ -250,6 +270,8 @@ impl Event {
             Self::Unquarantined { .. } => "unquarantined",
             Self::Interrupted { .. } => "interrupted",
             Self::Resumed { .. } => "resumed",
+            Self::PruneBegan { .. } => "prune_began",
+            Self::PruneEnded { .. } => "prune_ended",
             Self::RunEnded { .. } => "run_ended",
         }
     }

@@ -212,7 +212,8 @@ impl RunState {
             Event::Quarantined { release, .. } => self.quarantined = Some(*release),
             Event::Unquarantined { .. } => {}
             // What it cut short has begun and not ended, as after a crash.
-            Event::Interrupted { .. } => {}
+            // A prune looks at what is there, so nothing of it need be remembered.
+            Event::Interrupted { .. } | Event::PruneBegan { .. } | Event::PruneEnded { .. } => {}
             Event::Resumed { .. } => self.resumed += 1,
             Event::RunEnded { outcome } => self.ended = Some((at, outcome.clone())),
             Event::ActionIntended { .. }

@@ -21,6 +21,7 @@ use crate::edge::{
     ProbeAnswer, SnapshotSeen, TestEnd, TestRun, VolumeCopied, VolumeCopy, labels,
 };
 use crate::model::{Digest, EstateName, ImageRef, ProbeSpec, ServiceName};
+use crate::prune::{ImageThere, Owner, Piece, Stock};
 use crate::rollout::{ContainerState, Health, NetworkSeen};
 
 /// One simulated engine. Clones are the same engine.
@@ -77,6 +78,24 @@ impl SimState {
         let by_id = reference.parse::<Digest>().ok();
         let by_name = || reference.parse::<ImageRef>().ok().and_then(|name| self.names.get(&name.to_string()).copied());
         by_id.or_else(by_name).and_then(|id| self.images.get(&id)).cloned()
+    }
+
+    fn listed(&self, image: &ImageSeen, estate: &EstateName) -> ImageThere {
+        let owner = match image.labels.get(labels::ESTATE) {
+            Some(other) if other == estate.as_str() => Owner::Us,
+            Some(_) => Owner::Another,
+            None => Owner::Nobody,
+        };
+        let named = self.names.iter().filter(|(_, id)| **id == image.id).filter_map(|(name, _)| name.parse().ok());
+        let layers = image.layers.len().max(1) as u64;
+        ImageThere {
+            id: image.id,
+            names: named.collect(),
+            pulled: !image.repo_digests.is_empty(),
+            owner,
+            size: image.size,
+            pieces: image.layers.iter().map(|layer| Piece { key: *layer, bytes: image.size / layers }).collect(),
+        }
     }
 
     fn chains(&self) -> BTreeSet<Digest> {
@@ -282,6 +301,30 @@ impl Engine for SimEngine {
             let Some(id) = state.names.remove(&reference.to_string()) else { return Ok(()) };
             let is_used = state.names.values().any(|other| *other == id) || state.machine.containers().any(|one| one.image == id);
             if !is_used {
+                state.images.remove(&id);
+            }
+            Ok(())
+        })
+        .await
+    }
+
+    async fn stock(&self, estate: &EstateName) -> Result<Stock, EngineError> {
+        self.call(|state, _| {
+            let images = state.images.values().map(|image| state.listed(image, estate)).collect();
+            Ok(Stock { images, containers: state.machine.containers().map(|one| (one.id.clone(), one.image)).collect() })
+        })
+        .await
+    }
+
+    async fn remove_image(&self, id: Digest, names: &[ImageRef]) -> Result<(), EngineError> {
+        self.call(|state, _| {
+            if state.machine.containers().any(|one| one.image == id) {
+                return Err(self.refused("remove an image", "a container is made of it"));
+            }
+            for name in names {
+                state.names.remove(&name.to_string());
+            }
+            if !state.names.values().any(|other| *other == id) {
                 state.images.remove(&id);
             }
             Ok(())

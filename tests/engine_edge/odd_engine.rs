@@ -11,6 +11,7 @@ use refit::edge::{
     SnapshotSeen, TestEnd, TestRun, VolumeCopied, VolumeCopy,
 };
 use refit::model::{Digest, EstateName, ImageRef, ProbeSpec, ServiceName};
+use refit::prune::Stock;
 
 pub(crate) struct OddEngine<'a> {
     pub(crate) engine: &'a dyn Engine,
@@ -59,6 +60,12 @@ impl Engine for OddEngine<'_> {
     }
     async fn tag(&self, id: Digest, reference: &ImageRef) -> Result<(), EngineError> {
         self.engine.tag(id, reference).await
+    }
+    async fn stock(&self, estate: &EstateName) -> Result<Stock, EngineError> {
+        self.engine.stock(estate).await
+    }
+    async fn remove_image(&self, id: Digest, names: &[ImageRef]) -> Result<(), EngineError> {
+        self.engine.remove_image(id, names).await
     }
     async fn untag(&self, reference: &ImageRef) -> Result<(), EngineError> {
         self.engine.untag(reference).await

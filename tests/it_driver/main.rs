@@ -5,6 +5,7 @@
 mod deaths;
 mod dying;
 mod faults;
+mod keeping;
 mod persons;
 mod repairs;
 mod stories;

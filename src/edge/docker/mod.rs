@@ -24,6 +24,7 @@ mod images;
 mod login;
 mod look;
 mod probe;
+mod stock;
 mod trial;
 
 mod build;
@@ -45,6 +46,7 @@ use super::{
 use crate::data::{Adopted, Adoption, Holdings};
 use crate::model::{Digest, EstateName, ImageRef, ProbeSpec, ServiceName};
 use crate::pipeline::Endpoint;
+use crate::prune::Stock;
 
 /// A Docker Engine at an endpoint. Connects with the first call; many calls may be under way at once.
 pub struct DockerEngine {
@@ -73,6 +75,7 @@ impl Engine for DockerEngine {
         let asked = async { tokio::try_join!(docker.version(), docker.info()) };
         let (version, info) = self.connection.within(containers::LOOK_MAX, "say what it is", asked).await?;
         Ok(EngineInfo {
+            id: info.id.unwrap_or_default(),
             version: version.version.unwrap_or_default(),
             api: self.connection.api_version().await?,
             platform: format!("{}/{}", version.os.unwrap_or_default(), version.arch.unwrap_or_default()),
@@ -105,6 +108,14 @@ impl Engine for DockerEngine {
 
     async fn untag(&self, reference: &ImageRef) -> Result<(), EngineError> {
         images::untag(&self.connection, reference).await
+    }
+
+    async fn stock(&self, estate: &EstateName) -> Result<Stock, EngineError> {
+        stock::stock(&self.connection, estate).await
+    }
+
+    async fn remove_image(&self, id: Digest, names: &[ImageRef]) -> Result<(), EngineError> {
+        stock::remove_image(&self.connection, id, names).await
     }
 
     async fn build(&self, request: BuildRequest, progress: &dyn BuildProgress) -> Result<Digest, BuildError> {

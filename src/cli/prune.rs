@@ -1,0 +1,107 @@
+//! `refit prune`.
+
+use std::num::NonZeroU32;
+use std::path::PathBuf;
+
+use super::estate::EstateArgs;
+use super::workshop::{self, Access, BuildArgs, Workshop};
+use super::{Exit, Face};
+use crate::driver::{CameTo, Survey};
+use crate::plan::Change;
+use crate::report;
+use crate::rollout::Person;
+
+/// Remove images and stopped containers that no host runs and no rollback can need.
+///
+/// On hosts and builder, and only what refit made or brought. Kept are: the images of the last releases, the last versions of each service that it
+/// can go back to, what any container is made of, the bases of the latest release, and all that a run needs which has not ended. A stopped
+/// container that holds files of its own stays. Volumes are never removed.
+///
+/// Ends with 3 if an engine does not answer, or something could not be removed: the next prune finds it again.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Example:\n  refit prune --dry-run\n  refit prune --keep 3 --yes")]
+pub struct PruneArgs {
+    /// Say what would go and why, and what stays; change nothing.
+    #[arg(long)]
+    dry_run: bool,
+    /// Keep so many releases, and so many versions of each service [default: `prune: { keep }` of the pipelines, else 5].
+    #[arg(long, value_name = "N")]
+    keep: Option<NonZeroU32>,
+    /// Do not ask before anything is removed.
+    #[arg(short, long)]
+    yes: bool,
+    #[command(flatten)]
+    estate: EstateArgs,
+}
+
+/// Runs `refit prune`.
+pub(super) async fn run(args: &PruneArgs, state: Option<PathBuf>, face: &mut Face) -> miette::Result<Exit> {
+    let access = if args.dry_run { Access::Look } else { Access::Write };
+    let workshop = match workshop::open(&args.estate, &BuildArgs { parallel: None, offline: true }, state, access, face)? {
+        Ok(workshop) => workshop,
+        Err(exit) => return Ok(exit),
+    };
+    let keep = args.keep.unwrap_or(workshop.driver.estate.keep);
+    let survey = workshop.driver.survey(keep).await?;
+    let is_all = args.dry_run || survey.goes() == 0;
+    show(&survey, keep, is_all, face);
+    if is_all {
+        return Ok(if survey.left.is_empty() { Exit::Done } else { Exit::Between });
+    }
+    let question = format!("Remove {}?", report::count(survey.goes(), "thing"));
+    if !args.yes && !face.ask(&question, "`--dry-run` only says what would go; `--yes` removes it without asking")? {
+        face.printer.err("nothing was removed");
+        return Ok(Exit::Failed);
+    }
+    carry_out(&workshop, keep, face).await
+}
+
+/// The survey is the result where nothing follows it; else it is what is agreed to.
+fn show(survey: &Survey, keep: NonZeroU32, is_result: bool, face: &mut Face) {
+    let engines = survey.engines.iter().map(|one| (one.engine.as_str(), &one.chosen));
+    match (face.json, is_result) {
+        (true, true) => face.printer.json(survey),
+        (true, false) => {}
+        (false, true) => report::prune::survey(engines, &survey.left, keep).iter().for_each(|line| face.printer.out(line)),
+        (false, false) => report::prune::survey(engines, &survey.left, keep).iter().for_each(|line| face.printer.err(line)),
+    }
+}
+
+/// A prune that was interrupted is not gone on with: this one looks at everything itself.
+async fn end_earlier_ones(workshop: &Workshop) -> miette::Result<()> {
+    let driver = &workshop.driver;
+    for run in driver.journal.unfinished()? {
+        let is_prune = driver.journal.run(run)?.is_some_and(|summary| matches!(summary.change, Change::Prune { .. }));
+        if is_prune {
+            driver.journal.say(run, driver.clock.now(), Person::Abort, &workshop::whoami())?;
+            let recorder = driver.take_up(run, &workshop::whoami()).await?;
+            driver.carry_on(&recorder).await?;
+        }
+    }
+    Ok(())
+}
+
+async fn carry_out(workshop: &Workshop, keep: NonZeroU32, face: &mut Face) -> miette::Result<Exit> {
+    end_earlier_ones(workshop).await?;
+    let driver = &workshop.driver;
+    let recorder = driver.begin_prune(keep, &workshop::whoami(), &workshop::command_line()).await?;
+    let run = recorder.run();
+    let came = tokio::select! {
+        came = driver.carry_on(&recorder) => Some(came?),
+        _ = tokio::signal::ctrl_c() => None,
+    };
+    workshop.live.close();
+    let Some(CameTo::End(outcome)) = came else {
+        driver.interrupted(&recorder, &workshop::whoami()).await?;
+        face.printer.err(&format!("{run} stopped here; `refit resume {run}` goes on, or prune again"));
+        return Ok(Exit::Interrupted);
+    };
+    let events: Vec<_> = driver.journal.events(run)?.into_iter().map(|recorded| recorded.event).collect();
+    let done = report::prune::Pruned::of(run, &events);
+    if face.json {
+        face.printer.json(&done);
+    } else {
+        face.printer.out(&done.to_string());
+    }
+    Ok(super::rollout::exit_of(&outcome))
+}

@@ -1,0 +1,297 @@
+//! Clears away what nobody can need any more: looks at every engine, lets `prune` choose, removes. May be done twice, and is, after a crash.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::num::NonZeroU32;
+use std::sync::Arc;
+
+use futures_util::stream::{self, StreamExt};
+use serde::Serialize;
+
+use super::{Driver, DriverError, Recorder, guard};
+use crate::edge::{ContainerFound, Engine, EngineError};
+use crate::model::{Digest, HostName, ReleaseNumber, SlotId};
+use crate::pipeline::{DataPolicy, OnLoss};
+use crate::plan::StepKind;
+use crate::prune::{self, Candidate, Chosen, Goner, Known, Needed, SlotsNow, Stays, Stock, Thing, Unfinished, Ways};
+use crate::rollout::{ContainerSeen, Outcome, Person};
+use crate::run::{BuildOutcome, Event, RunOutcome, RunState};
+
+/// Engines that are looked at, and cleared, side by side: each of them keeps a disk busy, and all of them this machine.
+const ENGINES_AT_ONCE: usize = 32;
+
+/// What a prune would do.
+#[derive(Debug, Serialize)]
+pub struct Survey {
+    /// Engine by engine, by name.
+    pub engines: Vec<EngineSurvey>,
+    /// Engines that do not answer, or not as they should, and why. Nothing is removed there.
+    pub left: BTreeMap<String, String>,
+}
+
+/// What a prune would do on one engine.
+#[derive(Debug, Serialize)]
+pub struct EngineSurvey {
+    /// The names of its hosts; the builder's.
+    pub engine: String,
+    /// What goes and what stays.
+    #[serde(flatten)]
+    pub chosen: Chosen,
+    #[serde(skip)]
+    place: Place,
+}
+
+/// An engine under all its names.
+struct Place {
+    name: String,
+    id: String,
+    hosts: BTreeSet<HostName>,
+    engine: Arc<dyn Engine>,
+    stock: Stock,
+}
+
+impl std::fmt::Debug for Place {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.name)
+    }
+}
+
+impl Survey {
+    /// How many things go.
+    pub fn goes(&self) -> usize {
+        self.engines.iter().map(|one| one.chosen.goes.len()).sum()
+    }
+
+    /// About how many bytes become free.
+    pub fn bytes(&self) -> u64 {
+        self.engines.iter().map(|one| one.chosen.bytes).sum()
+    }
+}
+
+impl Driver {
+    /// Looks at hosts and builder, and chooses what may go. Changes nothing.
+    pub async fn survey(&self, keep: NonZeroU32) -> Result<Survey, DriverError> {
+        let known = self.known()?;
+        let needed = prune::needed(&known, keep);
+        let now = self.slots_now()?;
+        let (places, mut left) = self.places().await;
+        let looks = places.into_iter().map(|place| async {
+            let name = place.name.clone();
+            self.survey_one(place, &known, &needed, &now).await.map_err(|error| (name, error.to_string()))
+        });
+        let mut engines = Vec::new();
+        for looked in stream::iter(looks).buffered(ENGINES_AT_ONCE).collect::<Vec<_>>().await {
+            match looked {
+                Ok(survey) => engines.push(survey),
+                Err((name, why)) => {
+                    left.insert(name, why);
+                }
+            }
+        }
+        engines.sort_by(|a, b| a.engine.cmp(&b.engine));
+        Ok(Survey { engines, left })
+    }
+
+    /// Removes what a fresh survey chooses.
+    pub(super) async fn prune(&self, recorder: &Arc<Recorder>, keep: NonZeroU32) -> Result<RunOutcome, DriverError> {
+        recorder.listen().await?;
+        if recorder.state(|state| state.person).await == Some(Person::Abort) {
+            return Ok(RunOutcome::Aborted { services: BTreeMap::new(), not_rolled: BTreeMap::new() });
+        }
+        self.remove_throw_aways().await;
+        let survey = self.survey(keep).await?;
+        let mut missing: Vec<String> = survey.left.iter().map(|(engine, why)| format!("{engine}: {why}")).collect();
+        let is_nothing = survey.goes() == 0;
+        let clearing = survey.engines.iter().filter(|one| !one.chosen.goes.is_empty()).map(|one| clear(recorder, one));
+        for cleared in stream::iter(clearing).buffered(ENGINES_AT_ONCE).collect::<Vec<_>>().await {
+            missing.extend(cleared?);
+        }
+        Ok(match (missing.is_empty(), is_nothing) {
+            (false, _) => RunOutcome::InPart { missing },
+            (true, true) => RunOutcome::NothingToDo,
+            (true, false) => RunOutcome::Done,
+        })
+    }
+
+    /// The containers of tests and copies over which a refit died. Whoever holds the estate knows that nobody waits for them; an engine that is
+    /// silent is told of by the survey.
+    async fn remove_throw_aways(&self) {
+        let engines: Vec<Arc<dyn Engine>> = self.engines.hosts.values().chain([self.engines.builder()]).cloned().collect();
+        let removals = engines.into_iter().map(|engine| async move {
+            if let Err(error) = engine.remove_tests(&self.estate.name).await {
+                tracing::warn!(%error, "throw-away containers stay");
+            }
+        });
+        stream::iter(removals).buffer_unordered(ENGINES_AT_ONCE).collect::<Vec<()>>().await;
+    }
+
+    /// Hosts that share an engine, or are the builder, are one place, so that each thing is told and removed once. Machines that were cloned have
+    /// engines of one id, so what they have in store counts, too.
+    async fn places(&self) -> (Vec<Place>, BTreeMap<String, String>) {
+        let (builder, engine) = &self.engines.builder;
+        let hosts = self.engines.hosts.iter().map(|(host, engine)| (host.to_string(), Some(host.clone()), engine));
+        let all = std::iter::once((format!("{builder} (builder)"), None, engine)).chain(hosts);
+        let asked = all.map(|(name, host, engine)| async move {
+            let looked = async { Ok::<_, EngineError>((engine.info().await?.id, engine.stock(&self.estate.name).await?)) };
+            (name, host, engine, looked.await)
+        });
+        let (mut places, mut left): (Vec<Place>, _) = (Vec::new(), BTreeMap::new());
+        for (name, host, engine, looked) in stream::iter(asked).buffered(ENGINES_AT_ONCE).collect::<Vec<_>>().await {
+            match looked {
+                Err(error) => {
+                    left.insert(name, error.to_string());
+                }
+                Ok((id, stock)) => match places.iter_mut().find(|place| place.id == id && place.stock == stock) {
+                    Some(place) => {
+                        place.name = format!("{}, {name}", place.name);
+                        place.hosts.extend(host);
+                    }
+                    None => places.push(Place { name, id, hosts: host.into_iter().collect(), engine: engine.clone(), stock }),
+                },
+            }
+        }
+        (places, left)
+    }
+
+    async fn survey_one(&self, place: Place, known: &Known, needed: &Needed, now: &SlotsNow) -> Result<EngineSurvey, EngineError> {
+        let found = place.engine.containers(&self.estate.name, None).await?;
+        // A container of a host that is reached elsewhere, or is no more, is that host's to speak of.
+        let own: Vec<ContainerSeen> = found.into_iter().filter(|one| place.hosts.contains(&one.slot.host)).map(seen).collect();
+        let (candidates, stays) = prune::candidates(known, now, &own);
+        let mut chosen = Chosen { stays, ..Chosen::default() };
+        for candidate in candidates {
+            let thing = Thing::Container { id: candidate.id.clone(), name: candidate.name.clone() };
+            match self.what_it_holds(place.engine.as_ref(), &candidate).await? {
+                None => chosen.goes.push(Goner { thing, why: candidate.why }),
+                Some(why) => chosen.stays.push(Stays { thing, why }),
+            }
+        }
+        let chosen = prune::choose(known, needed, &place.stock, chosen);
+        Ok(EngineSurvey { engine: place.name.clone(), chosen, place })
+    }
+
+    /// What a stopped container holds that nobody else keeps. That its service may lose files counts only while the pipelines have the service.
+    async fn what_it_holds(&self, engine: &dyn Engine, candidate: &Candidate) -> Result<Option<String>, EngineError> {
+        let holdings = match engine.holdings(&candidate.id).await {
+            Err(EngineError::Missing { .. }) => return Ok(None),
+            other => other?,
+        };
+        let successor = match &candidate.in_its_place {
+            Some(other) => Some(engine.holdings(other).await?),
+            None => None,
+        };
+        if let Some(volume) = prune::left_with_nobody(&holdings, successor.as_ref()).first() {
+            return Ok(Some(format!("its anonymous volume {} would be left with nobody", volume.get(..12).unwrap_or(volume))));
+        }
+        let policy = self.estate.services.get(&candidate.service).map_or_else(DataPolicy::default, |service| service.data.clone());
+        let may_go = match policy.on_loss {
+            OnLoss::Discard => true,
+            // What serves in its place has taken it over.
+            OnLoss::Adopt => candidate.in_its_place.is_some(),
+            OnLoss::Refuse => false,
+        };
+        if may_go {
+            return Ok(None);
+        }
+        let loss = guard::files_held(engine, &candidate.id, &holdings, &policy).await?;
+        Ok((!loss.is_none()).then(|| loss.to_string()))
+    }
+
+    fn slots_now(&self) -> Result<SlotsNow, DriverError> {
+        let mut slots = BTreeSet::new();
+        for service in self.estate.services.values() {
+            let indexes = service.hosts.iter().flat_map(|host| (0..service.replicas).map(move |index| (host, index)));
+            slots.extend(indexes.map(|(host, index)| SlotId { service: service.name.clone(), host: host.clone(), index }));
+        }
+        let expected = self.expected()?.into_iter().map(|(service, expected)| (service, expected.spec)).collect();
+        Ok(SlotsNow { slots, expected })
+    }
+
+    /// What the journal knows of images and of what may still need them.
+    fn known(&self) -> Result<Known, DriverError> {
+        let numbers: Vec<ReleaseNumber> = self.journal.releases(usize::MAX)?.into_iter().map(|kept| kept.number).collect();
+        let mut known = Known::with_releases(numbers.into_iter().map(|number| self.release(number)).collect::<Result<Vec<_>, _>>()?);
+        for build in self.journal.builds()? {
+            known.built.entry(build.id).or_default().insert(build.tag);
+        }
+        for rollout in self.journal.rollouts()? {
+            if matches!(rollout.outcome, Some(Outcome::Done | Outcome::DoneInPart)) {
+                known.services.entry(rollout.service).or_default().good.push(rollout.to);
+            }
+        }
+        for (service, state) in self.journal.service_states()? {
+            let ways: &mut Ways = known.services.entry(service).or_default();
+            ways.current = state.current;
+            ways.quarantined = state.quarantined.last_key_value().map(|(number, _)| *number);
+        }
+        for run in self.journal.unfinished()? {
+            let events = self.journal.events(run)?;
+            let state = RunState::of(events.iter().map(|recorded| (recorded.at, &recorded.event)))?;
+            known.unfinished.push(unfinished(run, &state));
+        }
+        Ok(known)
+    }
+}
+
+/// What a run that has not ended may need.
+fn unfinished(run: crate::model::RunId, state: &RunState) -> Unfinished {
+    let mut images: BTreeSet<Digest> = state.builds.values().filter_map(|build| built_id(&build.ended.as_ref()?.0)).collect();
+    let plan = state.plan.iter();
+    images.extend(plan.clone().flat_map(|plan| plan.bases.values().copied()));
+    images.extend(plan.clone().flat_map(|plan| &plan.steps).filter_map(|step| match step.kind {
+        StepKind::Reuse { id } => Some(id),
+        StepKind::Build | StepKind::Deferred => None,
+    }));
+    let mut releases: BTreeSet<ReleaseNumber> = state.release.iter().map(|release| release.number).collect();
+    for rollout in &state.rollouts {
+        releases.extend(std::iter::once(&rollout.desired.to).chain(&rollout.desired.back).map(|version| version.release));
+    }
+    if let crate::plan::Change::Release(number) = state.change {
+        releases.insert(number);
+    }
+    let planned = plan.flat_map(|plan| &plan.rolls).map(|roll| roll.service.clone());
+    let services = planned.chain(state.rollouts.iter().map(|rollout| rollout.desired.service.clone())).collect();
+    Unfinished { run, images, releases, services }
+}
+
+fn built_id(outcome: &BuildOutcome) -> Option<Digest> {
+    match outcome {
+        BuildOutcome::Built { id, .. } | BuildOutcome::Reused { id, .. } | BuildOutcome::Unchanged { id, .. } => Some(*id),
+        BuildOutcome::Failed { .. } | BuildOutcome::Skipped { .. } => None,
+    }
+}
+
+fn seen(found: ContainerFound) -> ContainerSeen {
+    let ContainerFound { id, name, slot, version, state, health, created_at, .. } = found;
+    ContainerSeen { id, name, slot, version, state, health, created_at }
+}
+
+/// Clears one engine; says what could not be removed.
+async fn clear(recorder: &Arc<Recorder>, survey: &EngineSurvey) -> Result<Vec<String>, DriverError> {
+    let (name, engine) = (survey.engine.clone(), &survey.place.engine);
+    recorder.record(Event::PruneBegan { engine: name.clone(), goes: survey.chosen.goes.clone() }).await?;
+    let (mut gone_images, mut containers, mut failed) = (BTreeSet::new(), 0, Vec::new());
+    for goner in &survey.chosen.goes {
+        let removed = match &goner.thing {
+            Thing::Container { id, .. } => engine.remove(id).await,
+            Thing::Image { id, names, .. } => engine.remove_image(*id, names).await,
+        };
+        match (removed, &goner.thing) {
+            (Ok(()), Thing::Container { .. }) => containers += 1,
+            (Ok(()), Thing::Image { id, .. }) => {
+                gone_images.insert(*id);
+            }
+            (Err(error), thing) => {
+                failed.push(Stays { thing: thing.clone(), why: error.to_string() });
+                // The rest would wait as long, one by one.
+                if error.is_silence() {
+                    break;
+                }
+            }
+        }
+    }
+    let bytes = prune::bytes_of(&survey.place.stock.images, &gone_images);
+    let lines = failed.iter().map(|one| format!("{name}: {} could not be removed: {}", one.thing, one.why)).collect();
+    let removed = gone_images.len() + containers;
+    recorder.record(Event::PruneEnded { engine: name, removed, bytes, failed }).await?;
+    Ok(lines)
+}

@@ -1,0 +1,215 @@
+//! What is kept and what goes: prunes, files that move on, and volumes that are copied and put back, refit dying at any event included.
+
+use std::num::NonZeroU32;
+use std::time::Duration;
+
+use refit::driver::{CameTo, DriverError};
+use refit::edge::Clock;
+use refit::journal::Journal;
+use refit::model::{HostName, ReleaseNumber};
+use refit::plan::{Change, Restore};
+use refit::run::{Event, RunOutcome};
+
+use crate::dying::{Death, DyingJournal};
+use crate::world::{SHOP, World};
+
+/// `web` writes a volume, once on each host.
+fn keeping(data: &str) -> String {
+    let web = format!("    image: web\n    volumes: [\"data:/data\"]\n    data: {data}\n");
+    SHOP.replace("      replicas: 2\n", "").replace("    image: web\n", &web) + "volumes: { data: }\n"
+}
+
+fn keep(number: u32) -> NonZeroU32 {
+    NonZeroU32::new(number).unwrap()
+}
+
+/// Five releases, all of them rolled.
+async fn five_releases() -> World {
+    let world = World::rolled().await;
+    for level in ["second", "third", "fourth", "fifth"] {
+        world.patch(level);
+        assert_eq!(world.roll(Change::Everything).await, RunOutcome::Done);
+    }
+    world
+}
+
+async fn prune(world: &World, number: u32) -> RunOutcome {
+    let driver = world.driver();
+    let recorder = driver.begin_prune(keep(number), "ann@desk", "refit prune").await.unwrap();
+    match driver.carry_on(&recorder).await.unwrap() {
+        CameTo::End(outcome) => outcome,
+        CameTo::Pause { what, why } => panic!("{what} paused: {why}"),
+    }
+}
+
+fn images(world: &World, host: &str) -> usize {
+    world.host(host).state().images.len()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_prune_leaves_what_is_needed_and_says_which_host_is_silent() {
+    let world = five_releases().await;
+    assert_eq!((images(&world, "h1"), images(&world, "h2")), (10, 10), "api and web of five releases");
+    let on_builder = world.builder.state().images.len();
+    let serving = world.contents();
+    let silent = (world.clock.now(), world.clock.now() + Duration::from_secs(60));
+    world.host("h2").state().faults.silent.push(silent);
+    let RunOutcome::InPart { missing } = prune(&world, 2).await else { panic!("one host is silent") };
+    assert!(missing.len() == 1 && missing[0].starts_with("h2: "), "{missing:?}");
+    assert_eq!((images(&world, "h1"), images(&world, "h2")), (4, 10));
+    world.clock.sleep(Duration::from_secs(70)).await;
+    assert_eq!(prune(&world, 2).await, RunOutcome::Done);
+    assert_eq!((images(&world, "h1"), images(&world, "h2")), (4, 4));
+    assert!(world.builder.state().images.len() < on_builder);
+    assert_eq!(prune(&world, 2).await, RunOutcome::NothingToDo);
+    assert_eq!(world.contents(), serving);
+    // Back to the one before, which a prune that keeps two promises, and on with a new base.
+    assert_eq!(world.roll(Change::Release(ReleaseNumber(4))).await, RunOutcome::Done);
+    world.patch("sixth");
+    assert_eq!(world.roll(Change::Everything).await, RunOutcome::Done);
+    world.check_that_all_was_released();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_prune_that_dies_is_taken_up_wherever_it_was() {
+    for event in 1..12 {
+        let world = five_releases().await;
+        let dying = DyingJournal::new(world.journal.clone(), Death::After(event));
+        let driver = world.driver_with(dying.clone());
+        let work = async {
+            let recorder = driver.begin_prune(keep(1), "ann@desk", "refit prune").await.unwrap();
+            driver.carry_on(&recorder).await.unwrap()
+        };
+        let is_over = dying.until_death(work).await.is_some();
+        for run in world.journal.unfinished().unwrap() {
+            let came = world.take_up(run).await.unwrap();
+            assert!(matches!(came, CameTo::End(RunOutcome::Done | RunOutcome::NothingToDo)), "{came:?}");
+        }
+        assert_eq!((images(&world, "h1"), images(&world, "h2")), (2, 2), "died after event {event}");
+        world.running();
+        if is_over {
+            return;
+        }
+    }
+    panic!("a prune has more events than this");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_run_that_is_paused_loses_nothing_to_a_prune() {
+    let world = five_releases().await;
+    world.patch("sixth");
+    let driver = world.driver();
+    let recorder = world.begin(&driver, Change::Everything).await.unwrap();
+    let run = recorder.run();
+    world.say(run, refit::rollout::Person::Pause);
+    assert!(matches!(driver.carry_on(&recorder).await.unwrap(), CameTo::Pause { .. }));
+    prune(&world, 1).await;
+    assert_eq!(world.resume(run).await.unwrap(), CameTo::End(RunOutcome::Done));
+    assert_eq!(world.on("web"), Some(6));
+}
+
+/// One run, which dies when so many events are durable and is taken up then. Says whether it had ended before.
+async fn dying_run(world: &World, death: i64, plan: refit::plan::Plan) -> Result<bool, DriverError> {
+    let dying = DyingJournal::new(world.journal.clone(), Death::After(death));
+    let driver = world.driver_with(dying.clone());
+    let work = async {
+        let recorder = driver.begin(plan, "ann@desk", "refit rollout").await?;
+        driver.carry_on(&recorder).await
+    };
+    let is_over = dying.until_death(work).await.transpose()?.is_some();
+    for run in world.journal.unfinished().unwrap() {
+        // Killed before it had a plan, it is refused; the next one does it.
+        world.take_up(run).await?;
+    }
+    Ok(is_over)
+}
+
+#[tokio::test(start_paused = true)]
+async fn files_move_on_wherever_refit_dies() {
+    for death in 3..200 {
+        let world = World::new();
+        *world.yaml.lock().unwrap() = keeping("adopt");
+        assert_eq!(world.roll(Change::Everything).await, RunOutcome::Done);
+        for host in ["h1", "h2"] {
+            let mut state = world.host(host).state();
+            let ids: Vec<String> = state.machine.containers().filter(|one| one.slot.service.as_str() == "web").map(|one| one.id.clone()).collect();
+            ids.into_iter().for_each(|id| drop(state.written.insert(id, vec!["/srv/mine".into(), "/tmp/harmless".into()])));
+        }
+        world.patch("second");
+        let plan = world.plan(&Change::Everything).await;
+        let is_over = dying_run(&world, death, plan).await.unwrap();
+        world.running();
+        assert_eq!(world.on("web"), Some(2), "died after event {death}");
+        for host in ["h1", "h2"] {
+            let state = world.host(host).state();
+            let web = state.machine.containers().find(|one| one.slot.service.as_str() == "web").unwrap();
+            let written = &state.written[&web.id];
+            assert!(written.iter().all(|path| path == "/srv/mine") && !written.is_empty(), "died after event {death}: {written:?}");
+        }
+        if is_over {
+            return;
+        }
+    }
+    panic!("a run has more events than this");
+}
+
+fn volume(world: &World, host: &str, name: &str) -> String {
+    world.host(host).state().volumes.get(name).cloned().unwrap_or_default()
+}
+
+fn fill(world: &World, content: &str) {
+    for host in ["h1", "h2"] {
+        world.host(host).state().volumes.insert("shop_data".into(), format!("{content} of {host}"));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn data_is_copied_and_put_back_wherever_refit_dies() {
+    for death in 3..200 {
+        let world = World::new();
+        *world.yaml.lock().unwrap() = keeping("{ snapshot: before }");
+        assert_eq!(world.roll(Change::Everything).await, RunOutcome::Done);
+        fill(&world, "first");
+        world.patch("second");
+        assert_eq!(world.roll(Change::Everything).await, RunOutcome::Done);
+        fill(&world, "second");
+        let driver = world.driver();
+        let mut plan = world.plan(&Change::Release(ReleaseNumber(1))).await;
+        for roll in &mut plan.rolls {
+            let (service, release) = (&driver.estate.services[&roll.service], driver.release(ReleaseNumber(1)).unwrap());
+            if roll.service.as_str() == "web" {
+                roll.restore = driver.restores(service, ReleaseNumber(1), &release.services[&roll.service]).await.unwrap();
+            }
+        }
+        let expected =
+            |host: &str| Restore { host: host.parse::<HostName>().unwrap(), volume: "shop_data".into(), copy: "shop_data.before-run-2".into() };
+        let web = plan.rolls.iter().find(|roll| roll.service.as_str() == "web").unwrap();
+        assert_eq!(web.restore, [expected("h1"), expected("h2")]);
+        let is_over = dying_run(&world, death, plan).await.unwrap();
+        assert_eq!(world.on("web"), Some(1), "died after event {death}");
+        world.running();
+        for host in ["h1", "h2"] {
+            assert_eq!(volume(&world, host, "shop_data"), format!("first of {host}"), "died after event {death}");
+            assert_eq!(volume(&world, host, "shop_data.before-run-2"), format!("first of {host}"));
+            assert_eq!(volume(&world, host, "shop_data.before-run-3"), format!("second of {host}"), "died after event {death}");
+        }
+        let copied = world.events(3).into_iter().filter(|event| matches!(event, Event::Copied { .. })).count();
+        assert_eq!(copied, 4, "each copy once, proven");
+        if is_over {
+            return;
+        }
+    }
+    panic!("a run has more events than this");
+}
+
+#[tokio::test(start_paused = true)]
+async fn data_that_nobody_copied_cannot_be_put_back() {
+    let world = World::new();
+    *world.yaml.lock().unwrap() = keeping("{ snapshot: before }");
+    assert_eq!(world.roll(Change::Everything).await, RunOutcome::Done);
+    let driver = world.driver();
+    let release = driver.release(ReleaseNumber(1)).unwrap();
+    let service = &driver.estate.services[&"web".parse().unwrap()];
+    let refused = driver.restores(service, ReleaseNumber(1), &release.services[&service.name]).await.unwrap_err().to_string();
+    assert!(refused.contains("h1 has no copy of volume shop_data from when web was on r1") && refused.contains("h2 has no copy"), "{refused}");
+}
