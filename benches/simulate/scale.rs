@@ -12,7 +12,9 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use refit::driver::{CameTo, Driver, Engines, Settings, Watch};
 use refit::edge::{Clock, Engine};
-use refit::journal::{BuildKept, Journal, JournalError, Lock, Logs, Recorded, ReleaseKept, QuarantineKept, RolloutKept, RunSummary, SqliteJournal, Verified};
+use refit::journal::{
+    BuildKept, Journal, JournalError, Lock, Logs, QuarantineKept, Recorded, ReleaseKept, RolloutKept, RunSummary, SqliteJournal, Verified,
+};
 use refit::model::{Digest, ImageName, ReleaseNumber, RunId};
 use refit::pipeline::{self, Estate, Fact, Given, PipelineText};
 use refit::plan::{self, Change};

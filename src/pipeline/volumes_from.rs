@@ -147,7 +147,7 @@ mod tests {
     /// Three services, and what they say of volumes.
     fn shop(data: &str, app: &str, more: &str) -> String {
         let service = |name: &str, text: &str| format!("  {name}: {{ image: \"nginx:1\", {text} }}\n");
-        format!("hosts: {{ a: {{ endpoint: \"tcp://a:2375\" }} }}\nvolumes: {{ one: , two: , external: {{ external: true }} }}\nservices:\n")
+        "hosts: { a: { endpoint: \"tcp://a:2375\" } }\nvolumes: { one: , two: , external: { external: true } }\nservices:\n".to_owned()
             + &service("data", data)
             + &service("app", app)
             + more

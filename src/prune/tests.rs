@@ -127,8 +127,8 @@ fn a_base_goes_by_the_name_that_refit_gave_it_and_no_other() {
         assert_eq!(chosen.goes.len() == 1, goes_away, "{release} {chosen:?}");
     };
     let pin = "debian:refit-ID".to_owned();
-    check("web:1", &[pin.clone()], true, true);
-    check("web:2", &[pin.clone()], true, false);
+    check("web:1", std::slice::from_ref(&pin), true, true);
+    check("web:2", std::slice::from_ref(&pin), true, false);
     check("web:1", &[pin, "debian:12".to_owned()], true, false);
     check("web:1", &["debian:12".to_owned()], true, false);
     check("web:1", &[], true, false);
