@@ -48,33 +48,39 @@ fn expect_version(estate: &Estate, replicas: usize, version: u64) {
     estate.refit(&["status"]).expect_code(0);
 }
 
-/// `kill -9` of an engine in the middle of each step of a slot: the run waits for it, and all is as if nothing had happened.
+/// `kill -9` of an engine in the middle of each step of a slot: the run waits for it, and all is as if nothing had happened. Or all is as it was: an
+/// engine that starts again ends the containers that it had, before it begins them again, and a new one that is seen ended has failed its slot.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn an_engine_is_killed_in_every_phase() {
     let Some(lab) = e2e::lab(2).await else { return };
-    let mut version = 1;
     for order in ["start-first", "stop-first"] {
         let estate = rolled(&lab, &format!("phases-{order}"), 1, order);
-        let first = version;
-        // The engine's word, and whether it is about the new release or the old one.
+        let mut version = 1;
+        // The engine's word, and whether it is about the new release or the old one. The end of the first probe is when a container is well.
         for (phase, event, is_new) in [
             ("create", "create", true),
             ("start", "start", true),
-            ("monitor", "health_status: healthy", true),
+            ("monitor", "exec_die", true),
             ("stop", "kill", false),
             ("sweep", "destroy", false),
         ] {
             version += 1;
-            let release = version - first + 1;
             let events = estate.host(2).events(&estate.name);
             let running = begin(&estate, version);
-            events.wait_for(event, if is_new { release } else { release - 1 });
+            events.wait_for(event, if is_new { version } else { version - 1 });
             estate.host(2).kill();
             let killed = Instant::now();
             estate.host(2).up();
-            running.end().expect_code(0);
+            let ended = running.end();
+            let is_back = ended.code == Some(1) && ended.err.contains("ROLLED BACK");
+            assert!(ended.code == Some(0) || is_back, "code {:?}: {}", ended.code, ended.err);
+            let came = format!("{} {} after it", if is_back { "rolled back" } else { "done" }, seconds(killed));
+            if is_back {
+                expect_version(&estate, 1, version - 1);
+                estate.refit(&["rollout", "--release", &version.to_string()]).expect_code(0);
+            }
             expect_version(&estate, 1, version);
-            note(&format!("kill -9 of an engine, {order}, while it should {phase}"), &format!("done {} after it", seconds(killed)));
+            note(&format!("kill -9 of an engine, {order}, while it should {phase}"), &came);
         }
         estate.refit(&["history", "--verify"]).expect_code(0);
     }
@@ -133,7 +139,7 @@ fn a_link_loses(estate: &Estate, version: u64) {
 fn a_new_container_is_removed_by_hand(estate: &Estate, version: u64) {
     let events = estate.host(2).events(&estate.name);
     let running = begin(estate, version);
-    let first = events.wait_for("health_status: healthy", version);
+    let first = events.wait_for("exec_die", version);
     estate.host(2).docker(&["rm", "-f", &first]).unwrap();
     let second = events.wait_for("start", version);
     assert_ne!(first, second);
@@ -168,13 +174,14 @@ async fn with_clock_set(estate: &Estate, version: u64, by: &str) -> f32 {
         ("FAKETIME_DONT_FAKE_MONOTONIC", "1"),
     ];
     let mut running = estate.begin_with(&["rollout"], &environment);
-    events.wait_for("health_status: healthy", version);
+    events.wait_for("exec_die", version);
     let healthy = Instant::now();
     std::fs::write(&offset, format!("{by}\n")).unwrap();
     running.says("web@a/0: proven healthy").await;
     let watched = healthy.elapsed();
     running.end().expect_code(0);
-    assert!(watched >= Duration::from_millis(1_900), "proven after {watched:?}, `monitor` is 2 s");
+    // Counted from when the engine's event came in here, which on a busy machine is later than refit's own look.
+    assert!(watched >= Duration::from_secs(1), "proven after {watched:?}, `monitor` is 2 s");
     assert!(watched < Duration::from_secs(60), "it waited for {watched:?}");
     let events = estate.refit(&["show", "--json"]).expect_code(0).out;
     assert!(is_set_by_an_hour(&events), "the clock was set, else this shows nothing: {events}");
@@ -197,7 +204,7 @@ async fn a_disk_fills_up_in_the_middle() {
     let estate = rolled(&lab, "fills", 2, "start-first");
     let events = estate.host(1).events(&estate.name);
     let running = begin(&estate, 2);
-    events.wait_for("health_status: healthy", 2);
+    events.wait_for("exec_die", 2);
     let filler = estate.host(1).socket.parent().unwrap().join("data/filler");
     let _ = std::io::copy(&mut std::io::repeat(1), &mut std::fs::File::create(&filler).unwrap());
     let ended = running.end();

@@ -34,7 +34,7 @@ impl Events {
         Self { client, lines }
     }
 
-    /// Waits for an action (`create`, `start`, `health_status: healthy`, `kill`, `destroy`) on a container of this release; returns its id.
+    /// Waits for an action (`create`, `start`, `kill`, `destroy`, `exec_die` at the end of a probe) on a container of this release; returns its id.
     pub fn wait_for(&self, action: &str, release: u64) -> String {
         let mut heard = Vec::new();
         let wanted = format!("{action} {release} ");
