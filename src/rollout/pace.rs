@@ -6,7 +6,7 @@
 use jiff::Timestamp;
 
 use super::look::{HostView, Lookup, SlotView, in_slot, is_up, view};
-use super::slot::{Move, Step, next_step};
+use super::slot::{Move, Step, begins_at, next_step};
 use super::time::{after, between};
 use super::{Action, ContainerSeen, ContainerState, Desired, Observed, Policy, Progress, SlotVerdict, SlotWanted, Version, back};
 use crate::model::{SlotId, format_duration};
@@ -61,6 +61,8 @@ struct Wish<'a> {
     what: Move<'a>,
     /// Whether the slot no longer serves after it.
     costs: bool,
+    /// When the slot is begun, if it is with this.
+    begins: Timestamp,
 }
 
 impl Round<'_> {
@@ -181,7 +183,7 @@ fn settle_or_wish<'a>(
         }
         Step::Finish(what) => {
             round.handed_on += usize::from(began.is_some());
-            round.free.push(Wish { slot, what, costs: false });
+            round.free.push(Wish { slot, what, costs: false, begins: now });
         }
         Step::Wait { until, healthy_since } => {
             let began = *progress.began.entry(slot.clone()).or_insert(now);
@@ -195,7 +197,7 @@ fn settle_or_wish<'a>(
         }
         Step::Act(what) => {
             // Nothing is lost by taking away what nothing stood before.
-            let wish = Wish { slot, what, costs: aim.goal.is_some() && what.costs(&view) };
+            let wish = Wish { slot, what, costs: aim.goal.is_some() && what.costs(&view), begins: begins_at(&view, now) };
             if began.is_some() || view.goal.is_some_and(is_up) {
                 // Its time runs even while its next move is held for others that do not serve, else each could wait for the other for ever.
                 progress.began.entry(slot.clone()).or_insert(now);
@@ -248,7 +250,7 @@ pub(super) fn go(desired: &Desired, progress: &mut Progress, aim: &Aim, round: R
                 break;
             }
             if leave.ask(wish) {
-                progress.began.insert(wish.slot.clone(), wish.what.begins_at(now));
+                progress.began.insert(wish.slot.clone(), wish.begins);
                 room -= 1;
             }
         }

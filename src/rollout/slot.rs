@@ -48,18 +48,16 @@ impl Move<'_> {
         }
     }
 
-    /// When a slot is begun with it: what is started again had ended before, however old the oldest look is that `now` holds for.
-    pub(super) fn begins_at(self, now: Timestamp) -> Timestamp {
-        match self {
-            Self::StartAgain(one) => ended_at(one).map_or(now, |ended| ended.max(now)),
-            Self::StartNew { .. } | Self::Stop(_) => now,
-        }
-    }
-
     /// Whether it takes the last container that serves from its slot.
     pub(super) fn costs(self, view: &SlotView) -> bool {
         matches!(self, Self::Stop(one) if is_serving(one) && view.healthy == 1)
     }
+}
+
+/// When a slot is begun whose wanted container has ended: after that, however old the oldest of the looks is that `now` holds for. Else the next look
+/// would find that it ended after its slot was begun, and that it failed.
+pub(super) fn begins_at(view: &SlotView, now: Timestamp) -> Timestamp {
+    view.goal.and_then(ended_at).map_or(now, |ended| ended.max(now))
 }
 
 fn ended_at(container: &ContainerSeen) -> Option<Timestamp> {

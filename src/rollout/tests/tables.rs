@@ -63,16 +63,18 @@ fn who_had_to_be_taken_down_in_several_attempts_leaves_its_successor_the_whole_t
 }
 
 #[test]
-fn what_is_started_again_had_ended_before_its_slot_was_begun_however_old_the_oldest_look_is() {
-    let mut observed = scene("old.");
-    let Some(HostSeen::Answered(seen)) = observed.hosts.get_mut(&host(0)) else { panic!() };
-    seen[0].state = ContainerState::Exited { code: 137, at: NOW + s(1) };
-    let mut progress = back();
-    // Nobody hears of the first start; at the second look it must not count as one that was begun and then ended.
-    for now in [NOW, NOW + s(2)] {
-        let (next, actions) = decide(&desired(1, 1, StopFirst), &observed, progress, None, now);
-        assert_eq!((print(&actions).as_str(), &next.failed_back), ("h0 again old0", &BTreeMap::new()));
-        progress = next;
+fn a_container_to_go_back_to_had_ended_before_its_slot_was_begun_however_old_the_oldest_look_is() {
+    // The new one is there still, or has gone; and nobody hears of the first attempt.
+    for (text, expected) in [("old.", "h0 again old0"), ("old. new!", "h0 stop new1")] {
+        let mut observed = scene(text);
+        let Some(HostSeen::Answered(seen)) = observed.hosts.get_mut(&host(0)) else { panic!() };
+        seen[0].state = ContainerState::Exited { code: 137, at: NOW + s(1) };
+        let mut progress = back();
+        for now in [NOW, NOW + s(2)] {
+            let (next, actions) = decide(&desired(1, 1, StopFirst), &observed, progress, None, now);
+            assert_eq!((print(&actions).as_str(), &next.failed_back), (expected, &BTreeMap::new()), "{text}");
+            progress = next;
+        }
     }
 }
 
