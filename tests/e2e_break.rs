@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use e2e::figures::note;
-use e2e::{Estate, Running};
+use e2e::{Estate, Running, until};
 use lab::Lab;
 
 /// The image of a service that is well when it has its file.
@@ -75,6 +75,8 @@ async fn an_engine_is_killed_in_every_phase() {
             let is_back = ended.code == Some(1) && ended.err.contains("ROLLED BACK");
             assert!(ended.code == Some(0) || is_back, "code {:?}: {}", ended.code, ended.err);
             let came = format!("{} {} after it", if is_back { "rolled back" } else { "done" }, seconds(killed));
+            // The engine may begin its containers again only after the run has ended.
+            until("the engine to have begun its containers again", || estate.containers().iter().all(|one| one.is_running)).await;
             if is_back {
                 expect_version(&estate, 1, version - 1);
                 estate.refit(&["rollout", "--release", &version.to_string()]).expect_code(0);
