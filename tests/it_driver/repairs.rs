@@ -12,10 +12,10 @@ use refit::sim::Fate;
 
 use crate::world::{START, World};
 
-/// A person removes the container of one slot by force.
+/// A person removes the container of the first slot by force.
 fn remove(world: &World, host: &str, service: &str) {
     let mut state = world.host(host).state();
-    let id = state.machine.containers().find(|one| one.slot.service.as_str() == service).unwrap().id.clone();
+    let id = state.machine.containers().find(|one| one.slot.service.as_str() == service && one.slot.index == 0).unwrap().id.clone();
     state.machine.remove_by_force(&id);
 }
 

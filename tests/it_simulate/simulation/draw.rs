@@ -132,7 +132,9 @@ impl Story {
             self.services.iter().for_each(|one| writeln!(text, "  {0}: {{ build: images/{0} }}", one.name).unwrap());
         }
         if self.services.iter().any(|one| one.has_volume) {
-            text.push_str("volumes:\n  data: {}\n");
+            text.push_str("volumes:\n");
+            // Each its own: what two services write is refused before anything is told.
+            self.services.iter().filter(|one| one.has_volume).for_each(|one| writeln!(text, "  data-{}: {{}}", one.name).unwrap());
         }
         text.push_str("hosts:\n");
         for host in 0..self.hosts {
@@ -167,7 +169,7 @@ impl Drawn {
                 self.order, self.parallelism, self.monitor_ms, self.delay_s, self.max_failure_ratio
             )
         };
-        let volume = if self.has_volume { "    volumes: [\"data:/data\"]\n" } else { "" };
+        let volume = if self.has_volume { format!("    volumes: [\"data-{}:/data\"]\n", self.name) } else { String::new() };
         let probe = if self.has_probe { "    healthcheck: { command: [\"true\"], interval: 2s, timeout: 1s, retries: 2 }\n" } else { "" };
         format!(
             "  {}:\n    image: {image}\n    stop_grace_period: {}s\n{volume}{probe}    deploy:\n      hosts: \"pool=all\"\n      replicas: {}\n      update_config: {}\n      rollback_config: {}\n",
