@@ -55,7 +55,7 @@ scale: ## measure one rollout over 100, 1,000 and 10,000 simulated hosts
 
 hurt: ## break real engines in every phase, kill refit KILLS=200 times under load, and write docs/reliability.md
 	@tests/lab/setup.sh --tests
-	REFIT_FIGURES=1 REFIT_KILLS=$(or $(KILLS),200) $(CARGO) test --test e2e_break --test e2e_kill9 -- --test-threads=1 --nocapture
+	REFIT_FIGURES=1 REFIT_KILLS=$(or $(KILLS),200) $(CARGO) test --test e2e_break --test e2e_kill9 -- --include-ignored --test-threads=1 --nocapture
 
 deny: ## check the dependencies: advisories, licences, bans, duplicates
 	@command -v cargo-deny >/dev/null || $(CARGO) install --locked cargo-deny

@@ -114,7 +114,7 @@ impl Home {
 }
 
 /// Every command, with arguments that let it run.
-const COMMANDS: [&[&str]; 18] = [
+const COMMANDS: [&[&str]; 19] = [
     &["scan"],
     &["init"],
     &["check"],
@@ -130,6 +130,7 @@ const COMMANDS: [&[&str]; 18] = [
     &["logs"],
     &["pause"],
     &["resume"],
+    &["approve"],
     &["abort"],
     &["schema"],
     &["completions", "bash"],
@@ -369,6 +370,9 @@ async fn runs_can_be_looked_at_and_spoken_to() {
         &["pause", "9"],
         &["pause"],
         &["abort", "2"],
+        &["approve"],
+        &["approve", "1"],
+        &["approve", "9"],
     ]));
     let verified = home.run(&["history", "--verify"]);
     assert!(verified.code == Some(0) && verified.out.starts_with("3 events, unbroken"), "{}", verified.out);

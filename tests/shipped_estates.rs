@@ -27,5 +27,5 @@ fn the_demos_shop_is_an_estate_of_ten_images_on_three_hosts() {
         assert!(path.join(&image.build.dockerfile).is_file(), "{}", path.display());
     }
     let web = &shop.services[&"web".parse().unwrap()];
-    assert_eq!((web.hosts.len(), web.update.order, web.update.parallelism), (3, Order::StopFirst, 1));
+    assert_eq!((web.hosts.len(), web.update.order, web.update.parallelism), (3, Order::StopFirst, pipeline::Amount::Count(1)));
 }

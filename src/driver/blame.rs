@@ -70,7 +70,7 @@ impl Driver {
             let Some(current) = states.get(&service.name).and_then(|state| state.current) else { continue };
             let probe = self.release(current)?.services.get(&service.name).and_then(|service| service.probe.clone());
             let slots = self.slots(service, probe.as_ref(), seen).await;
-            sick.extend(rollout::sick_before(&slots, &service.update).map(|why| (service.name.clone(), why)));
+            sick.extend(rollout::sick_before(&slots, service.update.max_failure_ratio).map(|why| (service.name.clone(), why)));
         }
         Ok(sick)
     }

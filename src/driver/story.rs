@@ -33,6 +33,13 @@ pub enum CameTo {
         /// Why.
         why: String,
     },
+    /// A gate that only a person can open, with nobody there to wait for.
+    Gate {
+        /// The service that is rolled.
+        service: ServiceName,
+        /// The stage before the gate.
+        stage: String,
+    },
 }
 
 impl Driver {
@@ -143,7 +150,7 @@ impl Driver {
             let (next, person) = recorder.state(|state| (run::next(state), state.person)).await;
             // A word that was journalled and not acted upon, because refit died in between, still stands.
             let word = said.or(person);
-            let (service, phase) = match next {
+            let (service, progress) = match next {
                 Next::Quarantine { release, before, why } => {
                     let bases = match before {
                         Some(before) => self.release(release)?.moved_bases(&self.release(before)?),
@@ -170,14 +177,20 @@ impl Driver {
                 Next::End(outcome) => return Ok(CameTo::End(outcome)),
             };
             said = None;
-            if let Phase::Paused { why, .. } = phase {
-                return Ok(CameTo::Pause { what: service.to_string(), why });
+            match progress {
+                Progress { phase: Phase::Finished(_), .. } => {}
+                Progress { phase: Phase::Paused { why, .. }, .. } => return Ok(CameTo::Pause { what: service.to_string(), why }),
+                Progress { stage, .. } => {
+                    let name = |state: &RunState| state.rollout(&service).map(|rollout| rollout.desired.stage_name(stage.number).to_owned());
+                    let stage = recorder.state(name).await.unwrap_or_default();
+                    return Ok(CameTo::Gate { service, stage });
+                }
             }
         }
     }
 
     /// Takes a service back that this run has rolled: the way back of that very rollout, with its parallelism and its health checks.
-    async fn take_back(&self, recorder: &Arc<Recorder>, desired: Desired, why: String, word: Option<Person>) -> Result<Phase, DriverError> {
+    async fn take_back(&self, recorder: &Arc<Recorder>, desired: Desired, why: String, word: Option<Person>) -> Result<Progress, DriverError> {
         // The images of the way back were on every host when the run began. Whatever became of them since, what can be done is done.
         match self.bring(recorder, &self.cargo_of(std::slice::from_ref(&desired))?).await {
             Ok(()) | Err(DriverError::Preflight { .. }) => {}
@@ -186,7 +199,7 @@ impl Driver {
         self.roll(recorder, desired, Way::Back { why }, word).await
     }
 
-    async fn roll(&self, recorder: &Arc<Recorder>, desired: Desired, way: Way, word: Option<Person>) -> Result<Phase, DriverError> {
+    async fn roll(&self, recorder: &Arc<Recorder>, desired: Desired, way: Way, word: Option<Person>) -> Result<Progress, DriverError> {
         let service = desired.service.clone();
         let kept = recorder.state(|state| state.rollout(&service).filter(|rollout| rollout.ended.is_none()).cloned()).await;
         let progress = match kept {
@@ -214,12 +227,13 @@ impl Driver {
             engines: &self.engines,
             recorder,
             clock: self.clock.clone(),
+            is_attended: self.settings.is_attended,
         };
         let progress = rollout.carry_out(progress, word).await?;
         if let Phase::Finished(outcome) = &progress.phase {
             recorder.record(Event::RolloutEnded { service, release, outcome: outcome.clone() }).await?;
         }
-        Ok(progress.phase)
+        Ok(progress)
     }
 
     /// Moves `:current` of every image, on the builder. A convenience for people: nothing of refit reads it, so a failure is only logged.

@@ -86,6 +86,8 @@ pub(super) fn fact(recorded: &Recorded) -> Option<Fact> {
         | Event::SlotFailed { .. }
         | Event::HostLeftBehind { .. }
         | Event::PhaseChanged { .. }
+        | Event::GateReached { .. }
+        | Event::StageBegan { .. }
         | Event::PersonSaid { .. }
         | Event::PruneBegan { .. }
         | Event::PruneEnded { .. }

@@ -22,6 +22,7 @@ mod lower_host;
 mod lower_image;
 mod lower_network;
 mod lower_service;
+mod lower_waves;
 mod mounts;
 mod near;
 mod node;
@@ -42,8 +43,9 @@ mod volumes_from;
 mod tests;
 
 pub use estate::{
-    Base, BuildSecret, BuildSpec, Builder, Condition, Context, DataPolicy, Endpoint, Estate, FailureAction, Host, Image, ImageTest, OnExceeded,
-    OnLoss, Order, Rebuild, RebuildPolicy, RunPolicy, SecretSource, Service, ServiceImage, Snapshot, Sources, UpdateConfig,
+    Amount, Base, BuildSecret, BuildSpec, Builder, Condition, Context, DataPolicy, Endpoint, Estate, FailureAction, Host, Image, ImageTest,
+    OnExceeded, OnLoss, Order, Rebuild, RebuildPolicy, RunPolicy, SecretSource, Service, ServiceImage, Snapshot, Sources, UpdateConfig,
+    UpdateStrategy, Wave,
 };
 pub use finding::{Finding, Severity};
 pub use near::nearest;

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
-use super::{Outcome, Phase, Progress, SlotVerdict};
+use super::{Outcome, Phase, Progress, SlotVerdict, StageProgress};
 use crate::model::{HostName, SlotId};
 
 /// What the journal keeps of a rollout. Whatever else there was is found again by looking.
@@ -20,12 +20,21 @@ pub struct Kept {
     pub begun: BTreeSet<SlotId>,
     /// Hosts given up.
     pub left_behind: BTreeMap<HostName, String>,
+    /// Where it is among its stages.
+    pub stage: StageProgress,
 }
 
 impl Kept {
     /// A rollout of which nothing is known but where it is.
     pub fn only(phase: Phase) -> Self {
-        Self { phase, failed: BTreeMap::new(), done: BTreeSet::new(), begun: BTreeSet::new(), left_behind: BTreeMap::new() }
+        Self {
+            phase,
+            failed: BTreeMap::new(),
+            done: BTreeSet::new(),
+            begun: BTreeSet::new(),
+            left_behind: BTreeMap::new(),
+            stage: StageProgress::default(),
+        }
     }
 }
 
@@ -49,6 +58,9 @@ impl Progress {
             left_lying: BTreeMap::new(),
             under_way: BTreeSet::new(),
             done,
+            ready: BTreeSet::new(),
+            stage: kept.stage,
+            progressed_at: None,
             began: kept.begun.into_iter().map(|slot| (slot, now)).collect(),
             last_done_at: None,
             left_behind: kept.left_behind,
@@ -87,7 +99,13 @@ impl Progress {
         if !is_walk(&phase) || is_way_back(&phase) != is_way_back(&self.phase) {
             self.began.clear();
         }
+        self.progressed_at = None;
         self.phase = phase;
+    }
+
+    /// Notes that a slot became healthy at `moment`: from then on the next one has the whole progress deadline.
+    pub(super) fn progressed(&mut self, moment: Timestamp) {
+        self.progressed_at = Some(self.progressed_at.map_or(moment, |earlier| earlier.max(moment)));
     }
 
     /// Notes that time alone can change something at `moment`.

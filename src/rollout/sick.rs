@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::verdict::too_many;
-use super::{ContainerState, Health, Policy};
+use super::{ContainerState, Health};
 use crate::model::SlotId;
 
 /// What is in each slot of a service: the state and health of every container there.
@@ -13,10 +13,10 @@ pub type SlotsSeen = BTreeMap<SlotId, Vec<(ContainerState, Health)>>;
 ///
 /// A slot is sick when what is in it is unhealthy, starts again and again, or has ended, and nothing else in it runs. An empty slot, or one whose
 /// container was made and never started, is not sick: nothing ever ran there. `slots` are those of the hosts that answered.
-pub fn sick_before(slots: &SlotsSeen, policy: &Policy) -> Option<String> {
+pub fn sick_before(slots: &SlotsSeen, max_failure_ratio: f64) -> Option<String> {
     let sick: Vec<(&SlotId, String)> = slots.iter().filter_map(|(slot, containers)| Some((slot, sickness(containers)?))).collect();
     let (slot, what) = sick.first()?;
-    too_many(sick.len(), slots.len(), policy).then(|| format!("{} of {} slots; {slot}: its container {what}", sick.len(), slots.len()))
+    too_many(sick.len(), slots.len(), max_failure_ratio).then(|| format!("{} of {} slots; {slot}: its container {what}", sick.len(), slots.len()))
 }
 
 fn sickness(containers: &[(ContainerState, Health)]) -> Option<String> {
@@ -62,8 +62,7 @@ mod tests {
             (slot, words.split('+').filter(|word| *word != "-").map(container).collect())
         };
         let seen = slots.split_whitespace().enumerate().map(slot).collect();
-        let policy = Policy { max_failure_ratio, ..Policy::default() };
-        assert_eq!(sick_before(&seen, &policy).as_deref(), expected, "{slots}");
+        assert_eq!(sick_before(&seen, max_failure_ratio).as_deref(), expected, "{slots}");
     }
 
     #[test]

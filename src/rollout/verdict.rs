@@ -60,11 +60,11 @@ pub(super) fn too_late(policy: &Policy) -> SlotVerdict {
     SlotVerdict::NotHealthyInTime { deadline_ms: u64::try_from(policy.healthy_deadline.as_millis()).unwrap_or(u64::MAX) }
 }
 
-/// Whether `failures` of `slots` are more than the policy allows.
-pub(super) fn too_many(failures: usize, slots: usize, policy: &Policy) -> bool {
+/// Whether `failures` of `slots` are more than `max_failure_ratio` allows.
+pub(super) fn too_many(failures: usize, slots: usize, max_failure_ratio: f64) -> bool {
     // 0.29 × 100 is a little less than 29 in binary; nobody who writes 0.29 means 28.
     const ROUNDING: f64 = 1e-9;
-    failures as f64 > policy.max_failure_ratio * slots as f64 + ROUNDING
+    failures as f64 > max_failure_ratio * slots as f64 + ROUNDING
 }
 
 /// Says why a rollout of `slots` turns, for people: how many failed, and the first of them.

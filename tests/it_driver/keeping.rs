@@ -38,7 +38,7 @@ async fn prune(world: &World, number: u32) -> RunOutcome {
     let recorder = driver.begin_prune(keep(number), "ann@desk", "refit prune").await.unwrap();
     match driver.carry_on(&recorder).await.unwrap() {
         CameTo::End(outcome) => outcome,
-        CameTo::Pause { what, why } => panic!("{what} paused: {why}"),
+        other => panic!("{other:?}"),
     }
 }
 

@@ -8,6 +8,7 @@ mod faults;
 mod keeping;
 mod persons;
 mod repairs;
+mod stages;
 mod stories;
 mod told;
 mod world;

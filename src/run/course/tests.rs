@@ -33,10 +33,21 @@ fn plan(services: &str, run: RunPolicy) -> Plan {
 
 fn desired(service: &ServiceName, is_repair: bool) -> Desired {
     let version = |release: u64| Version { release: ReleaseNumber(release), spec: Digest::of(&[release as u8]) };
-    let policy = crate::pipeline::UpdateConfig::default();
+    let policy = crate::rollout::Policy::default();
     let to = if is_repair { version(1) } else { version(2) };
     let (update, rollback) = (policy.clone(), policy);
-    Desired { service: service.clone(), to, back: Some(version(1)), slots: Vec::new(), update, rollback, stop_grace_period: Default::default() }
+    Desired {
+        service: service.clone(),
+        to,
+        back: Some(version(1)),
+        slots: Vec::new(),
+        stages: Vec::new(),
+        max_parallel_hosts: None,
+        spread: BTreeMap::new(),
+        update,
+        rollback,
+        stop_grace_period: Default::default(),
+    }
 }
 
 /// A run in which rollouts come to what a test says.
