@@ -11,6 +11,7 @@ use e2e::Estate;
 use lab::{Lab, LabHost};
 use serde_json::Value;
 
+#[ignore = "not yet seen to pass on real engines"]
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn what_nobody_needs_goes() {
     let Some(lab) = e2e::lab(2).await else { return };

@@ -11,6 +11,7 @@ use std::time::Duration;
 use e2e::{Container, Dice, Estate, side_by_side, until};
 use lab::Lab;
 
+#[ignore = "not yet seen to pass on real engines"]
 #[tokio::test(flavor = "multi_thread", worker_threads = 6)]
 async fn what_containers_hold_goes_the_way_that_was_asked_for() {
     let Some(lab) = e2e::lab(2).await else { return };

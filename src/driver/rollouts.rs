@@ -101,9 +101,10 @@ impl Driver {
         let volumes = self.engines.builder().image(&released.id.to_string()).await?.map(|seen| seen.volumes).unwrap_or_default();
         let (order, _) = plan::effective_order(service, service.update.order, &volumes);
         let hosts: Vec<&HostName> = service.hosts.iter().filter(|host| hosts.contains(host)).collect();
-        // What is repaired was tried out when it was rolled.
+        // What is repaired was tried out when it was rolled; on a first rollout there is nothing that a canary could spare.
         let plain = UpdateStrategy::default();
-        let Stages { slots, stages } = Stages::of(&service.name, if is_repair { &plain } else { &service.strategy }, service.replicas, &hosts, order);
+        let strategy = if is_repair || back.is_none() { &plain } else { &service.strategy };
+        let Stages { slots, stages } = Stages::of(&service.name, strategy, service.replicas, &hosts, order);
         let mut update = Policy::of(&service.update, slots.len(), order);
         let rollback = Policy::of(&service.rollback, slots.len(), order);
         if is_repair || back.is_none() && current.is_some() {

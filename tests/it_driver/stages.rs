@@ -167,7 +167,7 @@ async fn blue_green_switches_once_and_goes_back_at_once_while_the_old_ones_are_k
         world.now()
     };
     let (came, said) = tokio::join!(world.watched(world.roll_until(Change::Everything)), abort);
-    assert!(matches!(came, CameTo::End(RunOutcome::RolledBack { .. })), "{came:?}");
+    assert!(matches!(came, CameTo::End(RunOutcome::Aborted { .. })), "{came:?}");
     assert_eq!(world.running_of("web"), before);
     let took = world.now().duration_since(said);
     assert!(took.as_secs() < 10, "{took:?}");
