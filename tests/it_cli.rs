@@ -114,7 +114,7 @@ impl Home {
 }
 
 /// Every command, with arguments that let it run.
-const COMMANDS: [&[&str]; 17] = [
+const COMMANDS: [&[&str]; 18] = [
     &["scan"],
     &["init"],
     &["check"],
@@ -129,6 +129,7 @@ const COMMANDS: [&[&str]; 17] = [
     &["logs"],
     &["pause"],
     &["resume"],
+    &["approve"],
     &["abort"],
     &["schema"],
     &["completions", "bash"],
@@ -368,6 +369,9 @@ async fn runs_can_be_looked_at_and_spoken_to() {
         &["pause", "9"],
         &["pause"],
         &["abort", "2"],
+        &["approve"],
+        &["approve", "1"],
+        &["approve", "9"],
     ]));
     let verified = home.run(&["history", "--verify"]);
     assert!(verified.code == Some(0) && verified.out.starts_with("3 events, unbroken"), "{}", verified.out);

@@ -122,6 +122,49 @@ fn who_does_not_watch_a_new_container_has_not_proven_it() {
     check("1x1 stop-first", trusting, Promise::ProvesBeforeItCounts);
 }
 
+#[test]
+fn who_does_not_bake_goes_through_a_shut_gate() {
+    let impatient: Decider = |desired, observed, progress, person, now| {
+        let open = changed(desired, |desired| desired.stages.iter_mut().for_each(|stage| stage.gate.bake = Duration::ZERO));
+        decide(&open, observed, progress, person, now)
+    };
+    check("2x1 start-first canary bake", impatient, Promise::HoldsAtTheGate);
+}
+
+#[test]
+fn who_does_not_wait_for_a_person_goes_through_a_shut_gate() {
+    let bold: Decider = |desired, observed, progress, person, now| {
+        let open = changed(desired, |desired| desired.stages.iter_mut().for_each(|stage| stage.gate.approve = false));
+        decide(&open, observed, progress, person, now)
+    };
+    check("2x1 stop-first canary approve", bold, Promise::HoldsAtTheGate);
+}
+
+#[test]
+fn who_takes_a_canary_for_the_first_of_many_goes_through_a_shut_gate() {
+    let levelling: Decider = |desired, observed, progress, person, now| {
+        let one = changed(desired, |desired| desired.slots.iter_mut().for_each(|one| (one.stage, one.switch) = (0, 0)));
+        decide(&one, observed, progress, person, now)
+    };
+    check("2x1 start-first canary bake", levelling, Promise::HoldsAtTheGate);
+}
+
+#[test]
+fn who_switches_each_slot_by_itself_does_not_switch_together() {
+    let eager: Decider = |desired, observed, progress, person, now| {
+        let each = changed(desired, |desired| desired.slots.iter_mut().for_each(|one| one.switch = one.stage));
+        decide(&each, observed, progress, person, now)
+    };
+    check("2x1 start-first blue-green", eager, Promise::SwitchesTogether);
+}
+
+#[test]
+fn who_forgets_that_hosts_share_a_zone_does_not_spread() {
+    let careless: Decider =
+        |desired, observed, progress, person, now| decide(&changed(desired, |desired| desired.spread.clear()), observed, progress, person, now);
+    check("2x1 stop-first zone all-at-once", careless, Promise::SpreadsOverHosts);
+}
+
 /// On the way back the new container goes, and the old one stays, even while both serve.
 #[test]
 fn who_takes_the_old_one_away_on_the_way_back_does_not_leave_it_alone() {

@@ -14,8 +14,8 @@ const STYLES: Styles = Styles::styled().header(AnsiColor::Green.on_default().bol
 /// A folder of pipeline files (default `pipelines/`) says which images there are, which services run them, and where. Begin with `refit scan`
 /// in any repository with Dockerfiles, or with `refit init`.
 ///
-/// Exit codes: 0 done; 1 failed (rolled back, or nothing changed); 2 usage or configuration; 3 ended in between (paused, hosts left behind);
-/// 130 interrupted.
+/// Exit codes: 0 done; 1 failed (rolled back, or nothing changed); 2 usage or configuration; 3 ended in between (paused, waits for
+/// approval, hosts left behind); 130 interrupted.
 #[derive(Debug, Parser)]
 #[command(name = "refit", version, styles = STYLES, propagate_version = true, max_term_width = 110,
     after_help = "Example:\n  refit scan ~/src/shop")]
@@ -79,6 +79,7 @@ pub enum Command {
     #[command(after_help = "Example:\n  refit pause 7")]
     Pause(super::person::PersonArgs),
     Resume(super::resume::ResumeArgs),
+    Approve(super::approve::ApproveArgs),
     /// Stop a run; the service that it is rolling goes back.
     ///
     /// The process that carries the run out does it within a second. If there is none any more, `refit resume` does.
@@ -126,6 +127,7 @@ impl Arguments {
             Command::Logs(args) => super::build_logs::run(&args, state, face),
             Command::Pause(args) => super::person::run(&args, crate::rollout::Person::Pause, state, face),
             Command::Resume(args) => super::resume::run(&args, state, face).await,
+            Command::Approve(args) => super::approve::run(&args, state, face).await,
             Command::Abort(args) => super::person::run(&args, crate::rollout::Person::Abort, state, face),
             Command::Schema(args) => super::schema::run(&args, face),
             Command::Completions(args) => super::completions::run(&args, face),

@@ -13,7 +13,7 @@ pub enum Exit {
     Failed = 1,
     /// Wrong usage or configuration.
     Usage = 2,
-    /// Ended in between: paused, hosts left behind.
+    /// Ended in between: paused, waits for approval, hosts left behind.
     Between = 3,
     /// Interrupted in the middle of a run, by Ctrl-C, SIGTERM or SIGHUP; `refit resume` goes on.
     Interrupted = 130,

@@ -1,5 +1,6 @@
 //! The command line: one file per command. Arguments → plan or driver → report → [`Exit`]. No logic worth a unit test.
 
+mod approve;
 mod arguments;
 mod build_logs;
 mod check;

@@ -31,7 +31,7 @@ pub(super) fn run(args: &PersonArgs, word: Person, state: Option<PathBuf>, face:
         Person::Abort => {
             format!("{run} ends, and the service that it is rolling goes back; if nobody carries it out any more, `refit resume {run}` does")
         }
-        Person::Resume => format!("{run} goes on"),
+        Person::Resume | Person::Approve => format!("{run} goes on"),
     });
     Ok(Exit::Done)
 }

@@ -34,10 +34,22 @@ pub(super) async fn run(args: &ResumeArgs, state: Option<PathBuf>, face: &mut Fa
         journal.say(run, SystemClock.now(), Person::Resume, &workshop::whoami())?;
     }
     drop(journal);
-    let workshop = match workshop::open(&args.estate, &args.build, state, Access::Write, face) {
+    let told = if aborted { "it ends it, and the service that it is rolling goes back" } else { "it was told to go on" };
+    take_up(run, &args.estate, &args.build, state, told, face).await
+}
+
+/// Takes a run up, unless another process carries it out; that one has been `told` what was to be said.
+pub(super) async fn take_up(
+    run: RunId,
+    estate: &EstateArgs,
+    build: &BuildArgs,
+    state: Option<PathBuf>,
+    told: &str,
+    face: &mut Face,
+) -> miette::Result<Exit> {
+    let workshop = match workshop::open(estate, build, state, Access::Write, face) {
         Err(error) if matches!(error.downcast_ref::<LockError>(), Some(LockError::Held { .. })) => {
-            let word = if aborted { "it ends it, and the service that it is rolling goes back" } else { "it was told to go on" };
-            face.printer.err(&format!("{run} is carried out by another process; {word}"));
+            face.printer.err(&format!("{run} is carried out by another process; {told}"));
             return Ok(Exit::Done);
         }
         opened => match opened? {

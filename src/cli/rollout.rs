@@ -26,8 +26,10 @@ use crate::run::RunOutcome;
 /// time. SIGTERM and SIGHUP stop builds too; during a rollout what is begun is carried to its end, then refit leaves, and `refit resume` or the
 /// next rollout goes on.
 ///
-/// Ends with 0 if all is done, 1 if it failed (rolled back, or nothing changed), 3 if it ended in between (paused, hosts left behind), 130 if it
-/// was interrupted.
+/// At a gate that asks for a person's word it waits for `refit approve`, from this or any other terminal; where stdin is no terminal it ends there.
+///
+/// Ends with 0 if all is done, 1 if it failed (rolled back, or nothing changed), 3 if it ended in between (paused, waits for approval, hosts left
+/// behind), 130 if it was interrupted.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:\n  refit rollout --base debian:bookworm-slim\n  refit rollout web --hosts zone=a --yes")]
 pub struct RolloutArgs {
@@ -155,6 +157,11 @@ pub(super) async fn carry_on(workshop: &Workshop, recorder: &Arc<Recorder>, face
         Some(Ok(CameTo::Pause { what, why })) => {
             face.printer.err(&format!("paused: {what}: {why}"));
             face.printer.err(&format!("`refit resume {run}` goes on, `refit abort {run}` ends it, and the service that it is rolling goes back"));
+            Exit::Between
+        }
+        Some(Ok(CameTo::Gate { service, stage })) => {
+            face.printer.err(&format!("waits for approval: {service}: {stage} is through, and nobody is here to say whether it goes on"));
+            face.printer.err(&format!("`refit approve {run}` goes on, `refit abort {run}` ends it, and the service that it is rolling goes back"));
             Exit::Between
         }
         Some(Ok(CameTo::End(outcome))) => {

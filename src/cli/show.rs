@@ -45,5 +45,8 @@ pub(super) fn run(args: &ShowArgs, state: Option<PathBuf>, face: &mut Face) -> m
             report::plan(plan, 0).lines().for_each(|line| face.printer.out(&format!("{:19}  {line}", "")));
         }
     }
+    if let Some(waits) = workshop::gate_of(&journal, run)? {
+        face.printer.out(&format!("{:19}  {waits}", ""));
+    }
     Ok(Exit::Done)
 }

@@ -33,7 +33,8 @@ pub(super) async fn run(args: &StatusArgs, state: Option<PathBuf>, face: &mut Fa
         report::status::as_text(&statuses, driver.clock.now()).iter().for_each(|line| face.printer.out(line));
     }
     for run in driver.journal.unfinished()? {
-        face.printer.err(&format!("{run} has not ended; `refit resume {run}` goes on with it if nobody does"));
+        let waits = workshop::gate_of(driver.journal.as_ref(), run)?;
+        face.printer.err(&waits.unwrap_or_else(|| format!("{run} has not ended; `refit resume {run}` goes on with it if nobody does")));
     }
     let well = statuses.iter().all(|status| status.drift.is_none() && status.health == "healthy");
     Ok(if well { Exit::Done } else { Exit::Failed })

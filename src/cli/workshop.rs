@@ -1,6 +1,7 @@
 //! Opens what a command works with: the estate, the journal, the engines.
 
 use std::collections::BTreeMap;
+use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -13,11 +14,11 @@ use crate::edge::docker::{DockerEngine, login_trouble};
 use crate::edge::sources::Sources;
 use crate::edge::{Clock, Engine, SystemClock};
 use crate::journal::{Journal, Lock, LockError, Logs, SqliteJournal};
-use crate::model::{BuilderName, ImageName, RunId, Secret};
+use crate::model::{BuilderName, ImageName, RunId, Secret, format_duration};
 use crate::pipeline::{Endpoint, Estate};
-use crate::report::Live;
+use crate::report::{self, Live};
 use crate::rollout::Person;
-use crate::run::{Event, RunState};
+use crate::run::{Event, RolloutState, RunState};
 
 /// Builds at a time, unless the builder's own setting or `--parallel` says otherwise.
 const PARALLEL_DEFAULT: u32 = 4;
@@ -98,6 +99,7 @@ pub(super) fn open(
         settings: Settings {
             parallel: build.parallel.or(own).unwrap_or(PARALLEL_DEFAULT) as usize,
             offline: build.offline,
+            is_attended: std::io::stdin().is_terminal(),
             environment: secrets_of_environment(&estate),
         },
         estate,
@@ -217,6 +219,21 @@ pub(super) fn unfinished(journal: &dyn Journal, run: Option<RunId>) -> miette::R
         Some(run) => Err(crate::driver::DriverError::UnknownRun(run).into()),
         None => open.last().copied().ok_or_else(|| miette::miette!(help = "`refit history` lists the runs", "no run is under way")),
     }
+}
+
+/// What a run waits for at a gate, in words; none if it waits at none.
+pub(super) fn gate_of(journal: &dyn Journal, run: RunId) -> miette::Result<Option<String>> {
+    let events = journal.events(run)?;
+    let state = RunState::of(events.iter().map(|recorded| (recorded.at, &recorded.event))).map_err(crate::driver::DriverError::from)?;
+    let words = |rollout: &RolloutState| {
+        let (desired, number) = (&rollout.desired, rollout.stage.number);
+        let gate = desired.gate(number);
+        let approve = if gate.approve { format!("; `refit approve {run}` says that it may go on") } else { String::new() };
+        let since = rollout.stage.at_gate.map(report::moment).unwrap_or_default();
+        let bake = if gate.bake.is_zero() { String::new() } else { format!(", which bakes for {}", format_duration(gate.bake)) };
+        format!("{run} waits at the gate behind {} of {} since {since}{bake}{approve}", desired.stage_name(number), desired.service)
+    };
+    Ok(state.at_gate().map(words))
 }
 
 /// The last word that people said about a run, waiting ones included.

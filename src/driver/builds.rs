@@ -119,6 +119,8 @@ impl Driver {
                     Some(Person::Abort) => break Builds::Aborted,
                     Some(Person::Pause) => paused = true,
                     Some(Person::Resume) => paused = false,
+                    // Builds have no gates.
+                    Some(Person::Approve) => {}
                     None => {}
                 },
             }

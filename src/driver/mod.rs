@@ -67,6 +67,8 @@ pub struct Settings {
     pub parallel: usize,
     /// Ask no registry: the builder's own images are the bases.
     pub offline: bool,
+    /// Whether somebody is there who can be waited for; if not, a run that only a person can let on ends in between.
+    pub is_attended: bool,
     /// refit's environment, from which build secrets may come.
     pub environment: BTreeMap<String, Secret>,
 }

@@ -16,7 +16,7 @@ use crate::edge::{Clock, Engine, EngineError, NewContainer};
 use crate::model::{Digest, EstateName, HostName, ServiceName, SlotId};
 use crate::pipeline::DataPolicy;
 use crate::release::{Release, ServiceRelease};
-use crate::rollout::{self, Action, Desired, HostSeen, Observed, Person, Phase, Progress, SlotVerdict, Version};
+use crate::rollout::{self, Action, Desired, HostSeen, Observed, Person, Phase, Progress, SlotVerdict, StageProgress, Version};
 use crate::run::Event;
 
 /// So many lines of a failed container's output are kept with the failure.
@@ -53,6 +53,8 @@ pub(super) struct Rollout<'a> {
     pub recorder: &'a Recorder,
     /// The clock.
     pub clock: Arc<dyn Clock>,
+    /// Whether somebody is there who can be waited for at a gate.
+    pub is_attended: bool,
 }
 
 /// A service by the hash of its spec, for every release given.
@@ -114,7 +116,18 @@ impl Rollout<'_> {
             events.push(Event::PhaseChanged { service: service(), phase: after.phase.clone() });
         }
         events.extend(after.done.difference(&before.done).map(|slot| Event::SlotDone { slot: slot.clone() }));
+        events.extend(self.stage_changed(&before.stage, &after.stage));
         self.recorder.record_all(events).await
+    }
+
+    /// That a gate was reached, or that what is behind it begins. After what was proven, so that the journal never says more than is so.
+    fn stage_changed(&self, before: &StageProgress, after: &StageProgress) -> Option<Event> {
+        let (service, stage) = (self.desired.service.clone(), self.desired.stage_name(after.number).to_owned());
+        if before.number != after.number && after.at_gate.is_none() {
+            return Some(Event::StageBegan { service, number: after.number, stage });
+        }
+        let is_reached = after.at_gate.is_some() && (before.number != after.number || before.at_gate.is_none());
+        is_reached.then(|| Event::GateReached { service, stage, gate: self.desired.gate(after.number).clone() })
     }
 
     /// What the failed container wrote last, if its host still tells.
@@ -351,6 +364,7 @@ impl<'a> Hand<'a> {
     }
 
     fn is_at_rest(&self) -> bool {
-        self.acting.is_empty() && (self.progress.is_finished() || self.progress.stands_still())
+        let waits_for_nobody = self.progress.stage.needs_person && !self.rollout.is_attended;
+        self.acting.is_empty() && (self.progress.is_finished() || self.progress.stands_still() || waits_for_nobody)
     }
 }

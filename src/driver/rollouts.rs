@@ -6,11 +6,11 @@ use std::sync::Arc;
 use super::carry::Cargo;
 use super::outcome::NotRolled;
 use super::{Driver, DriverError, Recorder};
-use crate::model::{HostName, ServiceName, SlotId};
-use crate::pipeline::{FailureAction, Service, ServiceImage};
+use crate::model::{HostName, ServiceName};
+use crate::pipeline::{FailureAction, Service, ServiceImage, UpdateStrategy};
 use crate::plan::{self, Change, HeldService, Plan, RollStep};
 use crate::release::{Release, ServiceRelease};
-use crate::rollout::{Desired, SlotWanted, Version};
+use crate::rollout::{Desired, Policy, Stages, Version};
 use crate::run::{BuildOutcome, RolloutState, RunState};
 
 /// What comes next for a service of the plan.
@@ -99,25 +99,30 @@ impl Driver {
         };
         let volumes = self.engines.builder().image(&released.id.to_string()).await?.map(|seen| seen.volumes).unwrap_or_default();
         let (order, _) = plan::effective_order(service, service.update.order, &volumes);
-        let mut update = service.update.clone();
         let is_repair = back.as_ref().is_some_and(|back| back.spec == to.spec);
+        // A repair that names no way back would look like a first rollout, whose way back is to take everything away.
+        let back = if is_repair { Some(to.clone()) } else { back };
+        let hosts: Vec<&HostName> = service.hosts.iter().filter(|host| hosts.contains(host)).collect();
+        // What is repaired was tried out when it was rolled; on a first rollout there is nothing that a canary could spare.
+        let plain = UpdateStrategy::default();
+        let Stages { slots, stages } =
+            Stages::of(&service.name, if is_repair || back.is_none() { &plain } else { &service.strategy }, service.replicas, &hosts, order);
+        let mut update = Policy::of(&service.update, slots.len(), order);
+        let rollback = Policy::of(&service.rollback, slots.len(), order);
         if is_repair || back.is_none() && current.is_some() {
             // There is nothing to go back to, and what runs must not be taken away.
             update.failure_action = FailureAction::Pause;
         }
-        // A repair that names no way back would look like a first rollout, whose way back is to take everything away.
-        let back = if is_repair { Some(to.clone()) } else { back };
-        let slots = (0..service.replicas).flat_map(|index| {
-            let hosts = service.hosts.iter().filter(|host| hosts.contains(host));
-            hosts.map(move |host| SlotWanted { slot: SlotId { service: service.name.clone(), host: host.clone(), index }, order })
-        });
         Ok(Some(Desired {
             service: service.name.clone(),
             to,
             back,
-            slots: slots.collect(),
+            slots,
+            stages,
+            max_parallel_hosts: service.strategy.max_parallel_hosts,
+            spread: service.strategy.spread.clone(),
             update,
-            rollback: service.rollback.clone(),
+            rollback,
             stop_grace_period: released.container.stop_grace_period(),
         }))
     }

@@ -31,6 +31,13 @@ pub enum CameTo {
         /// Why.
         why: String,
     },
+    /// A gate that only a person can open, with nobody there to wait for.
+    Gate {
+        /// The service that is rolled.
+        service: ServiceName,
+        /// The stage before the gate.
+        stage: String,
+    },
 }
 
 impl Driver {
@@ -135,18 +142,21 @@ impl Driver {
             match recorder.state(outcome::word_between).await {
                 Some(Person::Abort) => return Ok(CameTo::End(aborted(recorder, plan).await)),
                 Some(Person::Pause) => return Ok(CameTo::Pause { what: service.to_string(), why: "a person said so".into() }),
-                Some(Person::Resume) | None => {}
+                Some(Person::Resume | Person::Approve) | None => {}
             }
             // A word that was journalled and not acted upon, because refit died in between, still stands.
             let word = said.take().or(recorder.state(|state| state.person).await);
-            if let Phase::Paused { why, .. } = self.roll(recorder, desired, word).await? {
-                return Ok(CameTo::Pause { what: service.to_string(), why });
+            let stages = desired.clone();
+            match self.roll(recorder, desired, word).await? {
+                Progress { phase: Phase::Finished(_), .. } => {}
+                Progress { phase: Phase::Paused { why, .. }, .. } => return Ok(CameTo::Pause { what: service.to_string(), why }),
+                Progress { stage, .. } => return Ok(CameTo::Gate { service, stage: stages.stage_name(stage.number).to_owned() }),
             }
         }
         Ok(CameTo::End(recorder.state(|state| outcome::run_outcome(state, plan, not_rolled)).await))
     }
 
-    async fn roll(&self, recorder: &Arc<Recorder>, desired: Desired, word: Option<Person>) -> Result<Phase, DriverError> {
+    async fn roll(&self, recorder: &Arc<Recorder>, desired: Desired, word: Option<Person>) -> Result<Progress, DriverError> {
         let service = desired.service.clone();
         let kept = recorder.state(|state| state.rollout(&service).filter(|rollout| rollout.ended.is_none()).cloned()).await;
         let progress = match kept {
@@ -167,12 +177,13 @@ impl Driver {
             engines: &self.engines,
             recorder,
             clock: self.clock.clone(),
+            is_attended: self.settings.is_attended,
         };
         let progress = rollout.carry_out(progress, word).await?;
         if let Phase::Finished(outcome) = &progress.phase {
             recorder.record(Event::RolloutEnded { service, release, outcome: outcome.clone() }).await?;
         }
-        Ok(progress.phase)
+        Ok(progress)
     }
 
     /// Moves `:current` of every image, on the builder. A convenience for people: nothing of refit reads it, so a failure is only logged.

@@ -62,6 +62,8 @@ pub(super) fn fact(recorded: &Recorded) -> Option<Fact> {
         | Event::SlotFailed { .. }
         | Event::HostLeftBehind { .. }
         | Event::PhaseChanged { .. }
+        | Event::GateReached { .. }
+        | Event::StageBegan { .. }
         | Event::PersonSaid { .. }
         | Event::Interrupted { .. }
         | Event::Resumed { .. } => return None,

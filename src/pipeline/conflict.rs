@@ -55,7 +55,8 @@ fn has_static_address(service: &Service) -> bool {
 /// Start-first that was asked for where two containers cannot stand side by side.
 fn check_order(at: &At<'_>, service: &Service, fixed: Option<&PortSpec>, findings: &mut Findings) {
     let order_at = at.key("deploy").key("update_config").key("order");
-    if service.update.order != Order::StartFirst || !order_at.is_written() {
+    let is_blue_green = service.strategy.is_blue_green;
+    if service.update.order != Order::StartFirst || !(order_at.is_written() || is_blue_green) {
         return;
     }
     let written_volume = service
@@ -74,7 +75,11 @@ fn check_order(at: &At<'_>, service: &Service, fixed: Option<&PortSpec>, finding
     } else {
         return;
     };
-    findings.warning(&order_at, format!("this service will go stop-first: {reason}"), help);
+    if is_blue_green {
+        findings.error(&at.key("deploy").key("strategy"), format!("blue-green needs old and new side by side: {reason}"), help);
+    } else {
+        findings.warning(&order_at, format!("this service will go stop-first: {reason}"), help);
+    }
 }
 
 /// refit reaches a container on another machine by its published ports only, unless it can go through ssh.

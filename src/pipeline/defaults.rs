@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::estate::{FailureAction, Order, UpdateConfig};
+use super::estate::{Amount, FailureAction, Order, UpdateConfig};
 
 /// `build.context`: the folder that holds `pipelines/`.
 pub(super) const CONTEXT: &str = ".";
@@ -25,16 +25,25 @@ pub(super) const HEALTH_RETRIES: u32 = 3;
 /// `healthcheck.start_period`, Compose's.
 pub(super) const HEALTH_START_PERIOD: Duration = Duration::ZERO;
 
+/// `progress_deadline` in `healthy_deadline`s: one that fails is followed by one that may take its whole time. Nomad's proportion.
+pub(super) const PROGRESS_DEADLINE_OF_HEALTHY_DEADLINES: u32 = 2;
+
 /// `deploy.update_config`. Compose's values, but for `failure_action`: going back by itself is what refit is for.
 pub(super) fn update() -> UpdateConfig {
     UpdateConfig {
-        parallelism: 1,
+        parallelism: Amount::Count(1),
         delay: Duration::ZERO,
         monitor: Duration::from_secs(5),
         healthy_deadline: Duration::from_secs(300),
+        progress_deadline: PROGRESS_DEADLINE_OF_HEALTHY_DEADLINES * Duration::from_secs(300),
         order: Order::StopFirst,
         failure_action: FailureAction::Rollback,
         max_failure_ratio: 0.0,
         host_timeout: Duration::from_secs(60),
     }
+}
+
+/// The same with `strategy: blue-green`: all at once, beside the old ones.
+pub(super) fn blue_green() -> UpdateConfig {
+    UpdateConfig { parallelism: Amount::Count(0), order: Order::StartFirst, ..update() }
 }

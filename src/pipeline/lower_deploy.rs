@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::at::At;
 use super::defaults;
-use super::estate::{FailureAction, Order, UpdateConfig};
+use super::estate::{Amount, FailureAction, Order, UpdateConfig};
 use super::forms::Words;
 use super::lower::Lower;
 use super::raw_service as raw;
@@ -40,24 +40,6 @@ impl Lower<'_> {
             self.findings.error(at, format!("the selector `{text}` selects no host"), help);
         }
         selected
-    }
-
-    /// Waves are checked for their form only, until rollouts know them.
-    pub(super) fn waves(&mut self, at: &At<'_>, waves: &[raw::Wave]) {
-        for (index, wave) in waves.iter().enumerate() {
-            let at = at.index(index);
-            if let Some(hosts) = &wave.hosts {
-                self.select_hosts(&at.key("hosts"), hosts);
-            }
-            self.opt_duration(&at.key("bake"), wave.bake.as_deref());
-        }
-        if !waves.is_empty() {
-            self.findings.warning(
-                at,
-                "`waves` is read, but not acted on yet",
-                "all hosts are rolled as one wave; `parallelism` bounds how many at once",
-            );
-        }
     }
 
     pub(super) fn resources(&mut self, at: &At<'_>, raw: Option<&raw::Resources>, container: &mut ContainerSpec) {
@@ -158,7 +140,13 @@ impl Lower<'_> {
 
     /// How a service is rolled forward and back.
     pub(super) fn updates(&mut self, at: &At<'_>, deploy: &raw::Deploy) -> (UpdateConfig, UpdateConfig) {
-        let update = self.update(&at.key("update_config"), deploy.update_config.as_ref(), &defaults::update());
+        let is_blue_green = deploy.strategy == Some(raw::Strategy::BlueGreen);
+        let base = if is_blue_green { defaults::blue_green() } else { defaults::update() };
+        let update = self.update(&at.key("update_config"), deploy.update_config.as_ref(), &base);
+        if is_blue_green && update.order == Order::StopFirst {
+            let message = "blue-green needs old and new side by side, and stop-first forbids that";
+            self.findings.error(&at.key("update_config").key("order"), message, "remove `order`, or `strategy`");
+        }
         // A rollback that fails has nowhere further back to go: it waits for a person.
         let mut back = update.clone();
         if back.failure_action == FailureAction::Rollback {
@@ -174,11 +162,16 @@ impl Lower<'_> {
 
     fn update(&mut self, at: &At<'_>, raw: Option<&raw::UpdateConfig>, base: &UpdateConfig) -> UpdateConfig {
         let Some(raw) = raw else { return base.clone() };
+        let parallelism = raw.parallelism.as_ref().and_then(|text| self.ok(&at.key("parallelism"), Amount::parse(&text.0)));
+        let healthy_deadline = self.opt_duration(&at.key("healthy_deadline"), raw.healthy_deadline.as_deref());
+        let of_healthy = healthy_deadline.map(|deadline| deadline.saturating_mul(defaults::PROGRESS_DEADLINE_OF_HEALTHY_DEADLINES));
+        let progress_deadline = self.opt_duration(&at.key("progress_deadline"), raw.progress_deadline.as_deref());
         let update = UpdateConfig {
-            parallelism: raw.parallelism.unwrap_or(base.parallelism),
+            parallelism: parallelism.unwrap_or(base.parallelism),
             delay: self.duration(&at.key("delay"), raw.delay.as_deref(), base.delay),
             monitor: self.duration(&at.key("monitor"), raw.monitor.as_deref(), base.monitor),
-            healthy_deadline: self.duration(&at.key("healthy_deadline"), raw.healthy_deadline.as_deref(), base.healthy_deadline),
+            healthy_deadline: healthy_deadline.unwrap_or(base.healthy_deadline),
+            progress_deadline: progress_deadline.or(of_healthy).unwrap_or(base.progress_deadline),
             order: raw.order.map_or(base.order, |order| match order {
                 raw::Order::StopFirst => Order::StopFirst,
                 raw::Order::StartFirst => Order::StartFirst,
@@ -199,6 +192,11 @@ impl Lower<'_> {
             let place = if at.key("monitor").is_written() { at.key("monitor") } else { at.key("healthy_deadline") };
             let message = "`monitor` is not shorter than `healthy_deadline`, so no container could ever count as healthy";
             self.findings.error(&place, message, "make `healthy_deadline` longer (default `5m`), or `monitor` shorter (default `5s`)");
+        }
+        if (raw.healthy_deadline.is_some() || raw.progress_deadline.is_some()) && update.healthy_deadline >= update.progress_deadline {
+            let place = if at.key("progress_deadline").is_written() { at.key("progress_deadline") } else { at.key("healthy_deadline") };
+            let message = "`healthy_deadline` is not shorter than `progress_deadline`, so the rollout would be given up before its slowest container";
+            self.findings.error(&place, message, "make `progress_deadline` longer (default: twice `healthy_deadline`)");
         }
         update
     }

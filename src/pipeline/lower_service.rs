@@ -25,7 +25,7 @@ impl Lower<'_> {
         let deploy = raw.deploy.as_ref().unwrap_or(&empty);
         self.resources(&deploy_at.key("resources"), deploy.resources.as_ref(), &mut container);
         let hosts = self.select_hosts(&deploy_at.key("hosts"), deploy.hosts.as_deref().unwrap_or(defaults::HOSTS));
-        self.waves(&deploy_at.key("waves"), &deploy.waves);
+        let strategy = self.strategy(&deploy_at, deploy, &hosts);
         let (update, rollback) = self.updates(&deploy_at, deploy);
         Some(Service {
             name: name?,
@@ -37,6 +37,7 @@ impl Lower<'_> {
             replicas: deploy.replicas.map_or(defaults::REPLICAS, std::num::NonZeroU32::get),
             update,
             rollback,
+            strategy,
             concurrent: raw.concurrent.unwrap_or(false),
             data: self.data(&at.key("data"), raw.data.as_ref()),
         })

@@ -21,6 +21,7 @@ mod lower_host;
 mod lower_image;
 mod lower_network;
 mod lower_service;
+mod lower_waves;
 mod mounts;
 mod near;
 mod node;
@@ -40,8 +41,8 @@ mod vars;
 mod tests;
 
 pub use estate::{
-    Base, BuildSecret, BuildSpec, Builder, Context, DataPolicy, Endpoint, Estate, FailureAction, Host, Image, ImageTest, OnLoss, Order, Rebuild,
-    RebuildPolicy, SecretSource, Service, ServiceImage, Sources, UpdateConfig,
+    Amount, Base, BuildSecret, BuildSpec, Builder, Context, DataPolicy, Endpoint, Estate, FailureAction, Host, Image, ImageTest, OnLoss, Order,
+    Rebuild, RebuildPolicy, SecretSource, Service, ServiceImage, Sources, UpdateConfig, UpdateStrategy, Wave,
 };
 pub use finding::{Finding, Severity};
 pub use near::nearest;

@@ -264,23 +264,46 @@ pub(super) struct Deploy {
     pub(super) rollback_config: Option<UpdateConfig>,
     /// Limits of its containers.
     pub(super) resources: Option<Resources>,
-    /// Beyond Compose: who goes first. Read, but not acted on yet.
+    /// Beyond Compose: `rolling`, slot by slot, or `blue-green`: all new containers are proven beside all old ones, which are then stopped together
+    /// (default: `rolling`).
+    pub(super) strategy: Option<Strategy>,
+    /// Beyond Compose: for how long the old containers are kept, stopped, after the last one was stopped. A new one that fails in that time, or a
+    /// person who aborts, leads back at once (default: `0s`).
+    pub(super) keep: Option<String>,
+    /// Beyond Compose: who goes first. Hosts that no wave names go last.
     #[serde(default)]
     pub(super) waves: Vec<Wave>,
+    /// Beyond Compose: how many hosts may have containers in flight at once (default: no limit but `parallelism`).
+    pub(super) max_parallel_hosts: Option<NonZeroU32>,
+    /// Beyond Compose: a label of hosts, such as `zone`. Two hosts on which it has the same value never have containers in flight at once (default: none).
+    pub(super) spread: Option<String>,
+}
+
+/// In which way a service moves from one release to another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum Strategy {
+    /// Slot by slot.
+    Rolling,
+    /// All new containers beside all old ones, then one switch.
+    BlueGreen,
 }
 
 /// How a service is rolled.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct UpdateConfig {
-    /// Containers in flight at once over all hosts; 0 means all (default: `1`).
-    pub(super) parallelism: Option<u32>,
+    /// Containers in flight at once over all hosts, a number or a part such as `25%`; 0 means all (default: `1`; blue-green: `0`).
+    pub(super) parallelism: Option<Text>,
     /// Time between one batch and the next (default: `0s`).
     pub(super) delay: Option<String>,
     /// How long a container must stay healthy before it counts (default: `5s`).
     pub(super) monitor: Option<String>,
     /// Beyond Compose: by when, counted from its start, a container must have become healthy (default: `5m`).
     pub(super) healthy_deadline: Option<String>,
+    /// Beyond Compose: by when, counted from the last container that became healthy, the next one must, else the rollout has failed. Runs neither at
+    /// gates nor in pauses (default: twice `healthy_deadline`).
+    pub(super) progress_deadline: Option<String>,
     /// Which container of a slot goes first (default: `stop-first`).
     pub(super) order: Option<Order>,
     /// What happens when too many containers fail (default: `rollback`; in `rollback_config`, `pause`).
@@ -347,14 +370,12 @@ pub(super) struct Reservations {
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Wave {
-    /// Its hosts, as in `deploy.hosts`.
+    /// Its hosts, as in `deploy.hosts`; `*` means those that no wave before it names (default: `*`).
     pub(super) hosts: Option<String>,
-    /// How many containers go first and alone.
-    #[expect(dead_code, reason = "waves are not acted on yet")]
-    pub(super) canary: Option<u32>,
-    /// How long to wait after it.
+    /// How many of its containers go first and alone, a number or a part such as `10%` (default: none).
+    pub(super) canary: Option<Text>,
+    /// How long the canary (without one: the wave) must stay healthy before what comes next begins (default: `0s`).
     pub(super) bake: Option<String>,
-    /// Whether a person must say that the next one may begin (default: `false`).
-    #[expect(dead_code, reason = "waves are not acted on yet")]
+    /// Whether a person must say that what comes next may begin: `refit approve` (default: `false`).
     pub(super) approve: Option<bool>,
 }

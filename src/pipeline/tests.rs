@@ -104,6 +104,48 @@ fn the_example_of_the_design_is_read() {
 }
 
 #[test]
+fn waves_take_the_hosts_that_are_theirs() {
+    let text = "
+hosts:
+  a1: { endpoint: 'unix:///a', labels: { zone: a } }
+  a2: { endpoint: 'unix:///b', labels: { zone: a } }
+  b1: { endpoint: 'unix:///c', labels: { zone: b } }
+services:
+  web:
+    image: nginx:1
+    deploy:
+      spread: zone
+      max_parallel_hosts: 2
+      keep: 10m
+      update_config: { parallelism: 25%, healthy_deadline: 2m }
+      waves: [ { hosts: a2, canary: 10%, bake: 5m, approve: true }, { } ]
+  shop: { image: nginx:1, deploy: { strategy: blue-green } }
+";
+    let services = estate(&[text]).services;
+    let web = &services[&"web".parse().unwrap()];
+    let waves: Vec<_> =
+        web.strategy.waves.iter().map(|wave| (wave.hosts.iter().map(|host| host.as_str()).collect(), wave.canary, wave.approve)).collect();
+    assert_eq!(waves, [(vec!["a2"], Some(Amount::Percent(10)), true), (vec!["a1", "b1"], None, false)]);
+    let zones: Vec<(&str, &str)> = web.strategy.spread.iter().map(|(host, zone)| (host.as_str(), zone.as_str())).collect();
+    assert_eq!((zones.as_slice(), web.strategy.max_parallel_hosts), (&[("a1", "a"), ("a2", "a"), ("b1", "b")][..], Some(2)));
+    assert_eq!((web.update.parallelism, web.update.progress_deadline.as_secs()), (Amount::Percent(25), 240));
+    let shop = &services[&"shop".parse().unwrap()];
+    assert!(shop.strategy.is_blue_green && shop.update.order == Order::StartFirst && shop.update.parallelism == Amount::Count(0));
+    assert_eq!((shop.rollback.parallelism, shop.rollback.failure_action), (Amount::Count(0), FailureAction::Pause));
+}
+
+#[test]
+fn amounts_are_numbers_or_parts() {
+    for (text, amount) in [("0", Amount::Count(0)), ("3", Amount::Count(3)), ("25%", Amount::Percent(25)), ("100 %", Amount::Percent(100))] {
+        assert_eq!(Amount::parse(text), Ok(amount));
+        assert_eq!(serde_json::from_value::<Amount>(serde_json::to_value(amount).unwrap()).unwrap(), amount);
+    }
+    for bad in ["", "-1", "0%", "101%", "2.5", "1.5%", "%", "x"] {
+        assert!(Amount::parse(bad).is_err(), "{bad}");
+    }
+}
+
+#[test]
 fn this_repositorys_own_pipelines_are_an_estate_without_findings() {
     let reading = read(&[REFERENCE, REFIT]);
     assert_eq!(reading.findings, []);
@@ -219,7 +261,7 @@ fn anchors_and_merge_keys_work() {
 #[test]
 fn a_rollback_is_as_the_update_and_pauses_when_it_fails() {
     let web = service("    deploy: { update_config: { parallelism: 3, monitor: 7s }, rollback_config: { delay: 1s } }\n");
-    assert_eq!((web.rollback.parallelism, web.rollback.monitor), (3, std::time::Duration::from_secs(7)));
+    assert_eq!((web.rollback.parallelism, web.rollback.monitor), (Amount::Count(3), std::time::Duration::from_secs(7)));
     assert_eq!(web.rollback.delay, std::time::Duration::from_secs(1));
     assert_eq!((web.update.failure_action, web.rollback.failure_action), (FailureAction::Rollback, FailureAction::Pause));
 }

@@ -45,6 +45,7 @@ pub(crate) fn service(text: &str, image: ServiceImage) -> Service {
         replicas: 2,
         update: update(),
         rollback: update(),
+        strategy: crate::pipeline::UpdateStrategy::default(),
         concurrent: false,
         data: crate::pipeline::DataPolicy::default(),
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::model::{ServiceName, format_duration};
 use crate::plan::{Change, StepKind};
-use crate::rollout::{Action, Outcome, Person, Phase, SlotVerdict};
+use crate::rollout::{Action, Gate, Outcome, Person, Phase, SlotVerdict};
 use crate::run::{BuildOutcome, CarryOutcome, Event, RunOutcome};
 
 /// How much of the story is told.
@@ -37,7 +37,10 @@ pub fn lines(event: &Event, detail: Detail) -> Vec<String> {
         }
         Event::RolloutBegan { desired } => {
             let from = desired.back.as_ref().map_or_else(|| "nothing".to_owned(), |back| back.release.to_string());
-            vec![format!("roll     {}: {from} → {}, {}", desired.service, desired.to.release, count(desired.slots.len(), "slot"))]
+            let slots = count(desired.slots.len(), "slot");
+            let stages: Vec<&str> = desired.stages.iter().map(|stage| stage.name.as_str()).collect();
+            let stages = if stages.is_empty() { String::new() } else { format!(" in stages: {}", stages.join(", ")) };
+            vec![format!("roll     {}: {from} → {}, {slots}{stages}", desired.service, desired.to.release)]
         }
         Event::ActionIntended { action } if detail == Detail::All => vec![format!("act      {}", action_words(action))],
         Event::ActionEnded { action, error: Some(error) } => vec![format!("act      {}: failed: {error}", action_words(action))],
@@ -49,6 +52,8 @@ pub fn lines(event: &Event, detail: Detail) -> Vec<String> {
         }
         Event::HostLeftBehind { service, host, why } => vec![format!("host     {host}: left behind in the rollout of {service}: {why}")],
         Event::PhaseChanged { service, phase } => phase_words(phase).map(|words| format!("roll     {service}: {words}")).into_iter().collect(),
+        Event::GateReached { service, stage, gate } => vec![format!("gate     {service}: {stage} is through; {}", gate_words(gate))],
+        Event::StageBegan { service, stage, .. } => vec![format!("stage    {service}: {stage}")],
         Event::PersonSaid { word, by } => vec![format!("person   {by}: {}", person_words(*word))],
         Event::RolloutEnded { service, release, outcome } => vec![format!("roll     {service}: {}", outcome_words(outcome, &release.to_string()))],
         Event::Interrupted { by } => vec![format!("run      interrupted by {by}; builds that ran were cancelled")],
@@ -159,7 +164,16 @@ fn person_words(word: Person) -> &'static str {
         Person::Pause => "pause",
         Person::Resume => "go on",
         Person::Abort => "abort, go back",
+        Person::Approve => "approved",
     }
+}
+
+/// What a gate asks for, in words.
+fn gate_words(gate: &Gate) -> String {
+    let bake = (!gate.bake.is_zero()).then(|| format!("it must stay healthy for {}", format_duration(gate.bake)));
+    let approve = gate.approve.then(|| "a person must say so: `refit approve`".to_owned());
+    let words: Vec<String> = bake.into_iter().chain(approve).collect();
+    if words.is_empty() { "nothing more is asked".to_owned() } else { format!("before what comes next {}", words.join(", then ")) }
 }
 
 /// How a rollout ended, in words.

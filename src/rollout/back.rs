@@ -12,6 +12,8 @@ pub(super) fn is_way_back(desired: &Desired) -> bool {
 /// Forgets what was reached: on the way back a slot is done only when it is back.
 pub(super) fn begin(progress: &mut Progress) {
     progress.done.clear();
+    progress.ready.clear();
+    progress.stage.at_gate = None;
     progress.failed_back.clear();
     progress.last_done_at = None;
 }

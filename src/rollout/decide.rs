@@ -3,7 +3,8 @@
 use jiff::Timestamp;
 
 use super::back::{self, is_way_back};
-use super::pace::{self, Aim};
+use super::gate;
+use super::pace::{self, Aim, Round};
 use super::sweep;
 use super::verdict::{too_many, why_it_turns};
 use super::{Action, Back, Desired, Observed, Outcome, Person, Phase, Progress};
@@ -51,6 +52,11 @@ fn hear(desired: &Desired, progress: &mut Progress, word: Person) {
         (Person::Pause, Phase::Back(back)) => Phase::Paused { why: "a person said so".to_owned(), back: Some(back) },
         (Person::Resume, Phase::Paused { back, .. }) => back.map_or(Phase::Forward, Phase::Back),
         (Person::Abort, Phase::Paused { back: Some(back), .. }) => Phase::Back(back),
+        // Said before there is a gate to open, it is not heard: nobody can have seen what it would be about.
+        (Person::Approve, Phase::Forward) => {
+            progress.stage.is_approved |= progress.stage.at_gate.is_some();
+            return;
+        }
         (Person::Abort, Phase::Forward | Phase::Paused { back: None, .. }) => go_back(desired, "a person said so".to_owned()),
         (_, _) => return,
     };
@@ -72,25 +78,48 @@ fn go_back(desired: &Desired, why: String) -> Phase {
 }
 
 fn forward(desired: &Desired, observed: &Observed, progress: &mut Progress, now: Timestamp) -> Turned {
-    let aim = Aim::forward(desired);
+    let aim = Aim::forward(desired, progress.stage.number);
     let round = pace::look(desired, observed, progress, &aim, now);
     let slots = desired.slots.len();
-    if too_many(progress.failed.len(), slots, aim.policy) {
-        let why = why_it_turns(&progress.failed, slots);
-        match aim.policy.failure_action {
-            FailureAction::Rollback => {
-                back::begin(progress);
-                return Turned::To(go_back(desired, why));
-            }
-            FailureAction::Pause => return Turned::To(Phase::Paused { why, back: None }),
-            FailureAction::Continue => {}
+    if too_many(progress.failed.len(), slots, aim.policy) && aim.policy.failure_action != FailureAction::Continue {
+        return Turned::To(give_up(desired, progress, why_it_turns(&progress.failed, slots)));
+    }
+    if round.is_through() {
+        return at_gate(desired, progress, &round, now);
+    }
+    progress.stage.at_gate = None;
+    if let Some(why) = gate::overdue(desired, progress, &aim, now) {
+        return Turned::To(give_up(desired, progress, why));
+    }
+    let actions = pace::go(desired, progress, &aim, round, now);
+    progress.stage.has_moved |= !actions.is_empty();
+    Turned::No(actions)
+}
+
+/// A stage is through: what comes next waits for the gate behind it.
+fn at_gate(desired: &Desired, progress: &mut Progress, round: &Round, now: Timestamp) -> Turned {
+    progress.progressed_at = None;
+    if !gate::opens(desired, progress, round, now) {
+        return Turned::No(Vec::new());
+    }
+    if !desired.is_last_stage(progress.stage.number) {
+        gate::pass(progress);
+        return Turned::To(Phase::Forward);
+    }
+    progress.stage.at_gate = None;
+    let is_whole = progress.failed.is_empty() && progress.left_behind.is_empty();
+    Turned::To(Phase::Sweeping(if is_whole { Outcome::Done } else { Outcome::DoneInPart }))
+}
+
+/// Where a way forward leads that comes to no good end. One that was to go on whatever fails, and cannot, calls for a person.
+fn give_up(desired: &Desired, progress: &mut Progress, why: String) -> Phase {
+    match desired.update.failure_action {
+        FailureAction::Rollback => {
+            back::begin(progress);
+            go_back(desired, why)
         }
+        FailureAction::Pause | FailureAction::Continue => Phase::Paused { why, back: None },
     }
-    if round.is_over() {
-        let is_whole = progress.failed.is_empty() && progress.left_behind.is_empty();
-        return Turned::To(Phase::Sweeping(if is_whole { Outcome::Done } else { Outcome::DoneInPart }));
-    }
-    Turned::No(pace::go(desired, progress, &aim, round, now))
 }
 
 fn backward(desired: &Desired, observed: &Observed, progress: &mut Progress, back: Back, now: Timestamp) -> Turned {
@@ -103,7 +132,7 @@ fn backward(desired: &Desired, observed: &Observed, progress: &mut Progress, bac
         let why = format!("on the way back ({}) {}", back.why, why_it_turns(&progress.failed_back, slots));
         return Turned::To(Phase::Paused { why, back: Some(back) });
     }
-    if round.is_over() {
+    if round.is_through() {
         return Turned::To(if progress.failed_back.is_empty() {
             Phase::Sweeping(Outcome::RolledBack { why: back.why })
         } else {
@@ -111,13 +140,16 @@ fn backward(desired: &Desired, observed: &Observed, progress: &mut Progress, bac
             Phase::Finished(Outcome::Stuck { why: format!("on the way back ({}) {failed}", back.why) })
         });
     }
+    if let Some(why) = gate::overdue(desired, progress, &aim, now) {
+        return Turned::To(Phase::Paused { why: format!("on the way back ({}) {why}", back.why), back: Some(back) });
+    }
     Turned::No(pace::go(desired, progress, &aim, round, now))
 }
 
 /// Begins nothing, but brings to its end what is in flight: a slot that was left in the middle could be one without a container. What fails now
 /// waits for a person like everything else.
 fn paused(desired: &Desired, observed: &Observed, progress: &mut Progress, why: &str, is_back: bool, now: Timestamp) -> Turned {
-    let aim = if is_back { Aim::back(desired) } else { Aim::forward(desired) };
+    let aim = if is_back { Aim::back(desired) } else { Aim::forward(desired, progress.stage.number) };
     let round = pace::look(desired, observed, progress, &aim, now);
     let actions = pace::bring_to_an_end(desired, progress, &aim, round);
     if progress.stands_still() {

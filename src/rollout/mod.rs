@@ -5,6 +5,7 @@
 
 mod back;
 mod decide;
+mod gate;
 mod health;
 mod look;
 mod networks;
@@ -12,6 +13,8 @@ mod pace;
 mod progress;
 mod sightings;
 mod slot;
+mod spread;
+mod stages;
 mod status;
 mod sweep;
 #[cfg(test)]
@@ -25,8 +28,9 @@ pub use health::{ProbeBook, combine};
 pub use networks::{NetworkSeen, network_differences};
 pub use progress::{Kept, report_loss, report_refusal};
 pub use sightings::{LookAt, Sightings, Told};
+pub use stages::Stages;
 pub use status::SlotStatus;
 pub use types::{
-    Action, Back, ContainerSeen, ContainerState, Desired, Health, HostSeen, Observed, Outcome, Person, Phase, Policy, Progress, SlotVerdict,
-    SlotWanted, Version,
+    Action, Back, ContainerSeen, ContainerState, Desired, Gate, Health, HostSeen, Observed, Outcome, Person, Phase, Policy, Progress, SlotVerdict,
+    SlotWanted, Stage, StageProgress, Version,
 };

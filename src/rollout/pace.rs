@@ -7,8 +7,9 @@ use jiff::Timestamp;
 
 use super::look::{HostView, Lookup, SlotView, in_slot, is_up, view};
 use super::slot::{Move, Step, next_step};
+use super::spread::Hosts;
 use super::time::{after, between};
-use super::{Action, ContainerSeen, ContainerState, Desired, Observed, Policy, Progress, SlotVerdict, SlotWanted, Version, back};
+use super::{Action, ContainerSeen, ContainerState, Desired, Health, Observed, Policy, Progress, SlotVerdict, SlotWanted, Version, back};
 use crate::model::{SlotId, format_duration};
 use crate::pipeline::Order;
 
@@ -19,15 +20,32 @@ pub(super) struct Aim<'a> {
     /// How fast, and what counts as well.
     pub(super) policy: &'a Policy,
     is_back: bool,
+    /// The stage that is under way. On the way back there are none: no canary, no bake, no approval.
+    stage: Option<usize>,
 }
 
 impl<'a> Aim<'a> {
-    pub(super) fn forward(desired: &'a Desired) -> Self {
-        Self { goal: Some(&desired.to), policy: &desired.update, is_back: false }
+    pub(super) fn forward(desired: &'a Desired, stage: usize) -> Self {
+        Self { goal: Some(&desired.to), policy: &desired.update, is_back: false, stage: Some(stage) }
     }
 
     pub(super) fn back(desired: &'a Desired) -> Self {
-        Self { goal: desired.back.as_ref(), policy: &desired.rollback, is_back: true }
+        Self { goal: desired.back.as_ref(), policy: &desired.rollback, is_back: true, stage: None }
+    }
+
+    /// Whether a slot's turn comes in a later stage.
+    fn is_later(&self, wanted: &SlotWanted) -> bool {
+        self.stage.is_some_and(|stage| wanted.stage > stage)
+    }
+
+    /// Whether a slot's old container has to stay up until a later stage.
+    fn is_kept_up(&self, wanted: &SlotWanted) -> bool {
+        self.stage.is_some_and(|stage| wanted.switch > stage)
+    }
+
+    /// Whether the gate behind the present stage is about the slot.
+    fn is_about(&self, wanted: &SlotWanted) -> bool {
+        self.stage.is_some_and(|stage| wanted.stage == stage || wanted.switch == stage)
     }
 }
 
@@ -48,8 +66,12 @@ pub(super) struct Round<'a> {
     handed_on: usize,
     /// Slots that do not serve, or of which nobody knows.
     missing: usize,
-    /// Slots that are not settled yet.
+    /// Slots whose turn has come and that are not settled yet.
     open: usize,
+    /// Slots that the gate behind the present stage is about, on hosts that do not answer.
+    pub(super) unseen: usize,
+    /// Since when the last of the others is healthy.
+    pub(super) healthy_since: Option<Timestamp>,
     /// Lines about what is waited for that had no room.
     more_lines: usize,
 }
@@ -64,8 +86,8 @@ struct Wish<'a> {
 }
 
 impl Round<'_> {
-    /// Whether every slot is settled: done, failed, or on a host that was left behind.
-    pub(super) fn is_over(&self) -> bool {
+    /// Whether every slot whose turn has come is settled: done, failed, or on a host that was left behind.
+    pub(super) fn is_through(&self) -> bool {
         self.open == 0
     }
 }
@@ -95,7 +117,7 @@ pub(super) fn look<'a>(desired: &'a Desired, observed: &'a Observed, progress: &
                 }
                 settle_or_wish(wanted, in_slot(containers, slot), desired, progress, aim, &mut round, now);
             }
-            HostView::Silent { since, why } => silent(slot, (since, why), progress, aim, &mut round, now),
+            HostView::Silent { since, why } => silent(wanted, (since, why), progress, aim, &mut round, now),
             HostView::Unasked => {
                 round.open += 1;
                 round.missing += 1;
@@ -115,8 +137,8 @@ fn welcome_back(slot: &SlotId, progress: &mut Progress, aim: &Aim) {
 }
 
 /// A silent host is waited for; then it is left behind. A slot of it that was in flight counts as failed: the new release may be what silenced it.
-fn silent(slot: &SlotId, host: (Timestamp, &str), progress: &mut Progress, aim: &Aim, round: &mut Round, now: Timestamp) {
-    let (since, why) = host;
+fn silent(wanted: &SlotWanted, host: (Timestamp, &str), progress: &mut Progress, aim: &Aim, round: &mut Round, now: Timestamp) {
+    let (slot, (since, why)) = (&wanted.slot, host);
     if progress.failures(aim.is_back).contains_key(slot) {
         return;
     }
@@ -125,6 +147,7 @@ fn silent(slot: &SlotId, host: (Timestamp, &str), progress: &mut Progress, aim: 
         // It was proven, so nothing is waited for; but for a while nothing more is taken away, as it may be down.
         if now < limit {
             round.missing += 1;
+            round.unseen += usize::from(aim.is_about(wanted));
             progress.look_at(limit);
         }
         return;
@@ -136,7 +159,7 @@ fn silent(slot: &SlotId, host: (Timestamp, &str), progress: &mut Progress, aim: 
         }
         return;
     }
-    round.open += 1;
+    round.open += usize::from(!aim.is_later(wanted));
     round.missing += 1;
     if let Some(began) = progress.began.get_mut(slot) {
         // Its time does not run while nobody can see what it does.
@@ -170,10 +193,25 @@ fn settle_or_wish<'a>(
             (view, relapsed(slot, &step, progress).unwrap_or(step))
         }
     };
+    if aim.is_about(wanted)
+        && let Some(ContainerSeen { health: Health::Healthy { since }, .. }) = view.goal
+    {
+        round.healthy_since = round.healthy_since.max(Some(*since));
+    }
+    if aim.is_later(wanted) && step != Step::Done {
+        // It was not begun by this rollout, so nothing is asked of it before its turn.
+        progress.done.remove(slot);
+        round.missing += usize::from(view.healthy == 0);
+        return;
+    }
+    if matches!(step, Step::Finish(_)) && aim.is_kept_up(wanted) {
+        return wait_for_the_switch(slot, progress, began, now);
+    }
     match step {
         Step::Done => return settle(slot, progress, began, now),
         Step::Fail(verdict) => {
             progress.done.remove(slot);
+            progress.ready.remove(slot);
             progress.began.remove(slot);
             progress.last_done_at = Some(now);
             progress.failures(aim.is_back).insert(slot.clone(), verdict);
@@ -190,6 +228,7 @@ fn settle_or_wish<'a>(
             } else {
                 round.in_flight += 1;
             }
+            healthy_since.into_iter().for_each(|since| progress.progressed(since));
             progress.look_at(until);
             progress.waits(&mut round.more_lines, || waiting_line(slot, began, healthy_since, aim.policy, now));
         }
@@ -209,14 +248,28 @@ fn settle_or_wish<'a>(
         }
     }
     progress.done.remove(slot);
+    progress.ready.remove(slot);
     round.open += 1;
     round.missing += usize::from(view.healthy == 0 && aim.goal.is_some());
+}
+
+/// The newcomer is proven, and the old one stays beside it until all are switched together.
+fn wait_for_the_switch(slot: &SlotId, progress: &mut Progress, began: Option<Timestamp>, now: Timestamp) {
+    progress.done.remove(slot);
+    progress.ready.insert(slot.clone());
+    if began.is_some() {
+        progress.began.remove(slot);
+        progress.last_done_at = Some(now);
+        progress.progressed(now);
+    }
 }
 
 /// A container that was proven and then ended by itself failed after all; starting it again and again would never come to an end.
 fn relapsed<'a>(slot: &SlotId, step: &Step, progress: &Progress) -> Option<Step<'a>> {
     match step {
-        Step::Act(Move::StartAgain(ContainerSeen { state: ContainerState::Exited { code, .. }, .. })) if progress.done.contains(slot) => {
+        Step::Act(Move::StartAgain(ContainerSeen { state: ContainerState::Exited { code, .. }, .. }))
+            if progress.done.contains(slot) || progress.ready.contains(slot) =>
+        {
             Some(Step::Fail(SlotVerdict::Exited { code: *code }))
         }
         _ => None,
@@ -226,11 +279,13 @@ fn relapsed<'a>(slot: &SlotId, step: &Step, progress: &Progress) -> Option<Step<
 fn settle(slot: &SlotId, progress: &mut Progress, began: Option<Timestamp>, now: Timestamp) {
     if !progress.done.contains(slot) {
         progress.done.insert(slot.clone());
+        progress.ready.remove(slot);
     }
     // Slots that were there all along cost no time, and nobody need wait after them.
     if began.is_some() {
         progress.began.remove(slot);
         progress.last_done_at = Some(now);
+        progress.progressed(now);
     }
 }
 
@@ -242,12 +297,16 @@ pub(super) fn go(desired: &Desired, progress: &mut Progress, aim: &Aim, round: R
     }
     if !round.down.is_empty() || !round.fresh.is_empty() {
         let mut room = room(progress, aim, &round, leave.parallelism, now);
+        let mut hosts = Hosts::of(desired, progress);
         // What is down anyway goes first: replacing it takes nothing from anybody.
         for wish in round.down.iter().chain(&round.fresh) {
             if room == 0 {
                 break;
             }
-            if leave.ask(wish) {
+            if !hosts.has_room(&wish.slot.host) {
+                leave.beside += 1;
+            } else if leave.ask(wish) {
+                hosts.take(&wish.slot.host);
                 progress.began.insert(wish.slot.clone(), wish.what.begins_at(now));
                 room -= 1;
             }
@@ -284,6 +343,8 @@ struct Leave<'a> {
     /// Slots that do not serve, those included that will not after what was given leave.
     missing: usize,
     held: usize,
+    /// Slots that wait for slots on other hosts.
+    beside: usize,
     actions: Vec<Action>,
 }
 
@@ -293,7 +354,7 @@ impl<'a> Leave<'a> {
             0 => desired.slots.len(),
             some => some as usize,
         };
-        Self { version: aim.goal.unwrap_or(&desired.to), parallelism, missing: round.missing, held: 0, actions: Vec::new() }
+        Self { version: aim.goal.unwrap_or(&desired.to), parallelism, missing: round.missing, held: 0, beside: 0, actions: Vec::new() }
     }
 
     /// Whether a slot may do what it would do next; if so, it is among the actions.
@@ -313,6 +374,10 @@ impl<'a> Leave<'a> {
             let Self { held, missing, parallelism, .. } = self;
             progress.waits(&mut more_lines, || format!("{held} slots: {missing} do not serve, and parallelism allows no more than {parallelism}"));
         }
+        if self.beside > 0 {
+            let beside = self.beside;
+            progress.waits(&mut more_lines, || format!("{beside} slots: hosts beside theirs have slots in flight"));
+        }
         if more_lines > 0 {
             progress.waiting_for.push(format!("and {more_lines} more"));
         }
@@ -328,6 +393,7 @@ fn is_pausing_between(progress: &mut Progress, aim: &Aim, in_flight: usize, now:
     if in_flight > 0 {
         return true;
     }
+    progress.progressed_at = None;
     let Some(last) = progress.last_done_at else { return false };
     let next = after(last, aim.policy.delay);
     if now >= next {

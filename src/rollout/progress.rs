@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
-use super::{Outcome, Phase, Progress, SlotVerdict};
+use super::{Outcome, Phase, Progress, SlotVerdict, StageProgress};
 use crate::model::{HostName, SlotId};
 
 /// What the journal keeps of a rollout. Whatever else there was is found again by looking.
@@ -20,6 +20,8 @@ pub struct Kept {
     pub begun: BTreeSet<SlotId>,
     /// Hosts given up.
     pub left_behind: BTreeMap<HostName, String>,
+    /// Where it is among its stages.
+    pub stage: StageProgress,
 }
 
 /// Lines of [`Progress::waiting_for`]: what a terminal can show; a last line counts the rest.
@@ -28,8 +30,14 @@ const WAITING_LINES_MAX: usize = 20;
 impl Progress {
     /// A rollout that has not done anything yet. The first look is due at once.
     pub fn begin(now: Timestamp) -> Self {
-        let kept =
-            Kept { phase: Phase::Forward, failed: BTreeMap::new(), done: BTreeSet::new(), begun: BTreeSet::new(), left_behind: BTreeMap::new() };
+        let kept = Kept {
+            phase: Phase::Forward,
+            failed: BTreeMap::new(),
+            done: BTreeSet::new(),
+            begun: BTreeSet::new(),
+            left_behind: BTreeMap::new(),
+            stage: StageProgress::default(),
+        };
         Self { look_again_at: Some(now), ..Self::resume(kept, now) }
     }
 
@@ -44,6 +52,9 @@ impl Progress {
             left_lying: BTreeMap::new(),
             under_way: BTreeSet::new(),
             done,
+            ready: BTreeSet::new(),
+            stage: kept.stage,
+            progressed_at: None,
             began: kept.begun.into_iter().map(|slot| (slot, now)).collect(),
             last_done_at: None,
             left_behind: kept.left_behind,
@@ -82,7 +93,13 @@ impl Progress {
         if !is_walk(&phase) || is_way_back(&phase) != is_way_back(&self.phase) {
             self.began.clear();
         }
+        self.progressed_at = None;
         self.phase = phase;
+    }
+
+    /// Notes that a slot became healthy at `moment`: from then on the next one has the whole progress deadline.
+    pub(super) fn progressed(&mut self, moment: Timestamp) {
+        self.progressed_at = Some(self.progressed_at.map_or(moment, |earlier| earlier.max(moment)));
     }
 
     /// Notes that time alone can change something at `moment`.

@@ -7,8 +7,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::model::{Digest, HostName, ReleaseNumber, ServiceName, SlotId, serde_duration};
-use crate::pipeline::Order;
-pub use crate::pipeline::UpdateConfig as Policy;
+use crate::pipeline::{FailureAction, Order, UpdateConfig};
 
 /// One rollout: one service, from whatever is there to one release.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -19,8 +18,17 @@ pub struct Desired {
     pub to: Version,
     /// What every slot goes back to when the rollout fails; none on a first rollout (the new ones are then taken away).
     pub back: Option<Version>,
-    /// Every slot, in the order in which they are rolled.
+    /// Every slot, in the order in which those of one stage are rolled.
     pub slots: Vec<SlotWanted>,
+    /// The stages of the way forward, in order; none means one, with nothing behind it. The way back has no stages.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub stages: Vec<Stage>,
+    /// How many hosts may have slots in flight at once, there and back; none means any number.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_parallel_hosts: Option<u32>,
+    /// The value of the `spread` label, by host: of hosts with the same value one at most has slots in flight, there and back.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub spread: BTreeMap<HostName, String>,
     /// Forward.
     pub update: Policy,
     /// Back.
@@ -53,6 +61,71 @@ pub struct SlotWanted {
     pub slot: SlotId,
     /// Which container goes first: the policy's order, or stop-first where two cannot stand side by side (a fixed port, a written volume, a static address).
     pub order: Order,
+    /// The stage in which it is begun.
+    #[serde(default)]
+    pub stage: usize,
+    /// The stage from which on its old container may be stopped: the same, or, where all are switched together, a later one.
+    #[serde(default)]
+    pub switch: usize,
+}
+
+/// One stage of the way forward: what is rolled before the gate behind it opens.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Stage {
+    /// What people know it by: `canary`, `wave 2`, `switch`.
+    pub name: String,
+    /// What stands behind it.
+    #[serde(default)]
+    pub gate: Gate,
+}
+
+/// What must be so before what comes after a stage is begun. It opens at once if nothing was moved in the stage.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Gate {
+    /// For how long the stage's containers must have stayed healthy, from the moment at which the last of them was proven.
+    #[serde(with = "serde_duration")]
+    pub bake: Duration,
+    /// Whether a person must say so. One who says so earlier ends the bake.
+    pub approve: bool,
+}
+
+/// How fast a way goes, and what counts as well.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Policy {
+    /// Slots in flight at once over all hosts; 0 means all.
+    pub parallelism: u32,
+    /// Between one batch and the next.
+    #[serde(with = "serde_duration")]
+    pub delay: Duration,
+    /// How long a slot must stay healthy before it counts.
+    #[serde(with = "serde_duration")]
+    pub monitor: Duration,
+    /// By when, counted from its start, a slot must have become healthy.
+    #[serde(with = "serde_duration")]
+    pub healthy_deadline: Duration,
+    /// By when, counted from the last slot that became healthy, the next one must. Runs neither at gates nor in pauses and delays.
+    #[serde(with = "serde_duration", default = "never")]
+    pub progress_deadline: Duration,
+    /// Which container goes first, as it was asked for; how a slot really goes is said by the slot.
+    pub order: Order,
+    /// What happens when too many slots fail.
+    pub failure_action: FailureAction,
+    /// The part of all slots that may fail, from 0 to 1.
+    pub max_failure_ratio: f64,
+    /// How long a host that does not answer is waited for.
+    #[serde(with = "serde_duration")]
+    pub host_timeout: Duration,
+}
+
+impl Default for Policy {
+    fn default() -> Self {
+        Self::of(&UpdateConfig::default(), 1, Order::StopFirst)
+    }
+}
+
+/// Rollouts that were begun before there was a progress deadline have none.
+fn never() -> Duration {
+    Duration::MAX
 }
 
 /// What was seen on every host of the rollout.
@@ -165,6 +238,15 @@ pub struct Progress {
     pub under_way: BTreeSet<SlotId>,
     /// Slots that are through: proven on the target.
     pub done: BTreeSet<SlotId>,
+    /// Slots whose new container is proven, and whose old one stays up until all are switched together.
+    #[serde(default)]
+    pub ready: BTreeSet<SlotId>,
+    /// Where it is among the stages of the way forward.
+    #[serde(default)]
+    pub stage: StageProgress,
+    /// From when the progress deadline runs; none where it does not.
+    #[serde(default)]
+    pub progressed_at: Option<Timestamp>,
     /// When each slot that is in flight was first worked on.
     pub began: BTreeMap<SlotId, Timestamp>,
     /// When the last slot was done: `delay` counts from here.
@@ -175,6 +257,21 @@ pub struct Progress {
     pub look_again_at: Option<Timestamp>,
     /// What the last look waits for, one line each, for people.
     pub waiting_for: Vec<String>,
+}
+
+/// Where a rollout is among its stages. The journal keeps it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StageProgress {
+    /// The stage that is under way, by its place in [`Desired::stages`].
+    pub number: usize,
+    /// Whether anything was moved in it: else there is nothing to bake or to approve.
+    pub has_moved: bool,
+    /// Since when all of it is through, and the gate behind it is what is waited for.
+    pub at_gate: Option<Timestamp>,
+    /// Whether a person has opened that gate.
+    pub is_approved: bool,
+    /// Whether nothing but a person can open it any more.
+    pub needs_person: bool,
 }
 
 /// Where a rollout is.
@@ -271,6 +368,8 @@ pub enum Person {
     Resume,
     /// Go back.
     Abort,
+    /// Go on behind the gate at which it waits.
+    Approve,
 }
 
 /// One thing to do on one host. Each may be done twice: "already so" is success.

@@ -8,7 +8,7 @@ use crate::build::BuildOutcome;
 use crate::model::{Digest, HostName, ImageName, ImageRef, ReleaseNumber, ServiceName, SlotId};
 use crate::plan::{Change, Plan};
 use crate::release::Release;
-use crate::rollout::{Action, Desired, Outcome, Person, Phase, SlotVerdict};
+use crate::rollout::{Action, Desired, Gate, Outcome, Person, Phase, SlotVerdict};
 
 /// One entry of the journal. `…Began` and `…Intended` are durable before their effect, `…Ended` after it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -112,6 +112,24 @@ pub enum Event {
         /// To what.
         phase: Phase,
     },
+    /// A stage of a rollout is through, and what comes next waits for the gate behind it.
+    GateReached {
+        /// The service.
+        service: ServiceName,
+        /// The stage, by the name that people know it by.
+        stage: String,
+        /// What the gate asks for.
+        gate: Gate,
+    },
+    /// A rollout went on to its next stage.
+    StageBegan {
+        /// The service.
+        service: ServiceName,
+        /// The stage, by its place in the rollout's stages.
+        number: usize,
+        /// The same, by the name that people know it by.
+        stage: String,
+    },
     /// A person said something about the run.
     PersonSaid {
         /// What.
@@ -162,6 +180,8 @@ impl Event {
             Self::SlotFailed { .. } => "slot_failed",
             Self::HostLeftBehind { .. } => "host_left_behind",
             Self::PhaseChanged { .. } => "phase_changed",
+            Self::GateReached { .. } => "gate_reached",
+            Self::StageBegan { .. } => "stage_began",
             Self::PersonSaid { .. } => "person_said",
             Self::RolloutEnded { .. } => "rollout_ended",
             Self::Interrupted { .. } => "interrupted",
@@ -176,7 +196,11 @@ impl Event {
             Self::RolloutBegan { desired } => Some(&desired.service),
             Self::ActionIntended { action } | Self::ActionEnded { action, .. } => Some(&action.slot().service),
             Self::SlotDone { slot } | Self::SlotFailed { slot, .. } => Some(&slot.service),
-            Self::HostLeftBehind { service, .. } | Self::PhaseChanged { service, .. } | Self::RolloutEnded { service, .. } => Some(service),
+            Self::HostLeftBehind { service, .. }
+            | Self::PhaseChanged { service, .. }
+            | Self::GateReached { service, .. }
+            | Self::StageBegan { service, .. }
+            | Self::RolloutEnded { service, .. } => Some(service),
             _ => None,
         }
     }

@@ -9,7 +9,7 @@ use super::{BuildOutcome, CarryOutcome, Event, RunOutcome};
 use crate::model::{Digest, HostName, ImageName, ServiceName, SlotId};
 use crate::plan::{Change, Plan};
 use crate::release::Release;
-use crate::rollout::{Action, Desired, Kept, Outcome, Person, Phase, SlotVerdict};
+use crate::rollout::{Action, Desired, Kept, Outcome, Person, Phase, SlotVerdict, StageProgress};
 
 /// Everything that a run's events say, and nothing else.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -68,6 +68,8 @@ pub struct RolloutState {
     pub begun: BTreeSet<SlotId>,
     /// Hosts given up.
     pub left_behind: BTreeMap<HostName, String>,
+    /// Where it is among its stages.
+    pub stage: StageProgress,
     /// Actions that were intended and have not ended: after a crash nobody knows whether they were carried out, so the driver looks.
     pub in_flight: BTreeSet<Action>,
     /// How it ended, and when.
@@ -75,6 +77,11 @@ pub struct RolloutState {
 }
 
 impl RolloutState {
+    /// Whether a stage is through, and the gate behind it is what is waited for.
+    pub fn waits_at_gate(&self) -> bool {
+        self.ended.is_none() && self.stage.at_gate.is_some() && !self.stage.is_approved && self.phase == Phase::Forward
+    }
+
     /// What whoever takes the rollout up again must know.
     pub fn kept(&self) -> Kept {
         Kept {
@@ -83,6 +90,7 @@ impl RolloutState {
             done: self.done.clone(),
             begun: self.begun.clone(),
             left_behind: self.left_behind.clone(),
+            stage: self.stage.clone(),
         }
     }
 }
@@ -159,6 +167,7 @@ impl RunState {
                 self.carried.entry(host.clone()).or_default().insert(*image, outcome.clone());
             }
             Event::RolloutBegan { desired } => return self.begin_rollout(at, desired),
+            Event::PersonSaid { word: Person::Approve, .. } => self.approve(),
             Event::PersonSaid { word, .. } => self.person = (*word != Person::Resume).then_some(*word),
             // What it cut short has begun and not ended, as after a crash.
             Event::Interrupted { .. } => {}
@@ -170,6 +179,8 @@ impl RunState {
             | Event::SlotFailed { .. }
             | Event::HostLeftBehind { .. }
             | Event::PhaseChanged { .. }
+            | Event::GateReached { .. }
+            | Event::StageBegan { .. }
             | Event::RolloutEnded { .. } => return self.apply_to_rollout(at, event),
         }
         Ok(())
@@ -187,6 +198,7 @@ impl RunState {
             failed: BTreeMap::new(),
             begun: BTreeSet::new(),
             left_behind: BTreeMap::new(),
+            stage: StageProgress::default(),
             in_flight: BTreeSet::new(),
             ended: None,
         });
@@ -204,6 +216,8 @@ impl RunState {
                 if !matches!(rollout.phase, Phase::Sweeping(_)) {
                     rollout.begun.insert(action.slot().clone());
                 }
+                // Something has to be done in it again, so its gate is not waited for any more.
+                rollout.stage = StageProgress { number: rollout.stage.number, has_moved: true, ..StageProgress::default() };
             }
             Event::ActionEnded { action, .. } => {
                 rollout.in_flight.remove(action);
@@ -229,6 +243,7 @@ impl RunState {
                 if matches!(phase, Phase::Back(_)) && !matches!(rollout.phase, Phase::Back(_)) {
                     rollout.done.clear();
                     rollout.begun.clear();
+                    rollout.stage.at_gate = None;
                 }
                 // Whoever says "go on" after failures means: try those slots again.
                 if *phase == Phase::Forward {
@@ -236,10 +251,24 @@ impl RunState {
                 }
                 rollout.phase = phase.clone();
             }
+            Event::GateReached { .. } => rollout.stage.at_gate = Some(at),
+            Event::StageBegan { number, .. } => rollout.stage = StageProgress { number: *number, ..StageProgress::default() },
             Event::RolloutEnded { outcome, .. } => rollout.ended = Some((at, outcome.clone())),
             _ => {}
         }
         Ok(())
+    }
+
+    /// A person opens the gate at which a rollout waits; kept, in case refit dies before it has gone through.
+    fn approve(&mut self) {
+        if let Some(rollout) = self.rollouts.iter_mut().find(|rollout| rollout.waits_at_gate()) {
+            rollout.stage.is_approved = true;
+        }
+    }
+
+    /// The rollout that waits at a gate, if one does.
+    pub fn at_gate(&self) -> Option<&RolloutState> {
+        self.rollouts.iter().find(|rollout| rollout.waits_at_gate())
     }
 
     /// The last rollout of a service in this run.
@@ -282,12 +311,15 @@ mod tests {
 
     fn desired(service: &ServiceName) -> Desired {
         let version = |release| crate::rollout::Version { release: crate::model::ReleaseNumber(release), spec: Digest::of(&[release as u8]) };
-        let policy = crate::pipeline::UpdateConfig::default();
+        let policy = crate::rollout::Policy::default();
         Desired {
             service: service.clone(),
             to: version(2),
             back: Some(version(1)),
             slots: Vec::new(),
+            stages: Vec::new(),
+            max_parallel_hosts: None,
+            spread: BTreeMap::new(),
             update: policy.clone(),
             rollback: policy,
             stop_grace_period: Default::default(),
@@ -309,6 +341,9 @@ mod tests {
             Event::SlotDone { slot: slot.clone() },
             Event::SlotFailed { slot, verdict, last_lines: Vec::new() },
             Event::HostLeftBehind { service: service.clone(), host: "a".parse().unwrap(), why: "silent".into() },
+            Event::GateReached { service: service.clone(), stage: "canary".into(), gate: Default::default() },
+            Event::StageBegan { service: service.clone(), number: 1, stage: "all".into() },
+            Event::PersonSaid { word: Person::Approve, by: "ann".into() },
             phase(Phase::Forward),
             phase(back),
             Event::PersonSaid { word: Person::Abort, by: "ann".into() },

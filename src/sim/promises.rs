@@ -10,7 +10,7 @@ use jiff::Timestamp;
 
 use crate::model::{HostName, SlotId};
 use crate::pipeline::Order;
-use crate::rollout::{Action, ContainerSeen, ContainerState, Desired, Health, HostSeen, Observed, Outcome, Phase, Policy, Progress, Version};
+use crate::rollout::{Action, ContainerSeen, ContainerState, Desired, Health, HostSeen, Observed, Outcome, Person, Phase, Policy, Progress, Version};
 
 /// Something that a rollout promises, whatever comes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -43,6 +43,12 @@ pub enum Promise {
     ActsOneStepAtATime,
     /// A pause begins nothing, and leaves no slot in the middle.
     PausesBetweenSlots,
+    /// Nothing of a later stage is touched before the gate is through: all proven, baked, approved.
+    HoldsAtTheGate,
+    /// Where all are switched together, no old container is stopped before every newcomer is proven.
+    SwitchesTogether,
+    /// Never slots in flight on two hosts of one `spread` label, nor on more hosts than may be.
+    SpreadsOverHosts,
 }
 
 impl fmt::Display for Promise {
@@ -62,6 +68,9 @@ impl fmt::Display for Promise {
             Self::TouchesOnlyItsOwn => "touches only its own",
             Self::ActsOneStepAtATime => "acts one step at a time",
             Self::PausesBetweenSlots => "pauses between slots",
+            Self::HoldsAtTheGate => "holds at the gate",
+            Self::SwitchesTogether => "switches together",
+            Self::SpreadsOverHosts => "spreads over hosts",
         })
     }
 }
@@ -87,6 +96,8 @@ pub struct Decision<'a> {
     pub truth: &'a [ContainerSeen],
     /// What was remembered before.
     pub before: &'a Progress,
+    /// What a person said since the last decision.
+    pub word: Option<Person>,
     /// What is remembered now.
     pub after: &'a Progress,
     /// What is to be done now.
@@ -104,6 +115,9 @@ impl Decision<'_> {
         self.pauses_between_slots()?;
         self.keeps_what_serves()?;
         self.bounds_what_is_in_flight()?;
+        self.holds_at_the_gate()?;
+        self.switches_together()?;
+        self.spreads_over_hosts()?;
         self.actions.iter().try_for_each(|action| self.may(action))?;
         self.proves()?;
         self.turns_once()?;
@@ -134,7 +148,8 @@ impl Decision<'_> {
         for slot in self.before.began.keys().filter(|_| is_same_way) {
             let is_silent = matches!(self.observed.hosts.get(&slot.host), Some(HostSeen::Silent { .. }));
             let is_told = [&self.after.failed, &self.after.failed_back].iter().any(|failed| failed.contains_key(slot)) || is_silent;
-            let is_kept = self.after.began.contains_key(slot) || self.after.done.contains(slot) || is_told;
+            let is_through = self.after.done.contains(slot) || self.after.ready.contains(slot);
+            let is_kept = self.after.began.contains_key(slot) || is_through || is_told;
             ensure(is_kept, Promise::PausesBetweenSlots, || format!("{slot} was in flight, and is forgotten"))?;
         }
         Ok(())
@@ -229,7 +244,84 @@ impl Decision<'_> {
         };
         let in_flight = self.after.began.len();
         let is_bounded = in_flight <= self.parallelism().saturating_mul(2) || !self.actions.iter().any(is_begun_now);
-        ensure(is_bounded, Promise::BoundsWhatIsInFlight, || format!("{in_flight} slots in flight at once, by {:?}", self.actions))
+        ensure(is_bounded, Promise::BoundsWhatIsInFlight, || {
+            format!("{in_flight} slots in flight at once, parallelism {}, by {:?}", self.parallelism(), self.actions)
+        })
+    }
+
+    fn holds_at_the_gate(&self) -> Result<(), Broken> {
+        if !is_forward(&self.before.phase) {
+            return Ok(());
+        }
+        let (from, there) = (self.before.stage.number, &self.after.stage);
+        let is_there = match &self.after.phase {
+            phase if is_forward(phase) => there.number,
+            Phase::Sweeping(Outcome::Done | Outcome::DoneInPart) | Phase::Finished(Outcome::Done | Outcome::DoneInPart) => self.desired.stages.len(),
+            _ => return Ok(()),
+        };
+        if is_forward(&self.after.phase) {
+            for wanted in self.desired.slots.iter().filter(|one| one.stage > there.number) {
+                let is_touched = self.actions.iter().any(|action| *action.slot() == wanted.slot);
+                let stage = wanted.stage;
+                ensure(!is_touched, Promise::HoldsAtTheGate, || format!("{} of stage {stage} is touched in stage {}", wanted.slot, there.number))?;
+            }
+        }
+        (from..is_there).try_for_each(|stage| self.passes(stage))
+    }
+
+    /// Whether the gate behind a stage may open at this moment.
+    fn passes(&self, stage: usize) -> Result<(), Broken> {
+        let promise = Promise::HoldsAtTheGate;
+        let gate = self.desired.gate(stage);
+        // In stages behind the first one that is passed with this decision nothing can have been moved.
+        let is_asked = stage == self.before.stage.number && self.before.stage.has_moved;
+        let is_approved = self.before.stage.is_approved || (self.word == Some(Person::Approve) && self.before.stage.at_gate.is_some());
+        ensure(!is_asked || !gate.approve || is_approved, promise, || format!("stage {stage} was not approved"))?;
+        for wanted in self.desired.slots.iter().filter(|one| one.stage <= stage) {
+            let slot = &wanted.slot;
+            let is_seen = matches!(self.observed.hosts.get(&slot.host), Some(HostSeen::Answered(_)));
+            if !is_seen || self.after.failed.contains_key(slot) {
+                continue;
+            }
+            let healthy = self.in_slot(slot).filter(|one| one.version == self.desired.to && is_serving(one)).filter_map(healthy_since).min();
+            let is_proven = healthy.is_some_and(|since| later(since, self.desired.update.monitor) <= self.now);
+            ensure(is_proven, promise, || format!("stage {stage} is passed, and {slot} is not proven"))?;
+            let is_about = wanted.stage == stage || wanted.switch == stage;
+            if is_asked && is_about && !is_approved && !gate.bake.is_zero() {
+                let since = self.before.stage.at_gate.max(healthy);
+                let is_baked = self.before.stage.at_gate.is_some() && since.is_some_and(|since| later(since, gate.bake) <= self.now);
+                ensure(is_baked, promise, || format!("stage {stage} is passed, and {slot} is not baked"))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn switches_together(&self) -> Result<(), Broken> {
+        if !is_forward(&self.after.phase) {
+            return Ok(());
+        }
+        for action in self.actions {
+            let (Action::Stop { slot, container }, stage) = (action, self.after.stage.number) else { continue };
+            let is_kept_up = self.desired.slots.iter().any(|one| one.slot == *slot && one.switch > stage);
+            let is_old = self.truth.iter().any(|one| one.id == *container && one.version != self.desired.to);
+            ensure(!(is_kept_up && is_old), Promise::SwitchesTogether, || format!("{action:?} comes before the switch, in stage {stage}"))?;
+        }
+        Ok(())
+    }
+
+    fn spreads_over_hosts(&self) -> Result<(), Broken> {
+        let begun_now = |action: &&Action| self.after.began.contains_key(action.slot()) && !self.before.began.contains_key(action.slot());
+        let hosts_before: Vec<&HostName> = self.before.began.keys().map(|slot| &slot.host).collect();
+        for host in self.actions.iter().filter(begun_now).map(|action| &action.slot().host).filter(|host| !hosts_before.contains(host)) {
+            let mut busy: Vec<&HostName> = self.after.began.keys().map(|slot| &slot.host).collect();
+            busy.dedup();
+            let value = |host: &HostName| self.desired.spread.get(host);
+            let beside = busy.iter().find(|other| ***other != *host && value(host).is_some() && value(other) == value(host));
+            ensure(beside.is_none(), Promise::SpreadsOverHosts, || format!("{host} is begun beside {beside:?} of the same label"))?;
+            let most = self.desired.max_parallel_hosts.map_or(usize::MAX, |most| most as usize);
+            ensure(busy.len() <= most, Promise::SpreadsOverHosts, || format!("{host} is the {}th host in flight of {most}", busy.len()))?;
+        }
+        Ok(())
     }
 
     /// Slots that do not count: those that failed or were left behind were taken down by the application or by a host; those that are sick on the way
@@ -311,6 +403,17 @@ impl Decision<'_> {
     fn serving_without(&self, stopped: &[&str]) -> usize {
         let serves = |slot: &SlotId| self.in_slot(slot).any(|one| is_serving(one) && !stopped.contains(&one.id.as_str()));
         self.desired.slots.iter().filter(|one| serves(&one.slot)).count()
+    }
+}
+
+fn is_forward(phase: &Phase) -> bool {
+    matches!(phase, Phase::Forward | Phase::Paused { back: None, .. })
+}
+
+fn healthy_since(one: &ContainerSeen) -> Option<Timestamp> {
+    match one.health {
+        Health::Healthy { since } => Some(since),
+        _ => None,
     }
 }
 

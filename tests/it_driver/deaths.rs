@@ -88,6 +88,7 @@ async fn go_on(world: &World) -> RunOutcome {
             CameTo::End(RunOutcome::Refused { .. }) => {}
             CameTo::End(outcome) => return outcome,
             CameTo::Pause { what, why } => panic!("{what} paused: {why}"),
+            CameTo::Gate { service, stage } => panic!("{service} waits behind {stage}"),
         }
     }
     match world.journal.run(RunId(2)).unwrap().and_then(|run| run.outcome) {

@@ -84,7 +84,7 @@ async fn survive(trouble: Trouble) {
             driver = world.driver_with(journal.clone());
             match (ended, life) {
                 (Ok(Ok(CameTo::End(outcome))), _) => return outcome,
-                (Ok(Ok(CameTo::Pause { .. })), _) => world.say(RunId(2), Person::Resume),
+                (Ok(Ok(CameTo::Pause { .. } | CameTo::Gate { .. })), _) => world.say(RunId(2), Person::Resume),
                 (Ok(Err(_)), _) if world.journal.unfinished().unwrap().is_empty() => return RunOutcome::NothingToDo,
                 (Ok(Err(_)), _) | (Err(_), Some(_)) => {}
                 (Err(_), None) => panic!("no end within an hour"),

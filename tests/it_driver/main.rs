@@ -7,6 +7,7 @@ mod dying;
 mod faults;
 mod persons;
 mod repairs;
+mod stages;
 mod stories;
 mod told;
 mod world;

@@ -142,7 +142,7 @@ impl World {
             sources: Arc::new(self.sources.clone()),
             clock: Arc::new(self.clock),
             watch: Arc::new(Silent),
-            settings: Settings { parallel: 2, offline: false, environment: BTreeMap::new() },
+            settings: Settings { parallel: 2, offline: false, is_attended: true, environment: BTreeMap::new() },
         }
     }
 
@@ -170,6 +170,7 @@ impl World {
         match self.roll_until(change).await {
             CameTo::End(outcome) => outcome,
             CameTo::Pause { what, why } => panic!("{what} paused: {why}"),
+            CameTo::Gate { service, stage } => panic!("{service} waits behind {stage}"),
         }
     }
 
@@ -231,6 +232,20 @@ impl World {
                 assert!(one.is_healthy(now), "left over: {} of {} in {}: {:?}", one.name, one.version.release, one.slot, one.at(now));
                 let before = running.insert(one.slot.to_string(), (state.images[&one.image].layers.clone(), one.volume.clone()));
                 assert_eq!(before, None, "two containers in {}", one.slot);
+            }
+        }
+        running
+    }
+
+    /// What serves of one service; others may be as they are.
+    pub fn running_of(&self, service: &str) -> Running {
+        let now = self.clock.now();
+        let mut running = Running::new();
+        for host in self.hosts.values() {
+            let state = host.state();
+            for one in state.machine.containers().filter(|one| one.slot.service.as_str() == service) {
+                assert!(one.is_healthy(now), "left over: {} of {} in {}", one.name, one.version.release, one.slot);
+                running.insert(one.slot.to_string(), (state.images[&one.image].layers.clone(), one.volume.clone()));
             }
         }
         running

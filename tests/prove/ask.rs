@@ -1,11 +1,15 @@
 //! Reads a configuration from a line of words, so that another one is one more line in a list, or a word on the command line.
 //!
 //! `2x2 stop-first failures=2 crashes=1 restarts`: hosts × slots on each, the order, how often each mishap may happen, and what else is special:
-//! `restarts`, `probed`, `keeps-least` (see [`Configuration`]), `first` (nothing ran before), `all-at-once`, `delay`, `slow-proof` (two ticks), and
-//! `pause` or `continue` instead of going back.
+//! `restarts`, `probed`, `keeps-least` (see [`Configuration`]), `first` (nothing ran before), `all-at-once`, `delay`, `slow-proof` (two ticks),
+//! `pause` or `continue` instead of going back, `canary` (one slot goes first), `bake` and `approve` (the gate behind it, or behind all), `blue-green`
+//! (old ones stop together), `zone` (all hosts have one `spread` label) and `hurry` (a progress deadline).
 
-use refit::pipeline::{FailureAction, Order};
-use refit::rollout::Policy;
+use std::time::Duration;
+
+use refit::model::HostName;
+use refit::pipeline::{Amount, FailureAction, Order, UpdateStrategy, Wave};
+use refit::rollout::{Policy, Stages};
 
 use super::configurations::{Configuration, TICK, estate};
 use super::state::Budget;
@@ -58,8 +62,33 @@ fn special(configuration: Configuration, word: &str) -> Result<Configuration, St
         "all-at-once" => policies(|policy| policy.parallelism = 0),
         "delay" => policies(|policy| policy.delay = TICK),
         "slow-proof" => policies(|policy| policy.monitor = TICK * 2),
+        "canary" => strategy(configuration, |_, wave| wave.canary = Some(Amount::Count(1))),
+        "bake" => strategy(configuration, |_, wave| wave.bake = TICK),
+        "approve" => strategy(configuration, |_, wave| wave.approve = true),
+        "blue-green" => strategy(configuration, |strategy, _| strategy.is_blue_green = true),
+        "zone" => configuration.changed(|changed| {
+            let hosts = changed.desired.slots.iter().map(|wanted| (wanted.slot.host.clone(), "a".to_owned()));
+            changed.desired.spread = hosts.collect();
+        }),
+        "hurry" => policies(|policy| policy.progress_deadline = TICK * 2),
         "pause" => configuration.changed(|changed| changed.desired.update.failure_action = FailureAction::Pause),
         "continue" => configuration.changed(|changed| changed.desired.update.failure_action = FailureAction::Continue),
         other => return Err(format!("{other} says nothing")),
+    })
+}
+
+/// Changes how the estate's one wave over all hosts is to go, and makes stages of it as the driver does.
+fn strategy(configuration: Configuration, change: fn(&mut UpdateStrategy, &mut Wave)) -> Configuration {
+    configuration.changed(|changed| {
+        let desired = &mut changed.desired;
+        let mut hosts: Vec<HostName> = desired.slots.iter().map(|wanted| wanted.slot.host.clone()).collect();
+        hosts.sort();
+        hosts.dedup();
+        let mut wave = changed.strategy.waves.pop().unwrap_or(Wave { hosts: hosts.clone(), canary: None, bake: Duration::ZERO, approve: false });
+        change(&mut changed.strategy, &mut wave);
+        changed.strategy.waves.push(wave);
+        let (order, replicas) = (desired.slots[0].order, desired.slots.len() / hosts.len());
+        let stages = Stages::of(&desired.service, &changed.strategy, replicas.try_into().unwrap(), &hosts.iter().collect::<Vec<_>>(), order);
+        (desired.slots, desired.stages) = (stages.slots, stages.stages);
     })
 }

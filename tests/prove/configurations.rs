@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use refit::model::{Digest, ReleaseNumber, SlotId};
-use refit::pipeline::{FailureAction, Order};
+use refit::pipeline::{FailureAction, Order, UpdateStrategy};
 use refit::rollout::{Desired, Policy, SlotWanted, Version};
 
 use super::state::Budget;
@@ -16,6 +16,8 @@ pub const TICK: Duration = Duration::from_secs(10);
 pub struct Configuration {
     pub name: String,
     pub desired: Desired,
+    /// What its stages were made of.
+    pub strategy: UpdateStrategy,
     /// Whether engines start their containers again (`unless-stopped`), or never (`no`).
     pub restarts: bool,
     /// Whether refit itself asks containers how they are; then its death loses since when they are well.
@@ -27,7 +29,7 @@ pub struct Configuration {
 
 impl Configuration {
     pub fn new(name: &str, desired: Desired, budget: Budget) -> Self {
-        Self { name: name.to_owned(), desired, restarts: false, probed: false, keeps_least: false, budget }
+        Self { name: name.to_owned(), desired, strategy: UpdateStrategy::default(), restarts: false, probed: false, keeps_least: false, budget }
     }
 
     pub fn changed(mut self, change: impl FnOnce(&mut Self)) -> Self {
@@ -56,11 +58,30 @@ pub const EXPLORED: &[&str] = &[
     "2x1 stop-first failures=1 hangs=1 deaths=1 probed",
     "2x1 start-first failures=2 deaths=1 slow-proof",
     "2x1 stop-first failures=2 deaths=1 slow-proof",
+    "2x1 start-first canary bake failures=1 hangs=1 deaths=1",
+    "2x1 stop-first canary bake failures=1 crashes=1 hurry",
+    "3x1 start-first canary bake approve failures=1 words=2",
+    "3x1 stop-first canary bake approve deaths=1 words=2 lost=1",
+    "2x1 start-first blue-green failures=1 crashes=1 deaths=1",
+    "3x1 start-first blue-green canary approve failures=1 words=1 deaths=1",
+    "2x2 start-first blue-green failures=1 hangs=1",
+    "3x1 stop-first zone all-at-once failures=1 deaths=1",
+    "2x1 start-first hangs=1 hurry",
+    "2x1 stop-first failures=1 hurry",
+    "2x1 stop-first failures=1 words=2 deaths=1 lost=1",
 ];
 
 /// What every run of the tests explores, without an optimising compiler.
-pub const QUICK: &[&str] =
-    &["2x1 start-first failures=1", "2x1 stop-first failures=1", "2x1 start-first crashes=1", "1x1 stop-first deaths=1 words=1 lost=1"];
+pub const QUICK: &[&str] = &[
+    "2x1 start-first failures=1",
+    "2x1 stop-first failures=1",
+    "2x1 start-first crashes=1",
+    "1x1 stop-first deaths=1 words=1 lost=1",
+    "2x1 stop-first canary bake approve words=1 deaths=1",
+    "2x1 start-first blue-green failures=1",
+    "2x1 stop-first zone all-at-once failures=1",
+    "2x1 stop-first failures=1 hurry",
+];
 
 pub fn version(name: &str) -> Version {
     Version { release: ReleaseNumber(if name == "old" { 1 } else { 2 }), spec: Digest::of(name.as_bytes()) }
@@ -77,6 +98,7 @@ pub fn estate(hosts: usize, replicas: u32, order: Order) -> Desired {
         delay: Duration::ZERO,
         monitor: TICK,
         healthy_deadline: TICK,
+        progress_deadline: Duration::MAX,
         order,
         failure_action,
         max_failure_ratio: 0.0,
@@ -86,7 +108,12 @@ pub fn estate(hosts: usize, replicas: u32, order: Order) -> Desired {
         service: "web".parse().unwrap(),
         to: version("new"),
         back: Some(version("old")),
-        slots: (0..hosts).flat_map(|host| (0..replicas).map(move |index| SlotWanted { slot: slot_id(host, index), order })).collect(),
+        slots: (0..hosts)
+            .flat_map(|host| (0..replicas).map(move |index| SlotWanted { slot: slot_id(host, index), order, stage: 0, switch: 0 }))
+            .collect(),
+        stages: Vec::new(),
+        max_parallel_hosts: None,
+        spread: Default::default(),
         update: policy(FailureAction::Rollback),
         rollback: policy(FailureAction::Pause),
         stop_grace_period: Duration::ZERO,

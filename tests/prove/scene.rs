@@ -7,13 +7,13 @@ use jiff::Timestamp;
 use refit::model::{HostName, SlotId};
 use refit::rollout::{
     self, Action, Back, ContainerSeen, ContainerState, Health, HostSeen, Kept, Observed, Outcome, Person, Phase, Policy, Progress, SlotVerdict,
-    Version,
+    StageProgress, Version,
 };
 use refit::sim::{Broken, Decision, Promise};
 
 use super::Decider;
 use super::configurations::{Configuration, TICK, slot_id, version};
-use super::state::{self, Age, Call, Container, Ending, Failure, Host, NEW, OLD, Slot, State};
+use super::state::{self, Age, Call, Container, Ending, Failure, Host, NEW, OLD, Place, Slot, State};
 
 /// The moment of every decision; all others are so many ticks before it.
 const NOW: Timestamp = Timestamp::constant(1_800_000_000, 0);
@@ -38,6 +38,8 @@ pub struct Ages {
     pub healthy: Age,
     pub silent: Age,
     pub last_done: Age,
+    pub progressed: Age,
+    pub at_gate: Age,
 }
 
 impl Ages {
@@ -45,12 +47,17 @@ impl Ages {
         let desired = &configuration.desired;
         let most = |of: fn(&Policy) -> Duration| ticks(of(&desired.update).max(of(&desired.rollback)));
         // A container is healthy too late when it was so more than the deadline after its slot's begin, and that is asked until it is proven.
+        let bake = desired.stages.iter().map(|stage| ticks(stage.gate.bake)).max().unwrap_or(0);
+        // Without a deadline nothing depends on it.
+        let progress = |policy: &Policy| if policy.progress_deadline == Duration::MAX { 0 } else { ticks(policy.progress_deadline) + 1 };
         let began = most(|policy| policy.healthy_deadline) + ticks(desired.stop_grace_period) + most(|policy| policy.monitor);
         Self {
             began: began + 1,
-            healthy: most(|policy| policy.monitor),
+            healthy: most(|policy| policy.monitor).max(bake),
             silent: most(|policy| policy.host_timeout),
             last_done: most(|policy| policy.delay),
+            progressed: progress(&desired.update).max(progress(&desired.rollback)),
+            at_gate: bake,
         }
     }
 }
@@ -80,7 +87,10 @@ impl Stage {
             hosts: vec![Host::default(); self.hosts.len()],
             phase: state::Stage::Forward,
             last_done: None,
+            progressed: None,
+            at: Place::default(),
             kept_phase: state::Stage::Forward,
+            kept_at: Place::default(),
             left: self.configuration.budget,
             broken: None,
         }
@@ -99,6 +109,7 @@ impl Stage {
             observed: &observed,
             truth: &truth,
             before: &before,
+            word,
             after: &after,
             actions: &actions,
             stopping: &stopping,
@@ -109,6 +120,9 @@ impl Stage {
             return Some(why);
         }
         self.remember(state, &before, &after, entries.unwrap_or(u8::MAX));
+        if entries.is_none_or(|kinds| kinds >= 3) {
+            self.remember_stage(state, word, &before, &after);
+        }
         self.take_back(state, &after);
         self.send(state, &actions, entries.is_none());
         None
@@ -130,7 +144,8 @@ impl Stage {
         let done = self.by_slot(state, |slot| (slot.kept_done && !keeps_least).then_some(())).into_keys().collect();
         let left_behind = self.by_host(state, |host| host.kept_left_behind && !keeps_least);
         let begun = self.slots_in(state, |slot| slot.kept_begun && !keeps_least);
-        let progress = Progress::resume(Kept { phase: phase(state.kept_phase), failed, done, begun, left_behind }, NOW);
+        let stage = place(if keeps_least { Place { number: state.kept_at.number, ..Place::default() } } else { state.kept_at });
+        let progress = Progress::resume(Kept { phase: phase(state.kept_phase), failed, done, begun, left_behind, stage }, NOW);
         self.take_back(state, &progress);
     }
 
@@ -175,6 +190,9 @@ impl Stage {
             left_lying: self.by_slot(state, |slot| slot.left_lying.then(String::new)),
             under_way: self.slots_in(state, |slot| slot.call.is_some()),
             done: self.slots_in(state, |slot| slot.done),
+            ready: self.slots_in(state, |slot| slot.ready),
+            stage: place(state.at),
+            progressed_at: state.progressed.map(ago),
             began: self.by_slot(state, |slot| slot.began.map(ago)),
             last_done_at: state.last_done.map(ago),
             left_behind: self.by_host(state, |host| host.left_behind),
@@ -186,6 +204,8 @@ impl Stage {
     /// Takes over what `decide` remembers.
     fn take_back(&self, state: &mut State, after: &Progress) {
         state.phase = stage(&after.phase);
+        state.at = place_of(&after.stage);
+        state.progressed = after.progressed_at.map(age).filter(|_| self.ages.progressed > 0);
         state.last_done = after.last_done_at.map(age).filter(|_| self.ages.last_done > 0);
         for (slot, id) in state.slots.iter_mut().zip(&self.slots) {
             let was_begun = slot.began;
@@ -202,6 +222,7 @@ impl Stage {
             slot.failed_back = after.failed_back.contains_key(id);
             slot.left_lying = after.left_lying.contains_key(id);
             slot.done = after.done.contains(id);
+            slot.ready = after.ready.contains(id);
         }
         for (host, name) in state.hosts.iter_mut().zip(&self.hosts) {
             host.left_behind = after.left_behind.contains_key(name);
@@ -230,6 +251,9 @@ impl Stage {
                 slot.kept_begun &= !turns;
                 slot.kept_failed = slot.kept_failed.filter(|_| !goes_on);
             }
+            if turns {
+                state.kept_at.at_gate = None;
+            }
             state.kept_phase = next;
         }
         if kinds < 3 {
@@ -248,6 +272,18 @@ impl Stage {
         }
     }
 
+    /// Writes into the journal what a person said, and which gate was reached or gone through.
+    fn remember_stage(&self, state: &mut State, word: Option<Person>, before: &Progress, after: &Progress) {
+        state.kept_at.is_approved |= word == Some(Person::Approve) && state.kept_at.at_gate.is_some();
+        if before.stage.number != after.stage.number {
+            state.kept_at = Place { number: place_of(&after.stage).number, ..Place::default() };
+        }
+        let is_reached = after.stage.at_gate.is_some() && (before.stage.number != after.stage.number || before.stage.at_gate.is_none());
+        if is_reached {
+            state.kept_at.at_gate = Some(0);
+        }
+    }
+
     /// As the driver does: what is intended is journalled, unless refit dies first, and nothing is sent to a slot that is busy.
     fn send(&self, state: &mut State, actions: &[Action], is_journalled: bool) {
         for action in actions {
@@ -260,6 +296,10 @@ impl Stage {
                 Action::Remove { container, .. } => Call::Remove(which(container)),
             };
             let slot = &mut state.slots[number];
+            let is_intended = is_journalled && slot.call.is_none();
+            if is_intended {
+                state.kept_at = Place { number: state.kept_at.number, has_moved: true, ..Place::default() };
+            }
             slot.kept_begun |= is_journalled && slot.call.is_none() && !matches!(state.phase, state::Stage::Sweeping(_));
             slot.call.get_or_insert(call);
         }
@@ -285,6 +325,7 @@ impl Stage {
 /// Whoever neither acts nor waits for anything, not even a moment, stands still for ever.
 fn stands_still(state: &State, after: &Progress, actions: &[Action]) -> Result<(), Broken> {
     let is_at_rest = after.is_finished() || after.stands_still();
+    let is_at_rest = is_at_rest || after.stage.needs_person;
     let waits_for = after.look_again_at.is_some() || !after.waiting_for.is_empty() || state.slots.iter().any(|slot| slot.call.is_some());
     if is_at_rest || waits_for || !actions.is_empty() {
         return Ok(());
@@ -362,6 +403,26 @@ fn phase(stage: state::Stage) -> Phase {
         state::Stage::Paused { back: is_back } => Phase::Paused { why: String::new(), back: is_back.then(back) },
         state::Stage::Sweeping(ending) => Phase::Sweeping(outcome(ending)),
         state::Stage::Finished(ending) => Phase::Finished(outcome(ending)),
+    }
+}
+
+fn place(at: Place) -> StageProgress {
+    StageProgress {
+        number: usize::from(at.number),
+        has_moved: at.has_moved,
+        at_gate: at.at_gate.map(ago),
+        is_approved: at.is_approved,
+        needs_person: at.needs_person,
+    }
+}
+
+fn place_of(stage: &StageProgress) -> Place {
+    Place {
+        number: u8::try_from(stage.number).unwrap_or(u8::MAX),
+        has_moved: stage.has_moved,
+        at_gate: stage.at_gate.map(age),
+        is_approved: stage.is_approved,
+        needs_person: stage.needs_person,
     }
 }
 

@@ -17,8 +17,13 @@ pub struct State {
     /// What the orchestrator remembers of the whole rollout.
     pub phase: Stage,
     pub last_done: Option<Age>,
+    /// From when the progress deadline runs, if there is one.
+    pub progressed: Option<Age>,
+    /// Where it is among its stages.
+    pub at: Place,
     /// What the journal keeps of it.
     pub kept_phase: Stage,
+    pub kept_at: Place,
     /// How much may still go wrong.
     pub left: Budget,
     /// The first promise that was broken. Nothing happens after that.
@@ -34,6 +39,7 @@ pub struct Slot {
     pub failed_back: bool,
     pub left_lying: bool,
     pub done: bool,
+    pub ready: bool,
     /// What the journal keeps of it.
     pub kept_failed: Option<Failure>,
     pub kept_done: bool,
@@ -93,6 +99,16 @@ pub struct Host {
     pub kept_left_behind: bool,
 }
 
+/// Where the rollout is among its stages.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub struct Place {
+    pub number: u8,
+    pub has_moved: bool,
+    pub at_gate: Option<Age>,
+    pub is_approved: bool,
+    pub needs_person: bool,
+}
+
 /// Where the rollout is, without words for people.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Stage {
@@ -138,7 +154,8 @@ impl State {
         let is_still = match self.phase {
             Stage::Finished(_) => true,
             Stage::Paused { .. } => self.slots.iter().all(|slot| slot.began.is_none()),
-            Stage::Forward | Stage::Back | Stage::Sweeping(_) => false,
+            Stage::Forward => self.at.needs_person && self.slots.iter().all(|slot| slot.began.is_none()),
+            Stage::Back | Stage::Sweeping(_) => false,
         };
         is_still && self.slots.iter().all(|slot| slot.call.is_none())
     }
@@ -146,6 +163,7 @@ impl State {
     /// What a person can say that would be heard.
     pub fn words(&self) -> &'static [Person] {
         match self.phase {
+            Stage::Forward if self.at.at_gate.is_some() => &[Person::Pause, Person::Abort, Person::Approve],
             Stage::Forward => &[Person::Pause, Person::Abort],
             Stage::Back => &[Person::Pause],
             Stage::Paused { .. } => &[Person::Resume, Person::Abort],

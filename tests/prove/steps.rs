@@ -170,13 +170,13 @@ pub fn take(stage: &Stage, before: &State, step: Step) -> (State, Option<String>
         Step::Return(host) => come_back(stage, &mut state, host),
         Step::Tick => tick(stage, &mut state),
     }
-    normalise(&mut state);
+    normalise(stage, &mut state);
     (state, why)
 }
 
 fn decide(stage: &Stage, state: &mut State, word: Option<Person>) -> Option<String> {
     state.left.words -= u8::from(word.is_some());
-    // Whoever paused has ended; it is another process that goes on, with what the journal kept.
+    // Whoever paused, or waits at a gate and nobody is there, has ended; it is another process that goes on, with what the journal kept.
     if word.is_some() && state.is_at_rest() {
         forget(stage, state);
     }
@@ -341,10 +341,12 @@ fn tick(stage: &Stage, state: &mut State) {
     }
     state.hosts.iter_mut().filter_map(|host| host.silent.as_mut()).for_each(|age| older(age, ages.silent));
     state.last_done.iter_mut().for_each(|age| older(age, ages.last_done));
+    state.progressed.iter_mut().for_each(|age| older(age, ages.progressed));
+    state.at.at_gate.iter_mut().chain(&mut state.kept_at.at_gate).for_each(|age| older(age, ages.at_gate));
 }
 
 /// Forgets what can make no difference any more, so that states which differ only in that are one.
-fn normalise(state: &mut State) {
+fn normalise(stage: &Stage, state: &mut State) {
     let journal_matters = state.left.deaths > 0 || state.left.words > 0;
     for slot in &mut state.slots {
         if slot.began.is_none() {
@@ -358,8 +360,22 @@ fn normalise(state: &mut State) {
             (slot.kept_failed, slot.kept_done, slot.kept_begun) = (None, false, false);
         }
     }
+    normalise_stages(stage, state);
     if !journal_matters {
         state.kept_phase = state::Stage::Forward;
+        state.kept_at = state::Place::default();
         state.hosts.iter_mut().for_each(|host| host.kept_left_behind = false);
+    }
+}
+
+/// Where all slots are one stage with nothing behind it, or the way forward is over, nothing depends on the place among stages.
+fn normalise_stages(stage: &Stage, state: &mut State) {
+    let is_staged = !stage.configuration.desired.stages.is_empty();
+    let is_forward = |phase| matches!(phase, state::Stage::Forward | state::Stage::Paused { back: false });
+    if !is_staged || !is_forward(state.phase) {
+        state.at = state::Place::default();
+    }
+    if !is_staged || !is_forward(state.kept_phase) {
+        state.kept_at = state::Place::default();
     }
 }

@@ -108,6 +108,49 @@ fn who_pauses_in_the_middle_of_a_slot_is_found_out() {
 }
 
 #[test]
+fn who_goes_through_a_gate_that_is_shut_is_found_out() {
+    let impatient: Decider = |desired, observed, progress, person, now| {
+        let open = changed(desired, |desired| desired.stages.iter_mut().for_each(|stage| stage.gate = Gate::default()));
+        decide(&open, observed, progress, person, now)
+    };
+    check(impatient, "stage");
+}
+
+#[test]
+fn who_takes_a_canary_for_the_first_of_many_is_found_out() {
+    let levelling: Decider = |desired, observed, progress, person, now| {
+        let one =
+            changed(desired, |desired| desired.slots.iter_mut().for_each(|one| (one.stage, one.switch) = (0, one.switch.saturating_sub(one.stage))));
+        decide(&one, observed, progress, person, now)
+    };
+    check(levelling, "stage");
+}
+
+#[test]
+fn who_switches_each_slot_by_itself_is_found_out() {
+    let eager: Decider = |desired, observed, progress, person, now| {
+        let each = changed(desired, |desired| desired.slots.iter_mut().for_each(|one| one.switch = one.stage));
+        decide(&each, observed, progress, person, now)
+    };
+    check(eager, "comes before the switch");
+}
+
+#[test]
+fn who_forgets_that_hosts_share_a_zone_is_found_out() {
+    let careless: Decider =
+        |desired, observed, progress, person, now| decide(&changed(desired, |desired| desired.spread.clear()), observed, progress, person, now);
+    check(careless, "of the same label");
+}
+
+#[test]
+fn who_forgets_how_many_hosts_may_be_in_flight_is_found_out() {
+    let broad: Decider = |desired, observed, progress, person, now| {
+        decide(&changed(desired, |desired| desired.max_parallel_hosts = None), observed, progress, person, now)
+    };
+    check(broad, "host in flight of");
+}
+
+#[test]
 fn who_says_too_early_that_all_is_done_is_found_out() {
     let early: Decider = |desired, observed, progress, person, now| {
         let (mut progress, actions) = decide(desired, observed, progress, person, now);

@@ -2,6 +2,7 @@
 
 mod broken;
 mod properties;
+mod stages;
 mod stories;
 mod tables;
 
@@ -24,13 +25,14 @@ pub(super) fn ago(seconds: u64) -> Timestamp {
     NOW.checked_sub(s(seconds)).unwrap()
 }
 
-pub(super) fn policy(order: Order) -> Policy {
+pub(super) fn policy() -> Policy {
     Policy {
         parallelism: 1,
         delay: Duration::ZERO,
         monitor: s(10),
         healthy_deadline: s(60),
-        order,
+        progress_deadline: Duration::MAX,
+        order: Order::StartFirst,
         failure_action: FailureAction::Rollback,
         max_failure_ratio: 0.0,
         host_timeout: s(60),
@@ -56,14 +58,17 @@ pub(super) fn slot(host_number: usize, index: u32) -> SlotId {
 
 /// A service of `hosts` × `replicas` slots, from `old` to `new`.
 pub(super) fn desired(hosts: usize, replicas: u32, order: Order) -> Desired {
-    let slots = (0..hosts).flat_map(|h| (0..replicas).map(move |i| SlotWanted { slot: slot(h, i), order }));
+    let slots = (0..hosts).flat_map(|h| (0..replicas).map(move |i| SlotWanted { slot: slot(h, i), order, stage: 0, switch: 0 }));
     Desired {
         service: "web".parse().unwrap(),
         to: version("new"),
         back: Some(version("old")),
         slots: slots.collect(),
-        update: policy(order),
-        rollback: policy(order),
+        stages: Vec::new(),
+        max_parallel_hosts: None,
+        spread: std::collections::BTreeMap::new(),
+        update: policy(),
+        rollback: policy(),
         stop_grace_period: Duration::ZERO,
     }
 }
@@ -104,6 +109,11 @@ pub(super) fn scene(text: &str) -> Observed {
         observed.hosts.insert(host(number), seen);
     }
     observed
+}
+
+/// A rollout in which these hosts' slots were begun 5 s ago.
+pub(super) fn begun(hosts: &[usize]) -> Progress {
+    Progress { began: hosts.iter().map(|number| (slot(*number, 0), ago(5))).collect(), ..Progress::begin(NOW) }
 }
 
 /// Prints actions as `h0 stop old0, h1 start (over old0)`.

@@ -7,6 +7,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::pipeline::{Amount, UpdateStrategy, Wave};
 use crate::sim::{Decision, Fate, FateRule, New, SimContainer};
 
 #[derive(Debug, Clone)]
@@ -38,6 +39,8 @@ pub(super) struct Story {
     desired: Desired,
     fates: Vec<FateRule>,
     first: bool,
+    /// Whether a person opens the gates that wait for one.
+    approves: bool,
     wild: Vec<(Mishap, u64)>,
 }
 
@@ -53,8 +56,33 @@ fn any_policy() -> impl Strategy<Value = Policy> {
             max_failure_ratio,
             host_timeout: s(20),
             order: Order::StartFirst,
+            progress_deadline: s(40),
         },
     )
+}
+
+/// Waves of any of the three hosts, the rest of them, canaries, gates, blue-green, and bounds on hosts. Half of the estates have none of it.
+fn any_strategy() -> impl Strategy<Value = UpdateStrategy> {
+    let canary = prop_oneof![Just(None), (1u32..4).prop_map(|count| Some(Amount::Count(count)))];
+    let wave = (0usize..3, canary, prop_oneof![Just(0u64), Just(9)], any::<bool>());
+    let waves = prop::collection::vec(wave, 0..3).prop_map(|drawn| {
+        let mut waves: Vec<Wave> = Vec::new();
+        for (number, canary, bake, approve) in drawn {
+            let hosts = vec![host(number)];
+            if !waves.iter().any(|wave| wave.hosts == hosts) {
+                waves.push(Wave { hosts, canary, bake: s(bake), approve });
+            }
+        }
+        waves
+    });
+    let spread = prop_oneof![Just("abc"), Just("aab"), Just("aaa")];
+    let spread = spread.prop_map(|zones| zones.chars().enumerate().map(|(number, zone)| (host(number), zone.to_string())).collect());
+    let bounds = (prop::option::of(1u32..3), spread);
+    let drawn =
+        (any::<bool>(), prop_oneof![Just(0u64), Just(7)], waves, bounds).prop_map(|(is_blue_green, keep, waves, (max_parallel_hosts, spread))| {
+            UpdateStrategy { is_blue_green, keep: s(keep), waves, max_parallel_hosts, spread }
+        });
+    prop_oneof![Just(UpdateStrategy::default()), drawn]
 }
 
 fn any_fate() -> impl Strategy<Value = FateRule> {
@@ -86,23 +114,28 @@ fn any_mishap() -> impl Strategy<Value = Mishap> {
         1 => (0usize..12).prop_map(Mishap::Kill),
         1 => (0usize..12).prop_map(Mishap::RemoveByHand),
         1 => (0usize..12).prop_map(Mishap::StartByHand),
-        1 => prop_oneof![Just(Person::Pause), Just(Person::Resume), Just(Person::Abort)].prop_map(Mishap::Person),
+        1 => prop_oneof![Just(Person::Pause), Just(Person::Resume), Just(Person::Abort), Just(Person::Approve)].prop_map(Mishap::Person),
     ]
 }
 
 pub(super) fn any_story() -> impl Strategy<Value = Story> {
     let size = (1usize..4, 1u32..3, any::<bool>(), any::<bool>());
     let wild = prop::collection::vec((any_mishap(), 0u64..6), 0..60);
-    (size, any_policy(), any_policy(), prop::collection::vec(any_fate(), 0..3), wild).prop_map(
-        |((hosts, replicas, stop_first, first), update, rollback, fates, wild)| {
+    let course = (any_policy(), any_policy(), any_strategy(), any::<bool>());
+    (size, course, prop::collection::vec(any_fate(), 0..3), wild).prop_map(
+        |((hosts, replicas, stop_first, first), (update, rollback, strategy, approves), fates, wild)| {
             let order = if stop_first { Order::StopFirst } else { Order::StartFirst };
             let mut desired = desired(hosts, replicas, order);
+            let names: Vec<HostName> = (0..hosts).map(host).collect();
+            let stages = Stages::of(&desired.service, &strategy, replicas, &names.iter().collect::<Vec<_>>(), order);
+            (desired.slots, desired.stages) = (stages.slots, stages.stages);
+            (desired.max_parallel_hosts, desired.spread) = (strategy.max_parallel_hosts, strategy.spread);
             desired.update = update;
             desired.rollback = rollback;
             if first {
                 desired.back = None;
             }
-            Story { desired, fates, first, wild }
+            Story { desired, fates, first, approves, wild }
         },
     )
 }
@@ -149,7 +182,8 @@ impl Play<'_> {
             Mishap::Crash => {
                 let kept = self.progress.clone();
                 let begun = kept.began.into_keys().collect();
-                let kept = Kept { phase: kept.phase, failed: kept.failed, done: kept.done, begun, left_behind: kept.left_behind };
+                let (phase, failed, done, left_behind, stage) = (kept.phase, kept.failed, kept.done, kept.left_behind, kept.stage);
+                let kept = Kept { phase, failed, done, begun, left_behind, stage };
                 self.progress = Progress::resume(kept, now);
             }
             Mishap::Silence(n) => self.world.silence(&host(*n)),
@@ -177,7 +211,7 @@ impl Play<'_> {
         let again = (self.decide)(self.desired, &observed, self.progress.clone(), person, now);
         prop_assert_eq!(&(next.clone(), actions.clone()), &again, "the same input gives the same output");
         self.acted = !actions.is_empty();
-        self.check(&observed, &next, &actions)?;
+        self.check(&observed, person, &next, &actions)?;
         self.progress = next;
         for action in &actions {
             match (mishap, action) {
@@ -195,19 +229,20 @@ impl Play<'_> {
     }
 
     /// Every promise, held against one decision.
-    fn check(&self, observed: &Observed, next: &Progress, actions: &[Action]) -> Result<(), TestCaseError> {
-        let (truth, now) = (self.world.truth(), self.world.now);
-        let decision = Decision { desired: self.desired, observed, truth: &truth, before: &self.progress, after: next, actions, stopping: &[], now };
+    fn check(&self, observed: &Observed, word: Option<Person>, next: &Progress, actions: &[Action]) -> Result<(), TestCaseError> {
+        let (truth, now, before) = (self.world.truth(), self.world.now, &self.progress);
+        let decision = Decision { desired: self.desired, observed, truth: &truth, before, word, after: next, actions, stopping: &[], now };
         decision.check().map_err(|broken| TestCaseError::fail(broken.to_string()))
     }
 
     /// Lets the calm part go on until the rollout is over or waits for a person.
-    fn calm_down(&mut self) -> Result<(), TestCaseError> {
+    fn calm_down(&mut self, approves: bool) -> Result<(), TestCaseError> {
         for _ in 0..600 {
-            if self.progress.is_finished() || self.progress.stands_still() {
+            if self.progress.is_finished() || self.progress.stands_still() || (self.progress.stage.needs_person && !approves) {
                 return Ok(());
             }
-            self.look(&Mishap::Nothing)?;
+            let word = if self.progress.stage.needs_person { Mishap::Person(Person::Approve) } else { Mishap::Nothing };
+            self.look(&word)?;
             // Whoever neither acts nor waits for anything, not even a moment, would stand still for ever.
             let waits_for = self.progress.look_again_at.is_some() || !self.progress.waiting_for.is_empty() || is_over(&self.progress);
             prop_assert!(waits_for || self.acted, "stands still: {:#?}", self.progress);
@@ -224,7 +259,7 @@ pub(super) fn tell(story: &Story, decide: Decider) -> Result<(), TestCaseError> 
         play.look(mishap)?;
         play.world.pass(s(*seconds));
     }
-    play.calm_down()?;
+    play.calm_down(story.approves)?;
     // Invariant 10.
     for slot in NEIGHBOURS.map(|neighbour| neighbour()) {
         prop_assert!(play.world.containers().any(|one| one.slot == slot && one.is_up(play.world.now)), "{} is gone", slot);

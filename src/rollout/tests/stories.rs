@@ -89,7 +89,7 @@ fn a_new_container_that_somebody_removed_is_made_again() {
 /// The new ones sicken just when the rollout is done; somebody brings an old one back before refit has cleared it away.
 #[test]
 fn an_old_container_that_somebody_started_again_for_a_sick_new_one_is_not_stopped() {
-    let desired = Desired { update: Policy { parallelism: 0, monitor: s(0), ..policy(StartFirst) }, ..desired(2, 1, StartFirst) };
+    let desired = Desired { update: Policy { parallelism: 0, monitor: s(0), ..policy() }, ..desired(2, 1, StartFirst) };
     let mut world = world_of_old(&desired);
     world.fates.push(new_ones(Fate::Sickens(s(0), s(6))));
     let mut progress = Progress::begin(NOW);

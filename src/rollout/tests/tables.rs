@@ -17,11 +17,6 @@ fn check(order: Order, text: &str, expected: &str) -> Progress {
     check_with(&desired(hosts, 1, order), Progress::begin(NOW), text, expected)
 }
 
-/// A rollout in which these hosts' slots were begun 5 s ago.
-fn begun(hosts: &[usize]) -> Progress {
-    Progress { began: hosts.iter().map(|number| (slot(*number, 0), ago(5))).collect(), ..Progress::begin(NOW) }
-}
-
 fn back() -> Progress {
     Progress { phase: Phase::Back(Back { why: "test".to_owned() }), ..Progress::begin(NOW) }
 }
@@ -230,7 +225,7 @@ fn failures_are_held_against_the_ratio() {
     for (ratio, failures, slots, expected) in
         [(0.0, 0, 10, false), (0.0, 1, 10, true), (0.1, 1, 10, false), (0.1, 2, 10, true), (0.29, 29, 100, false), (1.0, 10, 10, false)]
     {
-        let policy = Policy { max_failure_ratio: ratio, ..policy(StartFirst) };
+        let policy = Policy { max_failure_ratio: ratio, ..policy() };
         assert_eq!(super::super::verdict::too_many(failures, slots, &policy), expected, "{failures} of {slots} at {ratio}");
     }
 }

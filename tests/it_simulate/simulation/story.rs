@@ -111,6 +111,7 @@ async fn lives(story: &Story, stage: &Stage, tally: &mut Tally) -> Result<String
             Err(_) => return Err(format!("no end within two hours; it waits for {:?}", stage.waiting.lock().unwrap())),
             Ok(None) => count("felt: refit died"),
             Ok(Some(Ok(CameTo::End(outcome)))) => return Ok(word_for(&outcome).to_owned()),
+            Ok(Some(Ok(CameTo::Gate { service, stage }))) => return Err(format!("{service} waits at a gate behind {stage}, and nobody wrote one")),
             Ok(Some(Ok(CameTo::Pause { what, why }))) => {
                 if what.is_empty() || why.is_empty() {
                     return Err("it paused, and does not say whom it waits for".into());
