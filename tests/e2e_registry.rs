@@ -187,7 +187,7 @@ fn with_a_credential_helper(estate: &Estate, login: &std::path::Path) {
     fs::set_permissions(&helper, fs::Permissions::from_mode(0o755)).unwrap();
     unknown_to_the_builder(estate);
     let ended = run(estate, &estate.path("helped"), &["plan"]).expect_code(1);
-    ended.expect_said("the credential helper docker-credential-lab failed").expect_said(&format!("`docker login {REGISTRY}`"));
+    ended.expect_said("the credential helper ").expect_said(&format!("`docker login {REGISTRY}`"));
     let missing = docker_config(estate, "missing", "{ \"credsStore\": \"nowhere\" }");
     run(estate, &missing, &["plan"]).expect_code(1).expect_said("cannot be run");
 }
