@@ -11,7 +11,6 @@ use std::time::{Duration, Instant};
 use e2e::{Container, Estate, side_by_side, until};
 use lab::Lab;
 
-#[ignore = "not yet seen to pass on real engines"]
 #[tokio::test(flavor = "multi_thread", worker_threads = 8)]
 async fn services_go_forward_in_stages() {
     let Some(lab) = e2e::lab(2).await else { return };

@@ -112,7 +112,7 @@ async fn ctrl_c_during_a_rollout(lab: Arc<Lab>) {
     rollout.interrupt();
     rollout.says("pausing here").await;
     rollout.interrupt();
-    rollout.says("goes back; please wait").await;
+    rollout.says("goes back, most recent first; please wait").await;
     rollout.end().expect_code(1).expect_said("ROLLED BACK");
     estate.expect_exactly(&[("web", 1, 2)]);
     estate.expect_level("web", "one");

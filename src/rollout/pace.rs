@@ -395,12 +395,12 @@ fn is_pausing_between(progress: &mut Progress, aim: &Aim, in_flight: usize, now:
     if in_flight > 0 {
         return true;
     }
-    progress.progressed_at = None;
     let Some(last) = progress.last_done_at else { return false };
     let next = after(last, aim.policy.delay);
     if now >= next {
         return false;
     }
+    progress.progressed_at = None;
     progress.look_at(next);
     let line = format!("the next slots: {} of {} delay are over", span(last, now), format_duration(aim.policy.delay));
     progress.waits(&mut 0, || line);

@@ -149,6 +149,19 @@ fn a_rollout_without_progress_goes_the_policys_way() {
 }
 
 #[test]
+fn a_slot_of_a_later_stage_that_is_down_holds_the_others_until_the_progress_deadline() {
+    for delay in [0, 60] {
+        let mut desired = staged(2, StopFirst, wave(1, 0, false), |_| ());
+        (desired.update.parallelism, desired.update.delay, desired.update.progress_deadline) = (1, s(delay), s(90));
+        let progress = look(&desired, Progress::begin(NOW), "old+ | old.", None, "");
+        assert_eq!(progress.progressed_at, Some(NOW), "the delay is between batches, and there was none yet");
+        let (progress, _) = decide(&desired, &scene("old+ | old."), Progress { progressed_at: Some(ago(91)), ..progress }, None, NOW);
+        let Phase::Back(Back { why }) = &progress.phase else { panic!("{progress:#?}") };
+        assert!(why.contains("no slot became healthy within 1m 30s (1 slots: 1 do not serve, and parallelism allows no more than 1)"), "{why}");
+    }
+}
+
+#[test]
 fn neither_gates_nor_pauses_nor_delays_cost_progress() {
     let mut desired = staged(2, StartFirst, wave(1, 30, true), |_| ());
     desired.update.progress_deadline = s(5);
