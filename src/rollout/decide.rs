@@ -88,10 +88,10 @@ fn forward(desired: &Desired, observed: &Observed, progress: &mut Progress, now:
         return at_gate(desired, progress, &round, now);
     }
     progress.stage.at_gate = None;
-    if let Some(why) = gate::overdue(desired, progress, &aim, now) {
+    if let Some(why) = gate::overdue(desired, progress, &aim, &round, now) {
         return Turned::To(give_up(desired, progress, why));
     }
-    let actions = pace::go(desired, progress, &aim, round, now);
+    let actions = pace::go(desired, progress, &aim, &round, now);
     progress.stage.has_moved |= !actions.is_empty();
     Turned::No(actions)
 }
@@ -140,10 +140,10 @@ fn backward(desired: &Desired, observed: &Observed, progress: &mut Progress, bac
             Phase::Finished(Outcome::Stuck { why: format!("on the way back ({}) {failed}", back.why) })
         });
     }
-    if let Some(why) = gate::overdue(desired, progress, &aim, now) {
+    if let Some(why) = gate::overdue(desired, progress, &aim, &round, now) {
         return Turned::To(Phase::Paused { why: format!("on the way back ({}) {why}", back.why), back: Some(back) });
     }
-    Turned::No(pace::go(desired, progress, &aim, round, now))
+    Turned::No(pace::go(desired, progress, &aim, &round, now))
 }
 
 /// Begins nothing, but brings to its end what is in flight: a slot that was left in the middle could be one without a container. What fails now

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::pace::{Aim, Round};
+use super::pace::{self, Aim, Round};
 use super::time::{after, between};
 use super::{Desired, Gate, Policy, Progress, StageProgress};
 use crate::model::format_duration;
@@ -71,7 +71,7 @@ pub(super) fn pass(progress: &mut Progress) {
 }
 
 /// Says why the progress deadline is over, if it is. It runs while slots of the present stage are rolled, from the last one that became healthy.
-pub(super) fn overdue(desired: &Desired, progress: &mut Progress, aim: &Aim, now: Timestamp) -> Option<String> {
+pub(super) fn overdue(desired: &Desired, progress: &mut Progress, aim: &Aim, round: &Round, now: Timestamp) -> Option<String> {
     let Policy { progress_deadline, .. } = aim.policy;
     if *progress_deadline == Duration::MAX {
         return None;
@@ -83,7 +83,10 @@ pub(super) fn overdue(desired: &Desired, progress: &mut Progress, aim: &Aim, now
         progress.look_at(limit);
         return None;
     }
-    Some(format!("no slot became healthy within {} ({})", format_duration(*progress_deadline), progress.waiting_for.join("; ")))
+    // What holds the slots that were not begun is known only to whoever would begin them.
+    let mut held = progress.clone();
+    pace::go(desired, &mut held, aim, round, now);
+    Some(format!("no slot became healthy within {} ({})", format_duration(*progress_deadline), held.waiting_for.join("; ")))
 }
 
 fn span(from: Timestamp, to: Timestamp) -> String {

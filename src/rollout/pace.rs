@@ -292,13 +292,13 @@ fn settle(slot: &SlotId, progress: &mut Progress, began: Option<Timestamp>, now:
 }
 
 /// Chooses what may be done now, and notes which slots are begun with it.
-pub(super) fn go(desired: &Desired, progress: &mut Progress, aim: &Aim, round: Round, now: Timestamp) -> Vec<Action> {
-    let mut leave = Leave::new(desired, aim, &round);
+pub(super) fn go(desired: &Desired, progress: &mut Progress, aim: &Aim, round: &Round, now: Timestamp) -> Vec<Action> {
+    let mut leave = Leave::new(desired, aim, round);
     for wish in round.free.iter().chain(&round.under_way) {
         leave.ask(wish);
     }
     if !round.down.is_empty() || !round.fresh.is_empty() {
-        let mut room = room(progress, aim, &round, leave.parallelism, now);
+        let mut room = room(progress, aim, round, leave.parallelism, now);
         let mut hosts = Hosts::of(desired, progress);
         // What is down anyway goes first: replacing it takes nothing from anybody.
         for wish in round.down.iter().chain(&round.fresh) {
