@@ -172,7 +172,7 @@ impl<'a> Schedule<'a> {
     }
 
     /// What may start now, the longest remaining way first: all that needs no place, and of the builds so many that every place has one, and
-    /// as many again get ready beside them. A build runs no step before [`Schedule::turns`] names it.
+    /// as many again get ready beside them. A build runs no step before [`Schedule::turn`] names it.
     ///
     /// What is named counts as started: each step is named once, and must come back through [`Schedule::ended`].
     pub fn start(&mut self) -> Vec<Start> {
@@ -190,17 +190,17 @@ impl<'a> Schedule<'a> {
         starts
     }
 
-    /// The started builds whose turn comes now, the longest remaining way first: one for each free place. Each is named once.
-    pub fn turns(&mut self) -> Vec<ImageName> {
-        let mut turns = Vec::new();
-        while self.running.len() < self.parallel
-            && let Some((_, at)) = self.next.pop_first()
-        {
-            self.state[at] = StepState::Running;
-            self.running.insert(at);
-            turns.push(self.steps[at].image.clone());
-        }
-        turns
+    /// Whether a place is free for a started build.
+    pub fn has_turn(&self) -> bool {
+        self.running.len() < self.parallel && !self.next.is_empty()
+    }
+
+    /// The started build whose turn comes next, the longest remaining way first; none if no place is free. Each is named once.
+    pub fn turn(&mut self) -> Option<ImageName> {
+        let (_, at) = if self.has_turn() { self.next.pop_first()? } else { return None };
+        self.state[at] = StepState::Running;
+        self.running.insert(at);
+        Some(self.steps[at].image.clone())
     }
 
     /// Whether nothing whose turn has come is still to end.

@@ -10,9 +10,9 @@ use futures_util::stream::FuturesUnordered;
 use tokio::sync::mpsc;
 
 use super::build_one::{Build, Ended, Pinned, base_name, staging};
+use super::turns::Turns;
 use super::{Driver, DriverError, Recorder};
 use crate::build::{Released, Schedule, Start};
-use crate::edge::Turn;
 use crate::model::{Digest, ImageName, ImageRef};
 use crate::plan::{BuildStep, Pin, Plan, StepKind};
 use crate::release::Release;
@@ -42,6 +42,8 @@ struct Known {
     by_inputs: BTreeMap<Digest, Digest>,
     /// The name by which the builder knows each image of the estate.
     tags: BTreeMap<Digest, ImageRef>,
+    /// The builder's processors.
+    cpus: u32,
 }
 
 impl Driver {
@@ -51,8 +53,7 @@ impl Driver {
         if recorder.state(|state| have_ended(state, plan)).await {
             return Ok(Builds::Over);
         }
-        let Known { latest, released, by_inputs, mut tags } = self.known_builds().await?;
-        self.name_bases(plan).await?;
+        let (Known { latest, released, by_inputs, mut tags, cpus }, ()) = tokio::try_join!(self.known_builds(), self.name_bases(plan))?;
         // A refit that was killed in the middle of an image's test could not throw its container away.
         self.engines.builder().remove_tests(&self.estate.name).await?;
         let steps: BTreeMap<&ImageName, &BuildStep> = plan.steps.iter().map(|step| (&step.image, step)).collect();
@@ -67,7 +68,7 @@ impl Driver {
         }
         let released_image = |image: &ImageName| latest.as_ref().and_then(|release| release.images.get(image));
         let (free, mut freed) = mpsc::unbounded_channel();
-        let mut turns: BTreeMap<ImageName, Turn> = BTreeMap::new();
+        let mut turns = Turns::new(self.clock.clone(), cpus, self.settings.parallel);
         let mut running: Running<'_> = FuturesUnordered::new();
         let mut paused = recorder.state(|state| state.person == Some(Person::Pause)).await;
         let came = loop {
@@ -81,7 +82,7 @@ impl Driver {
                     Start::Build { image, inputs, .. } => {
                         let step = steps[&image];
                         let pinned = Pinned { inputs, names: names_of(step, &schedule, &released, &tags)? };
-                        let turn = turns.entry(image.clone()).or_default().clone();
+                        let turn = turns.of(&image);
                         let (before, free) = (released_image(&image), free.clone());
                         let build = Build { driver: self, recorder, image: &self.estate.images[&image], step, pinned, before, free };
                         running.push(Box::pin(async move { build.carry_out(&turn).await }));
@@ -99,9 +100,9 @@ impl Driver {
                 continue;
             }
             if !paused {
-                schedule.turns().iter().filter_map(|image| turns.get(image)).for_each(Turn::come);
+                turns.give(&mut schedule);
             }
-            if schedule.is_quiet() {
+            if schedule.is_quiet() && (paused || !schedule.has_turn()) {
                 // Those that only got ready are dropped: nothing of them is done, and nothing recorded.
                 break if paused { Builds::Paused } else { Builds::Over };
             }
@@ -115,6 +116,7 @@ impl Driver {
                 }
                 Some(image) = freed.recv() => schedule.freed(&image),
                 Some(()) = tidying.next() => {}
+                () = turns.next(&schedule), if !paused => {}
                 () = self.clock.sleep(LISTEN_EVERY) => match recorder.listen().await? {
                     Some(Person::Abort) => break Builds::Aborted,
                     Some(Person::Pause) => paused = true,
@@ -145,7 +147,8 @@ impl Driver {
     }
 
     async fn known_builds(&self) -> Result<Known, DriverError> {
-        let on_builder = self.engines.builder().image_ids().await?;
+        let builder = self.engines.builder();
+        let (on_builder, info) = tokio::try_join!(builder.image_ids(), builder.info())?;
         let latest = self.journal.latest_release()?;
         let images = || latest.iter().flat_map(|release| &release.images);
         let released = images()
@@ -154,7 +157,7 @@ impl Driver {
         let kept = self.journal.builds()?;
         let by_inputs = kept.iter().filter(|build| on_builder.contains(&build.id)).map(|build| (build.inputs, build.id)).collect();
         let tags = kept.into_iter().map(|build| (build.id, build.tag)).chain(images().map(|(_, image)| (image.id, image.tag.clone()))).collect();
-        Ok(Known { latest, released, by_inputs, tags })
+        Ok(Known { latest, released, by_inputs, tags, cpus: info.cpus })
     }
 
     /// Gives each base of the plan a name on the builder that says which content it is; Dockerfiles are pinned to it.

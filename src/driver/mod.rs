@@ -24,6 +24,7 @@ mod roll;
 mod rollouts;
 mod status;
 mod story;
+mod turns;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
