@@ -123,7 +123,7 @@ impl Arguments {
             Command::Rollback(args) => super::rollback::run(&args, state, face).await,
             Command::Converge(args) => super::converge::run(&args, state, face).await,
             Command::Status(args) => super::status::run(&args, state, face).await,
-            Command::Hosts(args) => super::hosts::run(&args, face).await,
+            Command::Hosts(args) => super::hosts::run(&args, state, face).await,
             Command::History(args) => super::history::run(&args, state, face),
             Command::Release(args) => super::release::run(&args, state, face).await,
             Command::Show(args) => super::show::run(&args, state, face),

@@ -39,14 +39,14 @@ pub struct ConvergeArgs {
 pub(super) async fn run(args: &ConvergeArgs, state: Option<PathBuf>, face: &mut Face) -> miette::Result<Exit> {
     let access = if args.dry_run { Access::Look } else { Access::Write };
     let build = BuildArgs { parallel: None, offline: true };
-    let workshop = match workshop::open(&args.estate, &build, state, access, face)? {
+    let mut workshop = match workshop::open(&args.estate, &build, state, access, face)? {
         Ok(workshop) => workshop,
         Err(exit) => return Ok(exit),
     };
     known(&args.services, &workshop.driver.estate)?;
     let hosts = rollout::selected(args.hosts.as_deref(), &workshop.driver.estate)?;
     if !args.dry_run
-        && let Some(exit) = rollout::take_up_what_was_interrupted(&workshop, face).await?
+        && let Some(exit) = rollout::take_up_what_was_interrupted(&mut workshop, face).await?
     {
         return Ok(exit);
     }

@@ -1,24 +1,35 @@
 //! `refit hosts`.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
 
 use futures_util::future::join_all;
 use serde::Serialize;
 
+use super::drain::{self, DrainArgs, UndrainArgs};
 use super::estate::{self, EstateArgs};
 use super::workshop;
 use super::{Exit, Face};
 use crate::edge::EngineError;
+use crate::journal::{Journal, SqliteJournal};
 use crate::report;
 
-/// Show the hosts and the builder, and whether they answer.
+/// Show the hosts and the builder; drain a host, and count it in again.
 ///
-/// Ends with 1 if one does not answer.
+/// Without a subcommand it asks whether they answer, and ends with 1 if one does not.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Example:\n  refit hosts")]
+#[command(after_help = "Example:\n  refit hosts\n  refit hosts drain web-2", args_conflicts_with_subcommands = true)]
 pub struct HostsArgs {
+    #[command(subcommand)]
+    command: Option<HostsCommand>,
     #[command(flatten)]
     estate: EstateArgs,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum HostsCommand {
+    Drain(DrainArgs),
+    Undrain(UndrainArgs),
 }
 
 #[derive(Serialize)]
@@ -27,6 +38,8 @@ struct HostLine {
     endpoint: String,
     /// Whether images are built there.
     builder: bool,
+    /// Whether nothing is to run there.
+    drained: bool,
     labels: BTreeMap<String, String>,
     engine: Option<String>,
     problem: Option<String>,
@@ -38,11 +51,20 @@ struct HostLine {
 const HELPS_MAX: usize = 3;
 
 /// Runs `refit hosts`.
-pub(super) async fn run(args: &HostsArgs, face: &mut Face) -> miette::Result<Exit> {
+pub(super) async fn run(args: &HostsArgs, state: Option<PathBuf>, face: &mut Face) -> miette::Result<Exit> {
+    match &args.command {
+        None => show(args, state, face).await,
+        Some(HostsCommand::Drain(args)) => drain::drain(args, state, face).await,
+        Some(HostsCommand::Undrain(args)) => drain::undrain(args, state, face).await,
+    }
+}
+
+async fn show(args: &HostsArgs, state: Option<PathBuf>, face: &mut Face) -> miette::Result<Exit> {
     let estate = match estate::load(&args.estate, face) {
         Ok(estate) => estate,
         Err(exit) => return Ok(exit),
     };
+    let drained = SqliteJournal::open(&workshop::state_folder(&args.estate.pipelines, state))?.drained()?;
     let engines = workshop::engines_of(&estate)?;
     let builder =
         estate.builders.get(&engines.builder.0).map(|builder| (engines.builder.0.to_string(), builder.endpoint.to_string(), true, BTreeMap::new()));
@@ -54,9 +76,10 @@ pub(super) async fn run(args: &HostsArgs, face: &mut Face) -> miette::Result<Exi
                 Ok(info) => (Some(format!("{} (API {}, {})", info.version, info.api, info.storage)), None, None),
                 Err(error) => (None, Some(problem(&error)), miette::Diagnostic::help(&error).map(|help| help.to_string())),
             };
-            HostLine { host, endpoint, builder, labels, engine, problem, help }
+            HostLine { drained: false, host, endpoint, builder, labels, engine, problem, help }
         });
-    let lines = join_all(asked).await;
+    let mut lines = join_all(asked).await;
+    lines.iter_mut().for_each(|line| line.drained = !line.builder && drained.iter().any(|host| host.as_str() == line.host));
     if face.json {
         face.printer.json(&lines);
     } else {
@@ -79,7 +102,11 @@ fn problem(error: &EngineError) -> String {
 fn table(lines: &[HostLine]) -> Vec<String> {
     let row = |line: &HostLine| {
         let engine = line.engine.clone().or_else(|| line.problem.clone()).unwrap_or_default();
-        let host = if line.builder { format!("{} (builder)", line.host) } else { line.host.clone() };
+        let host = match (line.builder, line.drained) {
+            (true, _) => format!("{} (builder)", line.host),
+            (_, true) => format!("{} (drained)", line.host),
+            _ => line.host.clone(),
+        };
         let labels: Vec<_> = line.labels.iter().map(|(key, value)| format!("{key}={value}")).collect();
         [host, line.endpoint.clone(), labels.join(","), engine]
     };

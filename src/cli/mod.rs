@@ -6,6 +6,7 @@ mod build_logs;
 mod check;
 mod completions;
 mod converge;
+mod drain;
 mod estate;
 mod exit;
 mod graph;

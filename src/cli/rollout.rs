@@ -91,13 +91,13 @@ impl PlanHash {
 
 /// Runs `refit rollout`.
 pub(super) async fn run(args: &RolloutArgs, state: Option<PathBuf>, face: &mut Face) -> miette::Result<Exit> {
-    let workshop = match workshop::open(&args.estate, &args.build, state, Access::Write, face)? {
+    let mut workshop = match workshop::open(&args.estate, &args.build, state, Access::Write, face)? {
         Ok(workshop) => workshop,
         Err(exit) => return Ok(exit),
     };
     known(&args.services, &workshop.driver.estate)?;
     let hosts = selected(args.hosts.as_deref(), &workshop.driver.estate)?;
-    if let Some(exit) = take_up_what_was_interrupted(&workshop, face).await? {
+    if let Some(exit) = take_up_what_was_interrupted(&mut workshop, face).await? {
         return Ok(exit);
     }
     let change = match args.release {
@@ -233,12 +233,16 @@ async fn no_slot_failed(recorder: &Recorder) -> bool {
 }
 
 /// A run that died is gone on with before anything new: it may hold services in between.
-pub(super) async fn take_up_what_was_interrupted(workshop: &Workshop, face: &mut Face) -> miette::Result<Option<Exit>> {
+pub(super) async fn take_up_what_was_interrupted(workshop: &mut Workshop, face: &mut Face) -> miette::Result<Option<Exit>> {
     let Some(run) = workshop.driver.journal.unfinished()?.first().copied() else { return Ok(None) };
     face.printer.err(&format!("{run} was interrupted and is gone on with first; `refit abort {run}` would take it back instead"));
     let recorder = workshop.driver.take_up(run, &workshop::whoami()).await?;
     match carry_on(workshop, &recorder, face).await? {
-        Exit::Done => Ok(None),
+        Exit::Done => {
+            // It may have been the drain of a host.
+            workshop.driver.leave_out_drained()?;
+            Ok(None)
+        }
         exit => Ok(Some(exit)),
     }
 }

@@ -36,6 +36,6 @@ pub(super) async fn run(args: &StatusArgs, state: Option<PathBuf>, face: &mut Fa
         let waits = workshop::gate_of(driver.journal.as_ref(), run)?;
         face.printer.err(&waits.unwrap_or_else(|| format!("{run} has not ended; `refit resume {run}` goes on with it if nobody does")));
     }
-    let well = statuses.iter().all(|status| status.drift.is_none() && status.health == "healthy");
+    let well = statuses.iter().all(|status| status.drift.is_none() && status.is_well());
     Ok(if well { Exit::Done } else { Exit::Failed })
 }

@@ -86,7 +86,7 @@ pub(super) fn open(
     let own = estate.builders.values().next().and_then(|builder| builder.parallel);
     let live = Arc::new(Live::new(face.printer.live && !face.json));
     let watch = Arc::new(Shown(live.clone()));
-    let driver = Driver {
+    let mut driver = Driver {
         journal: Arc::new(journal),
         logs: Logs::new(&state),
         engines,
@@ -104,6 +104,7 @@ pub(super) fn open(
         },
         estate,
     };
+    driver.leave_out_drained()?;
     Ok(Ok(Workshop { driver, live }))
 }
 

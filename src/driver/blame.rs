@@ -52,7 +52,8 @@ impl Driver {
     pub(super) async fn look_before(&self, recorder: &Arc<Recorder>, plan: &Plan) -> Result<BTreeMap<ServiceName, String>, DriverError> {
         // Whoever takes everything back needs nobody to blame.
         let is_over = recorder.state(|state| !state.rollouts.is_empty() || state.person == Some(Person::Abort)).await;
-        if is_over || plan.rolls.is_empty() {
+        // And what a person had stopped is not sick.
+        if is_over || plan.rolls.is_empty() || matches!(plan.change, Change::Undrain(_)) {
             return Ok(recorder.state(|state| state.sick_before.clone()).await);
         }
         let sick = self.sick(looked_at(plan), &self.see_hosts().await).await?;

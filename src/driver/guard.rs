@@ -90,7 +90,9 @@ impl Driver {
             Err(error) if error.is_silence() => return Ok(Vec::new()),
             Err(error) => return Ok(vec![format!("{host}: {error}")]),
         };
-        let goes = containers.iter().filter(|one| one.slot.host == *host && one.version.spec != desired.to.spec);
+        // What is only stopped loses nothing.
+        let is_kept = |one: &ContainerFound| desired.slots.iter().any(|wanted| wanted.is_absent && wanted.slot == one.slot);
+        let goes = containers.iter().filter(|one| one.slot.host == *host && one.version.spec != desired.to.spec && !is_kept(one));
         let lines = join_all(goes.map(|one| loss_line(engine, one, &new.container, &policy))).await;
         Ok(lines.into_iter().flatten().collect())
     }

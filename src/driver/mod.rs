@@ -8,6 +8,7 @@ mod build_log;
 mod build_one;
 mod builds;
 mod carry;
+mod drain;
 mod engines;
 mod error;
 mod guard;

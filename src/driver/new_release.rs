@@ -19,7 +19,9 @@ impl Driver {
         match plan.change {
             Change::Release(number) => return self.release(number),
             // Each service is brought back to a release of its own; the newest may be one that some came back from.
-            Change::Drift => return self.journal.latest_release()?.ok_or_else(|| DriverError::Bug { what: "a drift from no release".into() }),
+            Change::Drift | Change::Drain(_) | Change::Undrain(_) => {
+                return self.journal.latest_release()?.ok_or_else(|| DriverError::Bug { what: "a drift from no release".into() });
+            }
             Change::Prune { .. } => return Err(DriverError::Bug { what: "a prune makes no release".into() }),
             Change::Everything | Change::Base(_) | Change::Image(_) | Change::Rebuild => {}
         }

@@ -199,7 +199,8 @@ impl Driver {
     fn slots_now(&self) -> Result<SlotsNow, DriverError> {
         let mut slots = BTreeSet::new();
         for service in self.estate.services.values() {
-            let indexes = service.hosts.iter().flat_map(|host| (0..service.replicas).map(move |index| (host, index)));
+            // What was drained is kept for the day on which it runs again.
+            let indexes = service.hosts.iter().chain(&service.drained).flat_map(|host| (0..service.replicas).map(move |index| (host, index)));
             slots.extend(indexes.map(|(host, index)| SlotId { service: service.name.clone(), host: host.clone(), index }));
         }
         let expected = self.expected()?.into_iter().map(|(service, expected)| (service, expected.spec)).collect();

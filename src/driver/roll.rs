@@ -120,7 +120,8 @@ impl Rollout<'_> {
         if before.phase != after.phase {
             events.push(Event::PhaseChanged { service: service(), phase: after.phase.clone() });
         }
-        events.extend(after.done.difference(&before.done).map(|slot| Event::SlotDone { slot: slot.clone() }));
+        let is_empty = |slot: &SlotId| !after.goes_back() && self.desired.slots.iter().any(|wanted| wanted.is_absent && wanted.slot == *slot);
+        events.extend(after.done.difference(&before.done).map(|slot| Event::SlotDone { slot: slot.clone(), is_empty: is_empty(slot) }));
         events.extend(self.stage_changed(&before.stage, &after.stage));
         self.recorder.record_all(events).await
     }

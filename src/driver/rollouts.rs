@@ -59,9 +59,14 @@ impl Driver {
         let repaired = step.repair.map(|number| self.release(number)).transpose()?;
         let hosts: BTreeSet<&HostName> = step.hosts.iter().map(|count| &count.host).collect();
         let release = repaired.as_ref().unwrap_or(release);
-        let Some(desired) = self.desired(service, release, &hosts).await? else {
+        let Some(mut desired) = self.desired(service, release, &hosts).await? else {
             return not(format!("{} has no such service", release.number));
         };
+        if let Change::Drain(host) = &plan.change {
+            desired.slots.iter_mut().filter(|wanted| wanted.slot.host == *host).for_each(|wanted| wanted.is_absent = true);
+            // What is stopped is kept, so there is something to go back to.
+            desired.update.failure_action = service.update.failure_action;
+        }
         // The plan said "if its image comes out changed".
         if !step.certain && step.from.is_some() && desired.back.as_ref().is_none_or(|back| back.spec == desired.to.spec) {
             return Ok(Err(NotRolled::AsItIs));
@@ -141,7 +146,7 @@ impl Driver {
                 let release = self.release(version.release)?;
                 let Some(service) = release.services.get(&desired.service) else { continue };
                 let name = release.images.values().find(|image| image.id == service.id).map(|image| image.tag.clone());
-                for wanted in &desired.slots {
+                for wanted in desired.slots.iter().filter(|wanted| !wanted.is_absent) {
                     cargo.entry(wanted.slot.host.clone()).or_default().insert(service.id, name.clone());
                 }
             }

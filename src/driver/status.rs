@@ -59,11 +59,11 @@ impl Driver {
     pub fn status(&self, seen: &Seen, expected: &BTreeMap<ServiceName, Expected>) -> Vec<SlotStatus> {
         let mut statuses = Vec::new();
         for service in self.estate.services.values() {
-            for host in &service.hosts {
-                for index in 0..service.replicas {
-                    let slot = SlotId { service: service.name.clone(), host: host.clone(), index };
-                    statuses.push(slot_status(&slot, seen.hosts.get(host), expected.get(&service.name)));
-                }
+            for slot in slots(service, &service.hosts) {
+                statuses.push(slot_status(&slot, seen.hosts.get(&slot.host), expected.get(&service.name)));
+            }
+            for slot in slots(service, &service.drained) {
+                statuses.push(drained(slot_status(&slot, seen.hosts.get(&slot.host), None)));
             }
         }
         for (host, containers) in &seen.hosts {
@@ -116,7 +116,8 @@ impl Driver {
     fn has_slot(&self, host: &HostName, container: &ContainerFound) -> bool {
         let running = matches!(container.state, ContainerState::Running { .. } | ContainerState::Restarting { .. });
         let wanted = self.estate.services.get(&container.slot.service);
-        let is_wanted = |service: &Service| container.slot.host == *host && service.hosts.contains(host) && container.slot.index < service.replicas;
+        let has_host = |service: &Service| service.hosts.contains(host) || service.drained.contains(host);
+        let is_wanted = |service: &Service| container.slot.host == *host && has_host(service) && container.slot.index < service.replicas;
         // A stopped one beside a running one is the way back of a rollout that has not ended: not surplus.
         !running || wanted.is_some_and(is_wanted)
     }
@@ -130,6 +131,18 @@ fn is_seen_by_its_host(seen: &Seen, host: &HostName, container: &ContainerFound)
     let own = seen.hosts.get(&container.slot.host).is_some_and(|found| found.is_err() || lists_it(found)).then_some(&container.slot.host);
     let first = || seen.hosts.iter().find(|(_, found)| lists_it(found)).map(|(name, _)| name);
     own.or_else(first) == Some(host)
+}
+
+fn slots<'a>(service: &'a Service, hosts: &'a [HostName]) -> impl Iterator<Item = SlotId> {
+    hosts.iter().flat_map(move |host| (0..service.replicas).map(move |index| SlotId { service: service.name.clone(), host: host.clone(), index }))
+}
+
+/// A slot of a host that was drained: what is stopped or away there is as it is to be.
+fn drained(status: SlotStatus) -> SlotStatus {
+    match status.health {
+        "stopped" | "missing" | "unknown" => SlotStatus { health: "drained", drift: None, ..status },
+        _ => SlotStatus { drift: Some("runs, though its host is drained".into()), ..status },
+    }
 }
 
 fn slot_status(slot: &SlotId, seen: Option<&Result<Vec<ContainerFound>, String>>, expected: Option<&Expected>) -> SlotStatus {

@@ -231,7 +231,7 @@ impl Driver {
         };
         let progress = rollout.carry_out(progress, word).await?;
         if let Phase::Finished(outcome) = &progress.phase {
-            recorder.record(Event::RolloutEnded { service, release, outcome: outcome.clone() }).await?;
+            recorder.record(Event::RolloutEnded { drained: rollout.desired.drains().cloned(), service, release, outcome: outcome.clone() }).await?;
         }
         Ok(progress)
     }

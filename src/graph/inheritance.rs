@@ -83,6 +83,8 @@ pub struct Graph {
     by_reference: HashMap<ImageRef, NodeId>,
     /// What is reached before who reaches, level by level, each by name; not meaningful while there are rings.
     pub(super) bottom_up: Vec<NodeId>,
+    /// Where each level ends among them.
+    pub(super) level_ends: Vec<usize>,
     rings: Vec<Ring>,
 }
 
@@ -140,18 +142,20 @@ impl Graph {
             knots.iter().filter(|knot| knot.len() > 1 || loops(knot[0])).filter_map(|knot| Some((*knot.iter().min()?, knot))).collect();
         starts.sort();
         self.rings = starts.into_iter().map(|(start, knot)| self.ring_through(start, &knot.iter().copied().collect())).collect();
-        self.bottom_up = self.by_level(knots.into_iter().flatten().map(NodeId::from_inner).collect());
+        (self.bottom_up, self.level_ends) = self.by_level(knots.into_iter().flatten().map(NodeId::from_inner).collect());
     }
 
     /// Sorts what comes bottom up by how high it stands, then by name: whoever walks it meets the nodes of a level in the order in which they lie
     /// in memory, which counts in an estate that is larger than the caches.
-    fn by_level(&self, mut bottom_up: Vec<NodeId>) -> Vec<NodeId> {
+    fn by_level(&self, mut bottom_up: Vec<NodeId>) -> (Vec<NodeId>, Vec<usize>) {
         let mut levels = vec![0_u32; self.len()];
         for id in &bottom_up {
             levels[id.index()] = self.reaches(*id).map(|(_, to)| levels[to.index()] + 1).max().unwrap_or(0);
         }
         bottom_up.sort_unstable_by_key(|id| (levels[id.index()], *id));
-        bottom_up
+        let highest = levels.iter().max().map_or(0, |highest| highest + 1);
+        let ends = (0..highest).map(|level| bottom_up.partition_point(|id| levels[id.index()] <= level)).collect();
+        (bottom_up, ends)
     }
 
     /// The shortest ring through `start` that stays within its knot.

@@ -55,6 +55,15 @@ impl Graph {
             None => Ok(self.bottom_up.iter().copied()),
         }
     }
+
+    /// The same, level by level: no node of a level reaches another one of it. Errors with a ring if there is one.
+    pub fn levels(&self) -> Result<impl Iterator<Item = &[NodeId]>, Ring> {
+        if let Some(ring) = self.rings().first() {
+            return Err(ring.clone());
+        }
+        let starts = std::iter::once(0).chain(self.level_ends.iter().copied());
+        Ok(starts.zip(&self.level_ends).map(|(start, end)| &self.bottom_up[start..*end]))
+    }
 }
 
 #[cfg(test)]
@@ -161,6 +170,10 @@ mod tests {
                 prop_assert_eq!(order.contains(&id), reaches(&graph, id, moved), "{} in {}", graph.node(id).label(), text);
             }
             let walk: Vec<NodeId> = graph.bottom_up().unwrap().collect();
+            let levels: Vec<&[NodeId]> = graph.levels().unwrap().collect();
+            prop_assert_eq!(levels.concat(), walk.clone());
+            let is_level = |level: &&[NodeId]| level.iter().all(|id| graph.reaches(*id).all(|(_, to)| !level.contains(&to)));
+            prop_assert!(levels.iter().all(is_level));
             prop_assert_eq!(walk.len(), graph.len());
             for (at, id) in walk.iter().enumerate() {
                 prop_assert!(graph.reaches(*id).all(|(_, to)| walk[..at].contains(&to)), "{text}");

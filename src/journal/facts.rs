@@ -57,7 +57,7 @@ pub(super) fn fact(recorded: &Recorded) -> Option<Fact> {
             began: recorded.position,
             ended: None,
         }),
-        Event::RolloutEnded { service, release, outcome } => Fact::RolloutEnded(RolloutKept {
+        Event::RolloutEnded { service, release, outcome, .. } => Fact::RolloutEnded(RolloutKept {
             run,
             service: service.clone(),
             to: *release,

@@ -18,10 +18,12 @@ mod standing;
 mod tables;
 mod writer;
 
+use std::collections::BTreeSet;
+
 use async_trait::async_trait;
 use jiff::Timestamp;
 
-use crate::model::{Digest, ImageName, ReleaseNumber, RunId};
+use crate::model::{Digest, HostName, ImageName, ReleaseNumber, RunId};
 use crate::release::Release;
 use crate::rollout::Person;
 use crate::run::Event;
@@ -116,6 +118,13 @@ pub trait Journal: Send + Sync {
     /// What each service is on, which releases it must not go to by itself, and whether a rollout of it has not ended.
     fn service_states(&self) -> Result<std::collections::BTreeMap<crate::model::ServiceName, ServiceState>, JournalError> {
         Ok(self.standing()?.services)
+    }
+
+    /// The hosts that were drained and not counted in again since.
+    fn drained(&self) -> Result<BTreeSet<HostName>, JournalError> {
+        let mut runs = self.runs(usize::MAX)?;
+        runs.reverse();
+        Ok(standing::drained(&runs))
     }
 
     /// Goes through the whole chain of hashes and says where it is broken first.

@@ -5,9 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::record::{QuarantineKept, QuarantineWord, RolloutKept};
-use crate::model::{Digest, ImageRef, ReleaseNumber, RunId, ServiceName};
+use super::record::{QuarantineKept, QuarantineWord, RolloutKept, RunSummary};
+use crate::model::{Digest, HostName, ImageRef, ReleaseNumber, RunId, ServiceName};
+use crate::plan::Change;
 use crate::rollout::Outcome;
+use crate::run::RunOutcome;
 
 /// What the journal knows of services and releases as they are now.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -111,6 +113,24 @@ impl Standing {
     }
 }
 
+/// The hosts that were drained and not counted in again, from all runs in the order in which they began. One whose drain was taken back, or has not
+/// ended, is none of them.
+pub(super) fn drained(runs: &[RunSummary]) -> BTreeSet<HostName> {
+    let mut drained = BTreeSet::new();
+    for run in runs {
+        match (&run.change, &run.outcome) {
+            (Change::Drain(host), Some(RunOutcome::Done | RunOutcome::InPart { .. } | RunOutcome::NothingToDo)) => {
+                drained.insert(host.clone());
+            }
+            (Change::Undrain(host), _) => {
+                drained.remove(host);
+            }
+            _ => {}
+        }
+    }
+    drained
+}
+
 impl ServiceState {
     /// The release that a rollout of the service goes back to when it fails: the last one that was wholly healthy; where none ever was, what runs.
     pub fn way_back(&self) -> Option<ReleaseNumber> {
@@ -139,8 +159,10 @@ impl ServiceState {
                     self.healthy.push(rollout.to);
                 }
             }
+            // A drain that was taken back neither: from and to are the same release.
+            Outcome::RolledBack { .. } | Outcome::Stuck { .. } if rollout.from == Some(rollout.to) => {}
             // A repair that came to nothing says nothing about the release that the service is on.
-            Outcome::Stuck { .. } if !rollout.is_way_back && (self.current == Some(rollout.to) || rollout.from == Some(rollout.to)) => {}
+            Outcome::Stuck { .. } if !rollout.is_way_back && self.current == Some(rollout.to) => {}
             Outcome::RolledBack { why } | Outcome::Stuck { why } => {
                 self.refuse(rollout.to, quarantine(why));
                 // What was through is no more: the service is to be where it was before, whatever of it is still missing.
@@ -243,6 +265,31 @@ mod tests {
         // By hand to an earlier one, which did not go well with the others.
         check("1 2 1 1<2", "on r2, back to r2, not to r1");
         check("1 2/ 3 3<2", "on r2, back to r2, not to r3");
+    }
+
+    #[test]
+    fn a_host_is_drained_until_it_is_counted_in_again() {
+        let run = |change: Change, outcome: Option<RunOutcome>| RunSummary {
+            run: RunId(1),
+            began_at: Timestamp::UNIX_EPOCH,
+            by: "ann".into(),
+            words: "refit".into(),
+            change,
+            release: None,
+            ended_at: None,
+            outcome,
+        };
+        let drain = |outcome| run(Change::Drain("a".parse().unwrap()), outcome);
+        let undrain = || run(Change::Undrain("a".parse().unwrap()), None);
+        let done = || drain(Some(RunOutcome::Done));
+        let is_drained = |runs: &[RunSummary]| !drained(runs).is_empty();
+        assert!(is_drained(&[done()]));
+        assert!(is_drained(&[drain(Some(RunOutcome::InPart { missing: Vec::new() }))]), "a host that does not answer");
+        assert!(!is_drained(&[drain(None)]), "it goes on, and may yet be taken back");
+        assert!(!is_drained(&[drain(Some(RunOutcome::Aborted { services: BTreeMap::new(), not_rolled: BTreeMap::new() }))]));
+        assert!(!is_drained(&[done(), undrain()]));
+        assert!(is_drained(&[done(), undrain(), done()]));
+        assert!(is_drained(&[done(), run(Change::Everything, Some(RunOutcome::Done))]));
     }
 
     #[test]

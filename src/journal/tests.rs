@@ -65,7 +65,7 @@ fn rollout_began(service: &str, to: u64, back: Option<u64>) -> Event {
 }
 
 fn rollout_ended(service: &str, to: u64, outcome: Outcome) -> Event {
-    Event::RolloutEnded { service: service.parse().unwrap(), release: ReleaseNumber(to), outcome }
+    Event::RolloutEnded { drained: None, service: service.parse().unwrap(), release: ReleaseNumber(to), outcome }
 }
 
 fn done() -> Event {

@@ -3,8 +3,10 @@
 use std::collections::BTreeMap;
 
 use super::at::At;
-use super::estate::{Endpoint, Host, Order, Service, Snapshot};
+use super::estate::{Endpoint, Host};
 use super::finding::Findings;
+use super::service::{Service, Snapshot};
+use super::update::Order;
 use crate::model::{HostName, MountSource, NetworkSpec, PortSpec, ProbeKind, ServiceName};
 
 /// Checks one service against itself and the hosts it is on.

@@ -3,7 +3,8 @@
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-use super::estate::{Amount, FailureAction, OnExceeded, Order, RunPolicy, UpdateConfig};
+use super::estate::{OnExceeded, RunPolicy};
+use super::update::{Amount, FailureAction, Order, UpdateConfig};
 
 /// `build.context`: the folder that holds `pipelines/`.
 pub(super) const CONTEXT: &str = ".";

@@ -3,12 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::at::At;
-use super::estate::{Condition, Service};
 use super::finding::Findings;
 use super::forms::ListOrMap;
 use super::lower::Lower;
 use super::near::{did_you_mean, nearest};
 use super::raw_service as raw;
+use super::service::{Condition, Service};
 use crate::model::ServiceName;
 
 /// Compose's conditions that refit knows.

@@ -2,11 +2,11 @@
 
 use super::at::At;
 use super::defaults;
-use super::estate::{DataPolicy, OnLoss, Snapshot};
 use super::forms::Short;
 use super::lower::Lower;
 use super::near::nearest;
 use super::raw_service as raw;
+use super::service::{DataPolicy, OnLoss, Snapshot};
 
 /// Every word of `data`, and what it means.
 const WORDS: [(&str, OnLoss); 3] = [("refuse", OnLoss::Refuse), ("adopt", OnLoss::Adopt), ("discard", OnLoss::Discard)];

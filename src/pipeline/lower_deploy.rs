@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use super::at::At;
 use super::defaults;
-use super::estate::{Amount, FailureAction, Order, UpdateConfig};
 use super::forms::Words;
 use super::lower::Lower;
 use super::raw_service as raw;
 use super::selector::Selector;
+use super::update::{Amount, FailureAction, Order, UpdateConfig};
 use super::values;
 use crate::model::{ContainerSpec, EngineHealthcheck, HostName, ProbeKind, ProbeSpec};
 

@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 
 use super::at::At;
 use super::defaults;
-use super::estate::{Service, ServiceImage};
 use super::forms::{ListOrMap, OneOrMany, Short, Words};
 use super::lower::{Lower, WantKind, texts};
 use super::near::nearest;
 use super::ports;
 use super::raw_service as raw;
+use super::service::{Service, ServiceImage};
 use super::values;
 use crate::model::{Attachment, ContainerSpec, ImageName, ImageRef, Logging, NetworkCreate, NetworkSpec, PortSpec, ServiceName, Ulimit};
 
@@ -34,6 +34,7 @@ impl Lower<'_> {
             container,
             probe,
             hosts,
+            drained: Vec::new(),
             replicas: deploy.replicas.map_or(defaults::REPLICAS, std::num::NonZeroU32::get),
             update,
             rollback,

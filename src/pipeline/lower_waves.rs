@@ -3,9 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::at::At;
-use super::estate::{Amount, UpdateStrategy, Wave};
 use super::lower::Lower;
 use super::raw_service as raw;
+use super::update::{Amount, UpdateStrategy, Wave};
 use crate::model::HostName;
 
 impl Lower<'_> {

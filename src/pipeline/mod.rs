@@ -34,7 +34,9 @@ mod read;
 mod refused;
 mod schema;
 mod selector;
+mod service;
 mod shape;
+mod update;
 mod values;
 mod vars;
 mod volumes_from;
@@ -43,12 +45,13 @@ mod volumes_from;
 mod tests;
 
 pub use estate::{
-    Amount, Base, BuildSecret, BuildSpec, Builder, Condition, Context, DataPolicy, Endpoint, Estate, FailureAction, Host, Image, ImageTest,
-    OnExceeded, OnLoss, Order, Rebuild, RebuildPolicy, RunPolicy, SecretSource, Service, ServiceImage, Snapshot, Sources, UpdateConfig,
-    UpdateStrategy, Wave,
+    Base, BuildSecret, BuildSpec, Builder, Context, Endpoint, Estate, Host, Image, ImageTest, OnExceeded, Rebuild, RebuildPolicy, RunPolicy,
+    SecretSource, Sources,
 };
 pub use finding::{Finding, Severity};
 pub use near::nearest;
 pub use read::{Draft, Fact, Facts, Given, PipelineText, Reading, Wanted, draft};
 pub use schema::schema;
 pub use selector::Selector;
+pub use service::{Condition, DataPolicy, OnLoss, Service, ServiceImage, Snapshot};
+pub use update::{Amount, FailureAction, Order, UpdateConfig, UpdateStrategy, Wave};

@@ -6,10 +6,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::at::At;
-use super::estate::Service;
 use super::finding::Findings;
 use super::near::did_you_mean;
 use super::raw_service as raw;
+use super::service::Service;
 use crate::model::{MountSource, MountSpec};
 
 /// A service as it was read: its place, its mounts, and which others' it wants.

@@ -9,6 +9,7 @@ mod planner;
 mod request;
 mod rolls;
 mod service_order;
+mod side_by_side;
 mod slots;
 mod types;
 mod verdict;

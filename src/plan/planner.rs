@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::request::{LastBuild, PlanRequest};
 use super::rolls::{release_rolls, rolls};
+use super::side_by_side;
 use super::verdict::{Look, Verdict};
 use super::{BuildStep, Change, Context, Pin, Plan, PlanError, Reason, StepKind};
 use crate::graph::{Node, NodeId};
@@ -18,8 +19,8 @@ use crate::model::{Digest, ImageName, ImageRef, SmallMap};
 /// plan. Parents come before children, the longest remaining way first, ties by name. No steps and no rolls: there is nothing to do.
 /// O(images + edges), and the sorting of the steps.
 pub fn plan(request: &PlanRequest<'_>) -> Result<Plan, PlanError> {
-    if *request.change == Change::Drift {
-        return Ok(Plan::to_roll(Change::Drift, Vec::new(), request.estate));
+    if matches!(request.change, Change::Drift | Change::Drain(_) | Change::Undrain(_)) {
+        return Ok(Plan::to_roll(request.change.clone(), Vec::new(), request.estate));
     }
     if let Change::Release(number) = request.change {
         let release = request.release.filter(|release| release.number == *number).ok_or(PlanError::NoSuchRelease(*number))?;
@@ -43,24 +44,32 @@ struct Judged {
 /// Judges every image, parents first; again for as long as something that is built stands on something that is not there.
 ///
 /// A step is made as soon as its image is judged, while all that is known of that image is at hand: in an estate that is larger than the caches,
-/// most of a plan's time is waiting for memory.
+/// most of a plan's time is waiting for memory. For the same reason the images of a level are judged side by side.
 fn judged(look: &mut Look<'_>) -> Result<Judged, PlanError> {
     let graph = look.request.graph;
-    let order: Vec<NodeId> = graph.bottom_up().map_err(PlanError::Ring)?.filter(|id| graph.is_image(*id)).collect();
+    let levels = graph.levels().map_err(PlanError::Ring)?;
+    let levels: Vec<Vec<NodeId>> = levels.map(|level| level.iter().copied().filter(|id| graph.is_image(*id)).collect()).collect();
     loop {
-        let mut verdicts = vec![Verdict::Untouched; order.len()];
-        let mut steps = vec![None; order.len()];
-        for &id in &order {
-            let (verdict, reasons) = look.judge(id, &verdicts);
-            verdicts[id.index()] = verdict;
-            if verdict != Verdict::Untouched {
-                steps[id.index()] = Some(step(look, &verdicts, id, reasons)?);
+        let images: usize = levels.iter().map(Vec::len).sum();
+        let mut all = Judged { verdicts: vec![Verdict::Untouched; images], steps: vec![None; images] };
+        for level in &levels {
+            for round in side_by_side::rounds(level) {
+                let judged = side_by_side::make(round, |id| judge(look, id, &all.verdicts));
+                for (id, judged) in round.iter().zip(judged) {
+                    (all.verdicts[id.index()], all.steps[id.index()]) = judged?;
+                }
             }
         }
-        if !look.force_what_is_needed(&order, &verdicts) {
-            return Ok(Judged { verdicts, steps });
+        if !look.force_what_is_needed(levels.iter().rev().flatten().copied(), &all.verdicts) {
+            return Ok(all);
         }
     }
+}
+
+fn judge(look: &Look<'_>, id: NodeId, verdicts: &[Verdict]) -> Result<(Verdict, Option<BuildStep>), PlanError> {
+    let (verdict, reasons) = look.judge(id, verdicts);
+    let step = if verdict == Verdict::Untouched { None } else { Some(step(look, verdict, verdicts, id, reasons)?) };
+    Ok((verdict, step))
 }
 
 type StepsAndBases = (Vec<BuildStep>, BTreeMap<ImageRef, Digest>);
@@ -73,7 +82,7 @@ fn steps(look: &Look<'_>, mut judged: Judged) -> Result<StepsAndBases, PlanError
     let mut steps = Vec::with_capacity(order.len());
     for id in order {
         let made = judged.steps[id.index()].take();
-        let mut step = made.map_or_else(|| step(look, &judged.verdicts, id, vec![Reason::UpToDate]), Ok)?;
+        let mut step = made.map_or_else(|| step(look, judged.verdicts[id.index()], &judged.verdicts, id, vec![Reason::UpToDate]), Ok)?;
         if matches!(step.kind, StepKind::Reuse { .. }) {
             // What is reused waits only for what has a step, and that was not known when it was judged. All parents of what is built have one.
             step.after.retain(|parent| graph.image(parent).is_some_and(|parent| marked[parent.index()]));
@@ -109,12 +118,12 @@ fn took_ms(judged: &Judged, id: NodeId) -> u64 {
     }
 }
 
-/// The step of an image that is judged, as its parents are.
-fn step(look: &Look<'_>, verdicts: &[Verdict], id: NodeId, reasons: Vec<Reason>) -> Result<BuildStep, PlanError> {
+/// The step of an image with this verdict, whose parents are judged.
+fn step(look: &Look<'_>, verdict: Verdict, verdicts: &[Verdict], id: NodeId, reasons: Vec<Reason>) -> Result<BuildStep, PlanError> {
     let image = &look.image(id).name;
     let unknown = || PlanError::SourcesUnknown { image: image.clone() };
     let facts = look.facts(id).ok_or_else(unknown)?;
-    let (kind, stands) = match verdicts[id.index()] {
+    let (kind, stands) = match verdict {
         Verdict::Build => (StepKind::Build, false),
         Verdict::Reuse(built) => (StepKind::Reuse { id: built }, false),
         Verdict::Deferred => (StepKind::Deferred, true),

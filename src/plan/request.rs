@@ -109,7 +109,7 @@ pub struct RefusedRelease {
 pub fn sources_of(change: &Change, setting: Sources) -> Sources {
     match change {
         Change::Base(_) => setting,
-        Change::Everything | Change::Image(_) | Change::Rebuild | Change::Release(_) | Change::Drift | Change::Prune { .. } => Sources::Latest,
+        _ => Sources::Latest,
     }
 }
 

@@ -51,6 +51,7 @@ pub(crate) fn service(text: &str, image: ServiceImage) -> Service {
         shares: Default::default(),
         data: crate::pipeline::DataPolicy::default(),
         depends_on: BTreeMap::new(),
+        drained: Vec::new(),
     }
 }
 

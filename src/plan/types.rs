@@ -27,6 +27,10 @@ pub enum Change {
     Release(ReleaseNumber),
     /// Nothing is built and nothing newer is rolled: what runs is brought back to what was released.
     Drift,
+    /// What runs on a host is stopped there, and nothing is rolled to it until it is counted in again.
+    Drain(HostName),
+    /// A host that was drained is counted in again: what was released runs on it.
+    Undrain(HostName),
     /// Nothing moved: what nobody can need any more is cleared away. Such a run has no plan; it looks at what is there, however often it is begun.
     Prune {
         /// So many releases are kept.

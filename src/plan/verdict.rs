@@ -1,8 +1,8 @@
 //! What is known of every image while a plan is made, and the verdict on each: built, reused, left for later, untouched.
 
-use std::cell::OnceCell;
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
+use std::sync::OnceLock;
 
 use super::inputs::{inputs, own_inputs};
 use super::request::{ImageFacts, LastBuild, PlanRequest, SourceFacts, sources_of};
@@ -80,7 +80,7 @@ pub(super) struct Look<'a> {
     images: Vec<&'a Image>,
     facts: Vec<Option<&'a ImageFacts>>,
     digests: Vec<Option<Digest>>,
-    own: Vec<OnceCell<Digest>>,
+    own: Vec<OnceLock<Digest>>,
     /// Images that must be built because something that is built stands on them, whatever the change says of them.
     forced: Vec<Option<Forced>>,
     /// Whether an image that was never released waits: a patch must not ship unreleased work.
@@ -112,7 +112,7 @@ impl<'a> Look<'a> {
             sources,
             images: request.estate.images.values().collect(),
             digests: nothing.chain(graph.bases().map(digest)).collect(),
-            own: vec![OnceCell::new(); facts.len()],
+            own: vec![OnceLock::new(); facts.len()],
             forced: vec![None; facts.len()],
             unreleased_waits: matches!(request.change, Change::Base(_)) && sources == Sources::Deployed && released,
             facts,
@@ -236,7 +236,7 @@ impl<'a> Look<'a> {
         };
         match self.request.change {
             Change::Everything | Change::Base(_) => graph.bases().filter_map(held).collect(),
-            Change::Image(_) | Change::Rebuild | Change::Release(_) | Change::Drift | Change::Prune { .. } => Vec::new(),
+            _ => Vec::new(),
         }
     }
 
@@ -297,9 +297,9 @@ impl<'a> Look<'a> {
     }
 
     /// Forces what is built upon and not there; says whether anything was. What was forced needs its own parents in turn.
-    pub(super) fn force_what_is_needed(&mut self, order: &[NodeId], verdicts: &[Verdict]) -> bool {
+    pub(super) fn force_what_is_needed(&mut self, top_down: impl Iterator<Item = NodeId>, verdicts: &[Verdict]) -> bool {
         let mut forced_any = false;
-        for &id in order.iter().rev() {
+        for id in top_down {
             if verdicts[id.index()] != Verdict::Build && self.forced[id.index()].is_none() {
                 continue;
             }
@@ -315,7 +315,7 @@ impl<'a> Look<'a> {
                 };
                 self.forced[parent.index()] = Some(forced);
                 // It may be made from other sources now.
-                self.own[parent.index()] = OnceCell::new();
+                self.own[parent.index()] = OnceLock::new();
                 forced_any = true;
             }
         }
@@ -328,7 +328,7 @@ fn subject(request: &PlanRequest<'_>) -> Result<Option<NodeId>, PlanError> {
     match request.change {
         Change::Base(base) => base_node(request, base).map(Some),
         Change::Image(image) => image_node(request, image).map(Some),
-        Change::Everything | Change::Rebuild | Change::Release(_) | Change::Drift | Change::Prune { .. } => Ok(None),
+        _ => Ok(None),
     }
 }
 

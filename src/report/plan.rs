@@ -7,9 +7,9 @@ use std::time::Duration;
 use serde::Serialize;
 
 use crate::build::Schedule;
-use crate::model::{Digest, ImageName, format_duration};
+use crate::model::{Digest, HostName, ImageName, format_duration};
 use crate::pipeline::Condition;
-use crate::plan::{BuildStep, Plan, Reason, RollStep, StepKind};
+use crate::plan::{BuildStep, Change, Plan, Reason, RollStep, StepKind};
 
 /// A plan as data: the plan itself, its hash, and how long it is expected to take.
 #[derive(Debug, Serialize)]
@@ -27,6 +27,9 @@ pub fn plan_json(plan: &Plan, parallel: usize) -> PlanJson<'_> {
 
 /// A plan for people. `parallel` builds run at once; with 0 nothing is said of how long they take.
 pub fn plan(plan: &Plan, parallel: usize) -> String {
+    if let Change::Drain(host) = &plan.change {
+        return drain(host, &plan.rolls);
+    }
     if plan.steps.is_empty() && plan.rolls.is_empty() {
         let held = held(plan);
         return if held.is_empty() { "Nothing to do: everything is up to date.".to_owned() } else { format!("{held}Nothing to do.") };
@@ -122,6 +125,28 @@ fn one_reason(reason: &Reason) -> String {
         Reason::Missing => "is gone from the builder, and others are built on it".to_owned(),
         Reason::UpToDate => "unchanged; others are built on it".to_owned(),
     }
+}
+
+/// What stops on a host that is drained, and what goes on elsewhere.
+fn drain(host: &HostName, rolls: &[RollStep]) -> String {
+    if rolls.is_empty() {
+        return format!("Nothing that was released runs on {host}; from here on nothing is rolled there.");
+    }
+    let mut text = format!("Stop on {host}\n");
+    for roll in rolls {
+        let on = |here: bool| roll.hosts.iter().filter(move |count| (count.host == *host) == here);
+        let slots = |here: bool| on(here).map(|count| count.slots as usize).sum::<usize>();
+        let rest = match on(false).count() {
+            0 => String::new(),
+            hosts => format!("; {} on {} go on", slots(false), counted(hosts, "other host")),
+        };
+        let _ = writeln!(text, "  {}  ({}{rest})", roll.service, counted(slots(true), "slot"));
+        for note in &roll.notes {
+            let _ = writeln!(text, "      {note}");
+        }
+    }
+    let _ = write!(text, "\nPlan: {} to stop on {host}; nothing is rolled there until `refit hosts undrain {host}`", counted(rolls.len(), "service"));
+    text
 }
 
 fn rolls(text: &mut String, rolls: &[RollStep]) {

@@ -25,14 +25,16 @@ pub fn as_text(statuses: &[SlotStatus], now: Timestamp) -> Vec<String> {
         ]
     };
     let drifted = statuses.iter().filter(|status| status.drift.is_some()).count();
-    let unwell = statuses.iter().filter(|status| status.health != "healthy").count();
+    let unwell = statuses.iter().filter(|status| !status.is_well()).count();
+    let drained = statuses.iter().filter(|status| status.health == "drained").count();
+    let drained = if drained == 0 { String::new() } else { format!("; {drained} drained") };
     let slots = super::count(statuses.len(), "slot");
     let mut lines = super::table(["SERVICE", "HOST", "SLOT", "RELEASE", "IMAGE", "HEALTH", "SINCE", "DRIFT"], statuses.iter().map(row));
     lines.push(String::new());
     lines.push(if drifted == 0 && unwell == 0 {
-        format!("{slots}, all healthy and as released")
+        format!("{slots}, all healthy and as released{drained}")
     } else {
-        format!("{slots}, {unwell} not healthy, {drifted} not as released")
+        format!("{slots}, {unwell} not healthy, {drifted} not as released{drained}")
     });
     lines
 }

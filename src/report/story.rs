@@ -53,6 +53,10 @@ pub fn lines(event: &Event, detail: Detail) -> Vec<String> {
             let to = desired.back.as_ref().map_or_else(|| "nothing".to_owned(), |back| back.release.to_string());
             vec![format!("back     {}: {} → {to}, {}: {why}", desired.service, desired.to.release, count(desired.slots.len(), "slot"))]
         }
+        Event::RolloutBegan { desired, way: Way::There, .. } if let Some(host) = desired.drains() => {
+            let stops = desired.slots.iter().filter(|wanted| wanted.is_absent).count();
+            vec![format!("drain    {}: {} to stop on {host}", desired.service, count(stops, "slot"))]
+        }
         Event::RolloutBegan { desired, way: Way::There, .. } => {
             let from = desired.back.as_ref().map_or_else(|| "nothing".to_owned(), |back| back.release.to_string());
             let slots = count(desired.slots.len(), "slot");
@@ -77,7 +81,8 @@ pub fn lines(event: &Event, detail: Detail) -> Vec<String> {
             let what = format!("data     {slot}: {} taken over ({})", count(*files as usize, "file"), size(*bytes));
             vec![if deleted.is_empty() { what } else { format!("{what}; deleted before and there again: {}", crate::data::named(deleted)) }]
         }
-        Event::SlotDone { slot } => vec![format!("slot     {slot}: proven healthy")],
+        Event::SlotDone { slot, is_empty: false } => vec![format!("slot     {slot}: proven healthy")],
+        Event::SlotDone { slot, is_empty: true } => vec![format!("slot     {slot}: nothing runs in it")],
         Event::SlotFailed { slot, verdict, last_lines } => {
             with_last_lines(format!("slot     {slot}: FAILED, {}", verdict_words(verdict)), last_lines)
         }
@@ -86,7 +91,10 @@ pub fn lines(event: &Event, detail: Detail) -> Vec<String> {
         Event::GateReached { service, stage, gate } => vec![format!("gate     {service}: {stage} is through; {}", gate_words(gate))],
         Event::StageBegan { service, stage, .. } => vec![format!("stage    {service}: {stage}")],
         Event::PersonSaid { word, by } => vec![format!("person   {by}: {}", person_words(*word))],
-        Event::RolloutEnded { service, release, outcome } => vec![format!("roll     {service}: {}", outcome_words(outcome, &release.to_string()))],
+        Event::RolloutEnded { service, outcome: Outcome::Done, drained: Some(host), .. } => vec![format!("drain    {service}: stopped on {host}")],
+        Event::RolloutEnded { service, release, outcome, .. } => {
+            vec![format!("roll     {service}: {}", outcome_words(outcome, &release.to_string()))]
+        }
         Event::Interrupted { by } => vec![format!("run      interrupted by {by}; builds that ran were cancelled")],
         Event::Resumed { by } => vec![format!("run      taken up again by {by}")],
         Event::PruneBegan { engine, goes } => {
@@ -120,6 +128,8 @@ pub fn change_words(change: &Change) -> String {
         Change::Rebuild => "a rebuild of every image".into(),
         Change::Release(release) => format!("release {release} again"),
         Change::Drift => "what is not as it was released".into(),
+        Change::Drain(host) => format!("a drain of host {host}"),
+        Change::Undrain(host) => format!("host {host}, which is counted in again"),
         Change::Prune { keep } => format!("a prune that keeps {}", count(keep.get() as usize, "release")),
     }
 }
@@ -188,6 +198,7 @@ pub(super) fn verdict_words(verdict: &SlotVerdict) -> String {
     match verdict {
         SlotVerdict::Exited { code } => format!("its container ended with exit code {code}"),
         SlotVerdict::Unhealthy { why } => format!("its container is unhealthy: {why}"),
+        SlotVerdict::NotStoppedInTime { deadline_ms } => format!("it was not stopped within {}", took(*deadline_ms)),
         SlotVerdict::NotHealthyInTime { deadline_ms } => format!("it was not healthy within {}", took(*deadline_ms)),
         SlotVerdict::Refused { why } => why.clone(),
         SlotVerdict::WouldLoseData { why } => format!("not replaced: {why}"),

@@ -4,9 +4,9 @@ use super::look::{is_serving, is_up};
 use super::slot::{Move, Step};
 use super::{ContainerSeen, Desired, Progress};
 
-/// Whether there is another version to go back to, or nothing at all (which can be gone back to as well).
+/// Whether there is another version to go back to, or nothing at all (which can be gone back to as well), or what is stopped and kept.
 pub(super) fn is_way_back(desired: &Desired) -> bool {
-    desired.back.as_ref().is_none_or(|back| back.spec != desired.to.spec)
+    !desired.is_repair() || desired.drains().is_some()
 }
 
 /// Forgets what was reached: on the way back a slot is done only when it is back.

@@ -5,6 +5,7 @@
 
 mod back;
 mod decide;
+mod drain;
 mod gate;
 mod health;
 mod look;

@@ -5,6 +5,7 @@
 
 use jiff::Timestamp;
 
+use super::drain;
 use super::look::{HostView, Lookup, SlotView, in_slot, is_up, view};
 use super::slot::{Move, Step, begins_at, next_step};
 use super::spread::Hosts;
@@ -188,6 +189,7 @@ fn settle_or_wish<'a>(
     let began = progress.began.get(slot).copied();
     let (view, step) = match aim.goal {
         None => (SlotView::default(), back::take_away(containers, desired)),
+        Some(goal) if wanted.is_absent && !aim.is_back => drain::look(containers, goal, began, desired, now),
         Some(_) if aim.is_back && began.is_none() && back::is_untouched(containers, desired) => (SlotView::default(), Step::Done),
         Some(goal) => {
             let view = view(containers, goal);

@@ -85,6 +85,16 @@ impl Progress {
         self.is_paused() && self.began.is_empty()
     }
 
+    /// Whether it is on its way back, or has come back.
+    pub fn goes_back(&self) -> bool {
+        let is_back = |outcome: &Outcome| matches!(outcome, Outcome::RolledBack { .. } | Outcome::Stuck { .. });
+        match &self.phase {
+            Phase::Forward | Phase::Paused { back: None, .. } => false,
+            Phase::Back(_) | Phase::Paused { back: Some(_), .. } => true,
+            Phase::Sweeping(outcome) | Phase::Finished(outcome) => is_back(outcome),
+        }
+    }
+
     /// How it ended, once it has.
     pub fn outcome(&self) -> Option<&Outcome> {
         match &self.phase {

@@ -58,7 +58,7 @@ impl Stages {
 
     fn push(&mut self, name: String, slots: Vec<SlotId>, gate: Gate, order: Order) {
         let stage = self.stages.len();
-        self.slots.extend(slots.into_iter().map(|slot| SlotWanted { slot, order, stage, switch: stage }));
+        self.slots.extend(slots.into_iter().map(|slot| SlotWanted { slot, order, stage, switch: stage, is_absent: false }));
         self.stages.push(Stage { name, gate });
     }
 }

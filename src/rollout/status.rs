@@ -18,10 +18,17 @@ pub struct SlotStatus {
     pub release: Option<ReleaseNumber>,
     /// The image that it runs.
     pub image: Option<Digest>,
-    /// `healthy`, `starting`, `unhealthy`, `stopped`, `restarting`, `missing`, `unknown`.
+    /// `healthy`, `starting`, `unhealthy`, `stopped`, `restarting`, `missing`, `unknown`; `drained` where nothing is to run.
     pub health: &'static str,
     /// Since when it runs (or is stopped).
     pub since: Option<Timestamp>,
     /// What is not as it was released; none if all is well.
     pub drift: Option<String>,
+}
+
+impl SlotStatus {
+    /// Whether it serves, or is not to.
+    pub fn is_well(&self) -> bool {
+        matches!(self.health, "healthy" | "drained")
+    }
 }

@@ -39,9 +39,14 @@ pub struct Desired {
 }
 
 impl Desired {
-    /// Whether it only puts right what runs already, and so has nothing else to go back to.
+    /// Whether it brings nothing newer: what was released is put right, or is not to run for a while.
     pub fn is_repair(&self) -> bool {
         self.back.as_ref().is_some_and(|back| back.spec == self.to.spec)
+    }
+
+    /// The host whose slots it empties. It can go back to what is in them, although that is no other version.
+    pub fn drains(&self) -> Option<&HostName> {
+        self.slots.iter().find(|wanted| wanted.is_absent).map(|wanted| &wanted.slot.host)
     }
 }
 
@@ -67,6 +72,9 @@ pub struct SlotWanted {
     /// The stage from which on its old container may be stopped: the same, or, where all are switched together, a later one.
     #[serde(default)]
     pub switch: usize,
+    /// Whether nothing shall run in it: what does is stopped, and kept. On the way back it is a slot like any other.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_absent: bool,
 }
 
 /// One stage of the way forward: what is rolled before the gate behind it opens.
@@ -338,6 +346,11 @@ pub enum SlotVerdict {
     },
     /// It was not healthy in time.
     NotHealthyInTime {
+        /// The deadline, in milliseconds from the slot's begin.
+        deadline_ms: u64,
+    },
+    /// What was to be empty was not in time: too much else did not serve for it to be stopped.
+    NotStoppedInTime {
         /// The deadline, in milliseconds from the slot's begin.
         deadline_ms: u64,
     },

@@ -80,6 +80,9 @@ impl std::fmt::Display for SlotVerdict {
         match self {
             Self::Exited { code } => write!(f, "its container exited with code {code}"),
             Self::Unhealthy { why } => write!(f, "unhealthy: {why}"),
+            Self::NotStoppedInTime { deadline_ms } => {
+                write!(f, "not stopped within {}", crate::model::format_duration(Duration::from_millis(*deadline_ms)))
+            }
             Self::NotHealthyInTime { deadline_ms } => {
                 write!(f, "not healthy within {}", crate::model::format_duration(Duration::from_millis(*deadline_ms)))
             }

@@ -143,10 +143,11 @@ fn newest(state: &RunState) -> Option<(ReleaseNumber, Option<ReleaseNumber>)> {
     forward.filter(|(to, back)| back.is_none_or(|back| back < *to)).max()
 }
 
-/// Whether a rollout has brought its service somewhere else. A repair puts in place what was there, so there is nothing to take back.
+/// Whether a rollout has brought its service somewhere else. A repair puts in place what was there, so there is nothing to take back; a drain can
+/// be taken back, although nothing newer came of it.
 fn is_through(rollout: &RolloutState) -> bool {
     let is_done = matches!(rollout.ended, Some((_, Outcome::Done | Outcome::DoneInPart)));
-    is_done && rollout.way == Way::There && !rollout.desired.is_repair()
+    is_done && rollout.way == Way::There && (!rollout.desired.is_repair() || rollout.desired.drains().is_some())
 }
 
 #[cfg(test)]

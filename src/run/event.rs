@@ -144,6 +144,9 @@ pub enum Event {
     SlotDone {
         /// Which.
         slot: SlotId,
+        /// Whether its target is that nothing runs in it.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        is_empty: bool,
     },
     /// A slot's new container failed.
     SlotFailed {
@@ -197,6 +200,9 @@ pub enum Event {
     },
     /// A rollout ended.
     RolloutEnded {
+        /// The host that it was to empty, for a drain.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        drained: Option<HostName>,
         /// The service.
         service: ServiceName,
         /// The release it was to reach.
@@ -301,7 +307,7 @@ impl Event {
         match self {
             Self::RolloutBegan { desired, .. } => Some(&desired.service),
             Self::ActionIntended { action } | Self::ActionEnded { action, .. } => Some(&action.slot().service),
-            Self::SlotDone { slot } | Self::SlotFailed { slot, .. } => Some(&slot.service),
+            Self::SlotDone { slot, .. } | Self::SlotFailed { slot, .. } => Some(&slot.service),
             Self::HostLeftBehind { service, .. }
             | Self::PhaseChanged { service, .. }
             | Self::GateReached { service, .. }

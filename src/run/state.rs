@@ -278,7 +278,7 @@ impl RunState {
             Event::ActionEnded { action, .. } => {
                 rollout.in_flight.remove(action);
             }
-            Event::SlotDone { slot } => {
+            Event::SlotDone { slot, .. } => {
                 rollout.done.insert(slot.clone());
                 rollout.begun.remove(slot);
                 // A host that was silent, or left behind, and came back in time has nothing to be reproached with.
@@ -397,7 +397,7 @@ mod tests {
     fn what_happens_to_a_slot_needs_a_rollout() {
         let mut state = RunState::begin(Timestamp::UNIX_EPOCH, &began()).unwrap();
         let slot = SlotId { service: "web".parse().unwrap(), host: "a".parse().unwrap(), index: 0 };
-        let refused = state.apply(Timestamp::UNIX_EPOCH, &Event::SlotDone { slot }).unwrap_err();
+        let refused = state.apply(Timestamp::UNIX_EPOCH, &Event::SlotDone { slot, is_empty: false }).unwrap_err();
         assert_eq!(refused.to_string(), "event slot_done cannot follow: web is not being rolled");
     }
 
@@ -435,7 +435,7 @@ mod tests {
             Event::Quarantined { release: ReleaseNumber(2), bases: BTreeMap::new(), why: "web failed".into() },
             Event::SickBefore { services: BTreeMap::from([(service.clone(), "1 of 1 slots".into())]) },
             Event::NotRolled { service: service.clone(), why: NotRolled::AsItIs },
-            Event::SlotDone { slot: slot.clone() },
+            Event::SlotDone { slot: slot.clone(), is_empty: false },
             Event::SlotFailed { slot, verdict, last_lines: Vec::new() },
             Event::HostLeftBehind { service: service.clone(), host: "a".parse().unwrap(), why: "silent".into() },
             Event::GateReached { service: service.clone(), stage: "canary".into(), gate: Default::default() },
@@ -446,7 +446,7 @@ mod tests {
             Event::PersonSaid { word: Person::Abort, by: "ann".into() },
             Event::Interrupted { by: "bob".into() },
             Event::Resumed { by: "bob".into() },
-            Event::RolloutEnded { service: service.clone(), release: crate::model::ReleaseNumber(1), outcome: Outcome::Done },
+            Event::RolloutEnded { drained: None, service: service.clone(), release: crate::model::ReleaseNumber(1), outcome: Outcome::Done },
         ])
     }
 

@@ -202,6 +202,10 @@ impl Decision<'_> {
             _ => false,
         };
         for slot in self.after.done.iter().filter(|slot| !self.before.done.contains(slot)) {
+            if self.is_to_be_empty(slot) {
+                ensure(!self.in_slot(slot).any(is_up), Promise::ProvesBeforeItCounts, || format!("{slot} is not empty"))?;
+                continue;
+            }
             let new = self.in_slot(slot).find(|one| one.version == self.desired.to);
             ensure(new.is_some_and(is_proven), Promise::ProvesBeforeItCounts, || format!("{slot} is not proven: {new:?}"))?;
         }
@@ -229,7 +233,7 @@ impl Decision<'_> {
         let actions = self.actions;
         let promise = Promise::KeepsWhatServes;
         ensure(!is_over(self.after), promise, || format!("the sweep took something away: {actions:?}"))?;
-        let all_stop_first = self.desired.slots.iter().all(|one| one.order == Order::StopFirst);
+        let all_stop_first = self.desired.slots.iter().all(|one| one.order == Order::StopFirst) || self.desired.drains().is_some();
         ensure(all_stop_first, promise, || format!("start-first took something away: {actions:?}"))?;
         let (slots, parallelism) = (self.desired.slots.len(), self.parallelism());
         ensure(after + parallelism + self.excused() >= slots, promise, || {
@@ -338,7 +342,13 @@ impl Decision<'_> {
         let is_new = |slot: &SlotId| self.in_slot(slot).any(|one| one.version == self.desired.to);
         let is_forward = matches!(self.after.phase, Phase::Forward);
         let sick = if is_forward { 0 } else { self.desired.slots.iter().filter(|one| !is_new(&one.slot)).count() };
-        failed + silent + sick
+        let emptied = self.desired.slots.iter().filter(|one| self.is_to_be_empty(&one.slot) && !self.in_slot(&one.slot).any(is_up)).count();
+        failed + silent + sick + emptied
+    }
+
+    /// Whether nothing is to run in a slot on this way.
+    fn is_to_be_empty(&self, slot: &SlotId) -> bool {
+        !is_going_back(&self.after.phase) && self.desired.slots.iter().any(|one| one.is_absent && one.slot == *slot)
     }
 
     fn ends_where_it_says(&self) -> Result<(), Broken> {
@@ -352,11 +362,14 @@ impl Decision<'_> {
                 continue;
             }
             let up = |version: &Version| self.in_slot(slot).filter(|one| one.version == *version && is_up(one)).count();
-            let (old, new) = (self.desired.back.as_ref().map_or(0, up), up(&self.desired.to));
+            // In a drain both are one version: it is to run, or not.
+            let back = self.desired.back.as_ref().filter(|back| **back != self.desired.to || is_going_back(&self.after.phase));
+            let (old, new) = (back.map_or(0, up), if back == Some(&self.desired.to) { 0 } else { up(&self.desired.to) });
+            let wanted = usize::from(!self.is_to_be_empty(slot));
             let is_there = match outcome {
-                Outcome::Done => (old, new) == (0, 1),
-                Outcome::DoneInPart => self.after.failed.contains_key(slot) || (old, new) == (0, 1),
-                Outcome::RolledBack { .. } => (old, new) == (usize::from(self.desired.back.is_some()), 0),
+                Outcome::Done => (old, new) == (0, wanted),
+                Outcome::DoneInPart => self.after.failed.contains_key(slot) || (old, new) == (0, wanted),
+                Outcome::RolledBack { .. } => (old, new) == (usize::from(back.is_some()), 0),
                 Outcome::Stuck { .. } => true,
             };
             ensure(is_there, Promise::EndsWhereItSays, || format!("{slot} has {old} old and {new} new, not {outcome:?}"))?;

@@ -51,7 +51,7 @@ fn began(world: &World, number: usize) -> Option<Timestamp> {
 
 /// How many slots of `web` were ever proven.
 fn moved(world: &World) -> usize {
-    let is_proof = |event: &Event| matches!(event, Event::SlotDone { slot } if slot.service.as_str() == "web");
+    let is_proof = |event: &Event| matches!(event, Event::SlotDone { slot, .. } if slot.service.as_str() == "web");
     world.events(RUN.0).iter().filter(|event| is_proof(event)).count()
 }
 

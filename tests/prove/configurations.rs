@@ -109,7 +109,7 @@ pub fn estate(hosts: usize, replicas: u32, order: Order) -> Desired {
         to: version("new"),
         back: Some(version("old")),
         slots: (0..hosts)
-            .flat_map(|host| (0..replicas).map(move |index| SlotWanted { slot: slot_id(host, index), order, stage: 0, switch: 0 }))
+            .flat_map(|host| (0..replicas).map(move |index| SlotWanted { slot: slot_id(host, index), order, stage: 0, switch: 0, is_absent: false }))
             .collect(),
         stages: Vec::new(),
         max_parallel_hosts: None,

@@ -154,7 +154,8 @@ fn who_forgets_how_many_hosts_may_be_in_flight_is_found_out() {
 fn who_says_too_early_that_all_is_done_is_found_out() {
     let early: Decider = |desired, observed, progress, person, now| {
         let (mut progress, actions) = decide(desired, observed, progress, person, now);
-        if matches!(progress.phase, Phase::Forward) && !progress.done.is_empty() {
+        // Gates would find it out by words of their own.
+        if matches!(progress.phase, Phase::Forward) && !progress.done.is_empty() && desired.stages.is_empty() {
             progress.phase = Phase::Finished(Outcome::Done);
             return (progress, Vec::new());
         }

@@ -1,6 +1,7 @@
 //! What the tests of this room share: scenes written as one line of text, and worlds in which a rollout is driven to its end.
 
 mod broken;
+mod drain;
 mod properties;
 mod stages;
 mod stories;
@@ -58,7 +59,7 @@ pub(super) fn slot(host_number: usize, index: u32) -> SlotId {
 
 /// A service of `hosts` × `replicas` slots, from `old` to `new`.
 pub(super) fn desired(hosts: usize, replicas: u32, order: Order) -> Desired {
-    let slots = (0..hosts).flat_map(|h| (0..replicas).map(move |i| SlotWanted { slot: slot(h, i), order, stage: 0, switch: 0 }));
+    let slots = (0..hosts).flat_map(|h| (0..replicas).map(move |i| SlotWanted { slot: slot(h, i), order, stage: 0, switch: 0, is_absent: false }));
     Desired {
         service: "web".parse().unwrap(),
         to: version("new"),

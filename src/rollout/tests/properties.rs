@@ -119,11 +119,12 @@ fn any_mishap() -> impl Strategy<Value = Mishap> {
 }
 
 pub(super) fn any_story() -> impl Strategy<Value = Story> {
-    let size = (1usize..4, 1u32..3, any::<bool>(), any::<bool>());
+    let drained = prop_oneof![4 => Just(None), 1 => (0usize..3).prop_map(Some)];
+    let size = (1usize..4, 1u32..3, any::<bool>(), any::<bool>(), drained);
     let wild = prop::collection::vec((any_mishap(), 0u64..6), 0..60);
     let course = (any_policy(), any_policy(), any_strategy(), any::<bool>());
     (size, course, prop::collection::vec(any_fate(), 0..3), wild).prop_map(
-        |((hosts, replicas, stop_first, first), (update, rollback, strategy, approves), fates, wild)| {
+        |((hosts, replicas, stop_first, first, drained), (update, rollback, strategy, approves), fates, wild)| {
             let order = if stop_first { Order::StopFirst } else { Order::StartFirst };
             let mut desired = desired(hosts, replicas, order);
             let names: Vec<HostName> = (0..hosts).map(host).collect();
@@ -132,12 +133,23 @@ pub(super) fn any_story() -> impl Strategy<Value = Story> {
             (desired.max_parallel_hosts, desired.spread) = (strategy.max_parallel_hosts, strategy.spread);
             desired.update = update;
             desired.rollback = rollback;
-            if first {
-                desired.back = None;
+            match drained {
+                Some(drained) => drain(&mut desired, &host(drained)),
+                None if first => desired.back = None,
+                None => {}
             }
-            Story { desired, fates, first, approves, wild }
+            Story { desired, fates, first: first && drained.is_none(), approves, wild }
         },
     )
+}
+
+/// Empties a host of what runs, instead of rolling anything newer. A host that the rollout does not have leaves a repair.
+fn drain(desired: &mut Desired, host: &HostName) {
+    desired.to = version("old");
+    desired.stages.clear();
+    for wanted in &mut desired.slots {
+        (wanted.stage, wanted.switch, wanted.is_absent) = (0, 0, wanted.slot.host == *host);
+    }
 }
 
 /// Containers on the first host that no rollout of ours may touch: another service's, and one of another host for which the same engine stands.
@@ -267,6 +279,7 @@ pub(super) fn tell(story: &Story, decide: Decider) -> Result<(), TestCaseError> 
     // A story without mishaps leaves nothing lying about.
     let own = own(&play.world).count();
     match play.progress.outcome() {
+        // What is drained is kept.
         Some(Outcome::Done) if story.wild.is_empty() => prop_assert_eq!(own, story.desired.slots.len()),
         Some(Outcome::RolledBack { .. }) if story.wild.is_empty() => {
             prop_assert_eq!(own, if story.first { 0 } else { story.desired.slots.len() })

@@ -89,7 +89,7 @@ impl Run {
             let is_repair = self.fates.split_whitespace().any(|fate| fate.strip_prefix(service.as_str()) == Some("="));
             self.apply(Event::RolloutBegan { desired: Box::new(desired(&service, is_repair)), way, is_whole: true });
         }
-        self.apply(Event::RolloutEnded { service, release: ReleaseNumber(2), outcome });
+        self.apply(Event::RolloutEnded { drained: None, service, release: ReleaseNumber(2), outcome });
     }
 
     /// Carries out steps until the run ends or stands still; says what was done: `a b -c <b` and the end.

@@ -280,7 +280,7 @@ fn ends_are_true(stage: &Stage, history: &History) -> Wrong {
             }
             Event::PhaseChanged { phase: new, .. } => phase = new.clone(),
             Event::ActionEnded { action, error: None } => ended_is_true(history, action, *at)?,
-            Event::SlotDone { slot } if phase == Phase::Forward => {
+            Event::SlotDone { slot, .. } if phase == Phase::Forward => {
                 let desired = desired.as_ref().ok_or("a slot is done before its rollout began")?;
                 let was_well = |life: &Life| {
                     life.made.version.spec == desired.to.spec && life.healthy().any(|(from, to)| from + desired.update.monitor <= to.min(*at))
@@ -320,7 +320,7 @@ fn outcomes_are_true(story: &Story, stage: &Stage, history: &History) -> Wrong {
                 left_out.clear();
             }
             Event::SlotFailed { slot, .. } => drop(left_out.insert(slot.clone())),
-            Event::SlotDone { slot } => drop(left_out.remove(slot)),
+            Event::SlotDone { slot, .. } => drop(left_out.remove(slot)),
             Event::HostLeftBehind { service, host, .. } => {
                 let slots = desired[service.as_str()].1.slots.iter().map(|wanted| &wanted.slot);
                 left_out.extend(slots.filter(|slot| slot.host == *host).cloned());
