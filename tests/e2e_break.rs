@@ -207,6 +207,8 @@ fn is_set_by_an_hour(events: &str) -> bool {
 async fn a_disk_fills_up_in_the_middle() {
     let Some(lab) = e2e::lab_with_disks(1, Some(64)).await else { return };
     let estate = rolled(&lab, "fills", 2, "start-first");
+    // Time to fill the disk before the second slot is begun.
+    estate.pipeline(&pipeline(2, "start-first").replace("monitor: 2s", "monitor: 2s, delay: 10s"));
     let events = estate.host(1).events(&estate.name);
     let running = begin(&estate, 2);
     events.wait_for("exec_die", 2);

@@ -59,6 +59,8 @@ async fn a_canary_that_waits(lab: Arc<Lab>) {
         "      update_config: { monitor: 300ms, order: start-first }\n      \
          waves: [ { hosts: a, canary: 1, bake: 1s, approve: true }, { hosts: \"*\" } ]\n",
     );
+    let stages = "in stages: canary of wave 1 (1 slot, then healthy for 1s, then a person's word) → wave 1 (1 slot) → wave 2 (2 slots)";
+    estate.refit(&["plan"]).expect_code(0).expect_said(stages);
     let ended = estate.refit(&["rollout"]).expect_code(3);
     ended.expect_said("waits for approval: web: canary of wave 1 is through").expect_said("`refit approve run-2` goes on");
     let mut expected = all_on("one");
@@ -72,6 +74,12 @@ async fn a_canary_that_waits(lab: Arc<Lab>) {
 
     estate.refit(&["approve", "--offline"]).expect_code(0);
     estate.expect_exactly(&[("web", 2, 2)]);
+    assert_eq!(levels(&estate), all_on("two"));
+    // By hand it goes back without canary, bake and approval.
+    estate.refit(&["rollback"]).expect_code(0);
+    assert_eq!(levels(&estate), all_on("one"));
+    estate.refit(&["rollout", "--release", "r2"]).expect_code(3).expect_said("waits for approval");
+    estate.refit(&["approve", "--offline"]).expect_code(0);
     assert_eq!(levels(&estate), all_on("two"));
     estate.refit(&["approve", "--offline"]).expect_code(2).expect_said("no run is under way");
     estate.refit(&["approve", "2", "--offline"]).expect_code(2).expect_said("run-2 is over");

@@ -57,7 +57,7 @@ pub(super) async fn run(args: &ConvergeArgs, state: Option<PathBuf>, face: &mut 
     }
     let mut plan = Plan::to_roll(Change::Drift, Vec::new(), &workshop.driver.estate);
     workshop.driver.add_drift(&mut plan, &seen)?;
-    rollout::narrow(&mut plan, &args.services, hosts.as_ref());
+    rollout::narrow(&mut plan, &args.services, hosts.as_ref(), &workshop.driver.estate);
     let exit = if plan.rolls.is_empty() || args.dry_run {
         show(&plan, &workshop, face);
         Exit::Done

@@ -89,7 +89,8 @@ pub(super) fn show(plan: &Plan, workshop: &Workshop, face: &mut Face) {
         face.printer.json(&report::plan_json(plan, parallel));
     } else {
         report::plan(plan, parallel).lines().for_each(|line| face.printer.out(line));
-        if !plan.steps.is_empty() || !plan.rolls.is_empty() {
+        let is_rollout = !matches!(plan.change, Change::Drift | Change::Drain(_) | Change::Undrain(_));
+        if is_rollout && (!plan.steps.is_empty() || !plan.rolls.is_empty()) {
             face.printer.out(&format!("Its hash is {}; `refit rollout --plan HASH` does exactly this, or refuses.", plan.hash().short()));
         }
     }

@@ -4,6 +4,7 @@ use std::num::NonZeroU32;
 use std::path::PathBuf;
 
 use super::estate::EstateArgs;
+use super::signals::Signals;
 use super::workshop::{self, Access, BuildArgs, Workshop};
 use super::{Exit, Face};
 use crate::driver::{CameTo, Survey};
@@ -86,10 +87,13 @@ async fn carry_out(workshop: &Workshop, keep: NonZeroU32, face: &mut Face) -> mi
     let driver = &workshop.driver;
     let recorder = driver.begin_prune(keep, &workshop::whoami(), &workshop::command_line()).await?;
     let run = recorder.run();
+    face.between_runs.abort_all();
+    let mut signals = Signals::listen().map_err(|error| miette::miette!("{run}: signals cannot be listened to: {error}"))?;
     let came = tokio::select! {
         came = driver.carry_on(&recorder) => Some(came?),
-        _ = tokio::signal::ctrl_c() => None,
+        _ = signals.next() => None,
     };
+    face.between_runs = signals.end_the_process();
     workshop.live.close();
     let Some(CameTo::End(outcome)) = came else {
         driver.interrupted(&recorder, &workshop::whoami()).await?;

@@ -106,7 +106,7 @@ pub(super) async fn run(args: &RolloutArgs, state: Option<PathBuf>, face: &mut F
     };
     let is_asked_for = |service: &ServiceName| args.sick || args.services.contains(service);
     let mut plan = plan::make(&workshop, &change, is_asked_for, face).await?;
-    narrow(&mut plan, &args.services, hosts.as_ref());
+    narrow(&mut plan, &args.services, hosts.as_ref(), &workshop.driver.estate);
     if let Some(agreed) = &args.plan {
         agreed.check(&plan, &workshop, face)?;
     }
@@ -258,7 +258,7 @@ pub(super) fn selected(selector: Option<&str>, estate: &Estate) -> miette::Resul
 }
 
 /// Leaves in the plan only the services and hosts that were asked for.
-pub(super) fn narrow(plan: &mut Plan, services: &[ServiceName], hosts: Option<&BTreeSet<HostName>>) {
+pub(super) fn narrow(plan: &mut Plan, services: &[ServiceName], hosts: Option<&BTreeSet<HostName>>, estate: &Estate) {
     if !services.is_empty() {
         plan.rolls.retain(|roll| services.contains(&roll.service));
         plan.held.retain(|held| services.contains(&held.service));
@@ -267,6 +267,9 @@ pub(super) fn narrow(plan: &mut Plan, services: &[ServiceName], hosts: Option<&B
     if let Some(hosts) = hosts {
         plan.rolls.iter_mut().for_each(|roll| roll.hosts.retain(|count| hosts.contains(&count.host)));
         plan.rolls.retain(|roll| !roll.hosts.is_empty());
+        for roll in plan.rolls.iter_mut().filter(|roll| !roll.stages.is_empty()) {
+            estate.services.get(&roll.service).into_iter().for_each(|service| roll.stage(service));
+        }
     }
 }
 

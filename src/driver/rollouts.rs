@@ -106,11 +106,13 @@ impl Driver {
         let volumes = self.engines.builder().image(&released.id.to_string()).await?.map(|seen| seen.volumes).unwrap_or_default();
         let (order, _) = plan::effective_order(service, service.update.order, &volumes);
         let hosts: Vec<&HostName> = service.hosts.iter().filter(|host| hosts.contains(host)).collect();
-        // What is repaired was tried out when it was rolled; on a first rollout there is nothing that a canary could spare.
+        // What is repaired, or gone back to by hand, was tried out when it was rolled; on a first rollout there is nothing that a canary could spare.
         let plain = UpdateStrategy::default();
-        let strategy = if is_repair || back.is_none() { &plain } else { &service.strategy };
+        let is_way_back = current.is_some_and(|current| release.number < current);
+        let strategy = if is_repair || is_way_back || back.is_none() { &plain } else { &service.strategy };
         let Stages { slots, stages } = Stages::of(&service.name, strategy, service.replicas, &hosts, order);
-        let mut update = Policy::of(&service.update, slots.len(), order);
+        let pace = if is_way_back { &service.rollback } else { &service.update };
+        let mut update = Policy { failure_action: service.update.failure_action, ..Policy::of(pace, slots.len(), order) };
         let rollback = Policy::of(&service.rollback, slots.len(), order);
         if is_repair || back.is_none() && current.is_some() {
             // There is nothing to go back to, and what runs must not be taken away.

@@ -39,6 +39,15 @@ pub(super) fn builders(joined: &Joined<'_>, folder: &Path, findings: &mut Findin
             Err(error) => findings.error_at_key(at, error.to_string(), ""),
         }
     }
+    if let Some(first) = joined.builders.keys().next() {
+        for (key, (at, _)) in joined.builders.iter().skip(1) {
+            findings.warning(
+                at,
+                format!("the builder `{key}` is not used: every image is built on `{first}`"),
+                "write one builder; hosts get their images from it",
+            );
+        }
+    }
     if builders.is_empty()
         && let Ok(name) = "local".parse::<BuilderName>()
     {

@@ -277,6 +277,14 @@ fn git_contexts_are_read_in_both_forms() {
 
 /// A thousand images and as many services, enough that the indexed maps are used.
 #[test]
+fn a_second_builder_is_said_to_be_of_no_use() {
+    let reading = read(&["builders:\n  one: { endpoint: 'unix:///x' }\n  two: { endpoint: 'unix:///y' }\n"]);
+    let told: Vec<(usize, &str)> = reading.findings.iter().map(|finding| (finding.line as usize, finding.message.as_str())).collect();
+    assert_eq!(told, [(3, "the builder `two` is not used: every image is built on `one`")]);
+    assert!(reading.estate.is_some());
+}
+
+#[test]
 fn a_large_estate_gives_no_findings() {
     let images: String =
         (0..1_000).map(|n| format!("  image-{n}:\n    build: {{ context: images/{n}, args: {{ MODE: '{{{{ env }}}}' }} }}\n")).collect();

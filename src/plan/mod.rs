@@ -25,4 +25,6 @@ pub use planner::plan;
 pub use request::{ImageFacts, LastBuild, PlanRequest, Quarantined, RefusedRelease, ServiceFacts, SourceFacts, sources_of};
 pub use rolls::{image_as_written, is_asked_for};
 pub use slots::effective_order;
-pub use types::{BuildStep, Change, Context, HeldBase, HeldService, Pin, Plan, Reason, Restore, RollStep, SickService, SlotCount, StepKind};
+pub use types::{
+    BuildStep, Change, Context, HeldBase, HeldService, Pin, Plan, Reason, Restore, RollStep, SickService, SlotCount, StageStep, StepKind,
+};

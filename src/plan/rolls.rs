@@ -66,12 +66,14 @@ fn judge(request: &PlanRequest<'_>, steps: &BTreeMap<&ImageName, &BuildStep>, se
 
 fn roll(request: &PlanRequest<'_>, service: &Service, certain: bool) -> RollStep {
     let facts = request.services.get(&service.name);
-    let mut notes = order_notes(request, service);
+    let (order, mut notes) = order_and_why(request, service);
     if facts.is_some_and(|facts| is_changed(service, &facts.as_released)) {
         notes.insert(0, "its settings changed since".to_owned());
     }
     let (back, is_asked_for) = (facts.map(|facts| facts.back), is_asked_for(request.change, service));
-    RollStep { certain, notes, back, is_asked_for, ..RollStep::of(service, facts.map(|facts| facts.running)) }
+    let mut step = RollStep { certain, notes, back, is_asked_for, order, ..RollStep::of(service, facts.map(|facts| facts.running)) };
+    step.stage(service);
+    step
 }
 
 /// What the service's image will be when the builds have ended.
@@ -132,16 +134,18 @@ fn is_changed(service: &Service, released: &ServiceRelease) -> bool {
     service.container != released.container || service.probe != released.probe
 }
 
-fn order_notes(request: &PlanRequest<'_>, service: &Service) -> Vec<String> {
+/// The order in which its slots really go, and a note for each reason why that is not the order asked for.
+fn order_and_why(request: &PlanRequest<'_>, service: &Service) -> (Order, Vec<String>) {
     let volumes = match &service.image {
         ServiceImage::Estate(image) => request.volumes.get(image).map_or(&[][..], Vec::as_slice),
         ServiceImage::External(_) => &[],
     };
     let (order, reasons) = effective_order(service, service.update.order, volumes);
-    match (service.update.order, order) {
+    let notes = match (service.update.order, order) {
         (Order::StartFirst, Order::StopFirst) => reasons.into_iter().map(|why| format!("stop-first: {why}")).collect(),
         _ => Vec::new(),
-    }
+    };
+    (order, notes)
 }
 
 /// How a service's image is written in a pipeline.
@@ -160,9 +164,13 @@ pub(super) fn release_rolls(request: &PlanRequest<'_>, release: &Release) -> Vec
         if facts.is_some_and(|facts| facts.as_released.spec_hash() == wanted.spec_hash()) {
             return None;
         }
-        let notes = order_notes(request, service);
+        let (order, notes) = order_and_why(request, service);
         let (image, back) = (wanted.image.clone(), facts.map(|facts| facts.back));
-        Some(RollStep { image, notes, back, is_asked_for: true, ..RollStep::of(service, facts.map(|facts| facts.running)) })
+        let mut step = RollStep { image, notes, back, order, is_asked_for: true, ..RollStep::of(service, facts.map(|facts| facts.running)) };
+        if facts.is_some_and(|facts| facts.running < release.number) {
+            step.stage(service);
+        }
+        Some(step)
     };
     request.estate.services.values().filter_map(roll).collect()
 }

@@ -9,7 +9,8 @@ use serde::{Deserialize, Serialize};
 
 use super::image_as_written;
 use crate::model::{Digest, HostName, ImageName, ImageRef, Place, ReleaseNumber, ServiceName, SmallMap};
-use crate::pipeline::{Condition, Estate, RunPolicy, Service};
+use crate::pipeline::{Condition, Estate, Order, RunPolicy, Service};
+use crate::rollout::{Gate, Stage, Stages};
 
 /// What moved, or who says so.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -281,8 +282,30 @@ pub struct RollStep {
     /// What it depends on, rolled by this plan or not: a service of which this is not so when its turn comes holds it back.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub after: BTreeMap<ServiceName, Condition>,
+    /// Which container goes first, as far as is known before the images are built.
+    #[serde(default = "stop_first")]
+    pub order: Order,
+    /// The stages in which it goes forward; none if all slots are one, with nothing behind it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub stages: Vec<StageStep>,
     /// What the reader should know, such as why it goes stop-first.
     pub notes: Vec<String>,
+}
+
+/// Plans that were made before they said so.
+fn stop_first() -> Order {
+    Order::StopFirst
+}
+
+/// One stage of a rollout, as it is planned.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StageStep {
+    /// What people know it by.
+    pub name: String,
+    /// So many slots are begun in it, or, in a switch, given over.
+    pub slots: usize,
+    /// What stands behind it.
+    pub gate: Gate,
 }
 
 impl RollStep {
@@ -299,8 +322,23 @@ impl RollStep {
             back: from,
             is_asked_for: false,
             after: service.depends_on.clone(),
+            order: service.update.order,
+            stages: Vec::new(),
             notes: Vec::new(),
         }
+    }
+
+    /// Says in which stages it goes forward over the hosts that it has. First rollouts, repairs and ways back have none.
+    pub fn stage(&mut self, service: &Service) {
+        let hosts: Vec<&HostName> = self.hosts.iter().map(|count| &count.host).collect();
+        let Stages { slots, stages } = Stages::of(&service.name, &service.strategy, service.replicas, &hosts, self.order);
+        let step = |(number, stage): (usize, Stage)| StageStep {
+            slots: slots.iter().filter(|wanted| wanted.stage == number || wanted.switch == number).count(),
+            name: stage.name,
+            gate: stage.gate,
+        };
+        let is_staged = self.from.is_some() && self.repair.is_none();
+        self.stages = if is_staged { stages.into_iter().enumerate().map(step).collect() } else { Vec::new() };
     }
 }
 

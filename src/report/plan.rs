@@ -9,7 +9,7 @@ use serde::Serialize;
 use crate::build::Schedule;
 use crate::model::{Digest, HostName, ImageName, format_duration};
 use crate::pipeline::Condition;
-use crate::plan::{BuildStep, Change, Plan, Reason, RollStep, StepKind};
+use crate::plan::{BuildStep, Change, Plan, Reason, RollStep, StageStep, StepKind};
 
 /// A plan as data: the plan itself, its hash, and how long it is expected to take.
 #[derive(Debug, Serialize)]
@@ -167,6 +167,9 @@ fn rolls(text: &mut String, rolls: &[RollStep]) {
         if let Some(back) = back(roll) {
             let _ = writeln!(text, "      {back}");
         }
+        if !roll.stages.is_empty() {
+            let _ = writeln!(text, "      in stages: {}", roll.stages.iter().map(stage_words).collect::<Vec<_>>().join(" → "));
+        }
         if !roll.after.is_empty() {
             let after: Vec<_> = roll.after.iter().map(|(service, condition)| format!("{service}{}", condition_words(*condition))).collect();
             let _ = writeln!(text, "      after {}", after.join(", "));
@@ -176,6 +179,13 @@ fn rolls(text: &mut String, rolls: &[RollStep]) {
         }
     }
     text.push('\n');
+}
+
+/// A stage and what stands behind it, such as `canary (1 slot, then healthy for 10m, then a person's word)`.
+fn stage_words(stage: &StageStep) -> String {
+    let bake = (!stage.gate.bake.is_zero()).then(|| format!(", then healthy for {}", format_duration(stage.gate.bake)));
+    let approve = stage.gate.approve.then_some(", then a person's word");
+    format!("{} ({}{}{})", stage.name, counted(stage.slots, "slot"), bake.unwrap_or_default(), approve.unwrap_or_default())
 }
 
 /// Where a service goes if it fails.

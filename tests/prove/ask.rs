@@ -3,7 +3,7 @@
 //! `2x2 stop-first failures=2 crashes=1 restarts`: hosts × slots on each, the order, how often each mishap may happen, and what else is special:
 //! `restarts`, `probed`, `keeps-least` (see [`Configuration`]), `first` (nothing ran before), `all-at-once`, `delay`, `slow-proof` (two ticks),
 //! `pause` or `continue` instead of going back, `canary` (one slot goes first), `bake` and `approve` (the gate behind it, or behind all), `blue-green`
-//! (old ones stop together), `zone` (all hosts have one `spread` label) and `hurry` (a progress deadline).
+//! (old ones stop together), `drain` (the first host is emptied, and nothing newer is rolled), `zone` (all hosts have one `spread` label) and `hurry` (a progress deadline).
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use refit::model::HostName;
 use refit::pipeline::{Amount, FailureAction, Order, UpdateStrategy, Wave};
 use refit::rollout::{Policy, Stages};
 
-use super::configurations::{Configuration, TICK, estate};
+use super::configurations::{Configuration, TICK, estate, version};
 use super::state::Budget;
 
 /// The configuration that a line stands for. Errors with the word that says nothing.
@@ -69,6 +69,11 @@ fn special(configuration: Configuration, word: &str) -> Result<Configuration, St
         "zone" => configuration.changed(|changed| {
             let hosts = changed.desired.slots.iter().map(|wanted| (wanted.slot.host.clone(), "a".to_owned()));
             changed.desired.spread = hosts.collect();
+        }),
+        "drain" => configuration.changed(|changed| {
+            let first = changed.desired.slots[0].slot.host.clone();
+            changed.desired.to = version("old");
+            changed.desired.slots.iter_mut().for_each(|wanted| wanted.is_absent = wanted.slot.host == first);
         }),
         "hurry" => policies(|policy| policy.progress_deadline = TICK * 2),
         "pause" => configuration.changed(|changed| changed.desired.update.failure_action = FailureAction::Pause),

@@ -69,6 +69,8 @@ pub const EXPLORED: &[&str] = &[
     "2x1 start-first hangs=1 hurry",
     "2x1 stop-first failures=1 hurry",
     "2x1 stop-first failures=1 words=2 deaths=1 lost=1",
+    "2x2 stop-first drain failures=1 crashes=1 words=1",
+    "3x1 start-first drain failures=1 hangs=1 deaths=1",
 ];
 
 /// What every run of the tests explores, without an optimising compiler.
@@ -81,6 +83,7 @@ pub const QUICK: &[&str] = &[
     "2x1 start-first blue-green failures=1",
     "2x1 stop-first zone all-at-once failures=1",
     "2x1 stop-first failures=1 hurry",
+    "2x1 stop-first drain failures=1 deaths=1 words=1",
 ];
 
 pub fn version(name: &str) -> Version {

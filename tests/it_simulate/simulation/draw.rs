@@ -47,7 +47,17 @@ pub struct Drawn {
     pub has_volume: bool,
     pub has_probe: bool,
     pub grace_s: u64,
+    /// Further lines of `deploy`: in which stages it goes.
+    pub stages: &'static str,
 }
+
+/// Waves, canaries and blue-green that need nobody's word; the last one, two hosts.
+const STAGES: [&str; 4] = [
+    "      waves: [ { canary: 1, bake: 2s } ]\n",
+    "      waves: [ { canary: 50%, bake: 500ms } ]\n      spread: pool\n",
+    "      strategy: blue-green\n      keep: 2s\n",
+    "      waves: [ { hosts: h0, canary: 1, bake: 1s }, { hosts: \"*\" } ]\n      max_parallel_hosts: 2\n",
+];
 
 /// What is wrong between refit and one engine. Times are milliseconds from the begin of the trouble.
 #[derive(Debug, Clone, Default)]
@@ -102,7 +112,7 @@ impl Story {
         let mut dice = Dice::new(seed);
         let dice = &mut dice;
         let hosts = dice.between(1, 6) as usize;
-        let services = if dice.chance(40) { vec![service(dice, "api"), service(dice, "web")] } else { vec![service(dice, "web")] };
+        let mut services = if dice.chance(40) { vec![service(dice, "api"), service(dice, "web")] } else { vec![service(dice, "web")] };
         let (cascades, is_first, is_early) = (dice.chance(50), dice.chance(15), dice.chance(20));
         let mut host_troubles: Vec<HostTrouble> = (0..hosts).map(|_| host_trouble(dice)).collect();
         let builder = if dice.chance(20) {
@@ -120,6 +130,13 @@ impl Story {
         let deaths = (0..dice.one_of(&[0, 0, 0, 1, 1, 2, 4])).map(|_| death(dice)).collect();
         if dice.chance(40) {
             host_troubles.iter_mut().for_each(|trouble| set_clock(dice, trouble));
+        }
+        for one in &mut services {
+            if dice.chance(30) {
+                let drawn = dice.between(0, if hosts > 1 { 3 } else { 2 }) as usize;
+                // Blue-green needs two side by side.
+                one.stages = STAGES[if drawn == 2 && one.is_stop_first() { 0 } else { drawn }];
+            }
         }
         Self { seed, hosts, services, cascades, is_first, is_early, builder, host_troubles, fates, happenings, jumps, deaths }
     }
@@ -172,10 +189,11 @@ impl Drawn {
         let volume = if self.has_volume { format!("    volumes: [\"data-{}:/data\"]\n", self.name) } else { String::new() };
         let probe = if self.has_probe { "    healthcheck: { command: [\"true\"], interval: 2s, timeout: 1s, retries: 2 }\n" } else { "" };
         format!(
-            "  {}:\n    image: {image}\n    stop_grace_period: {}s\n{volume}{probe}    deploy:\n      hosts: \"pool=all\"\n      replicas: {}\n      update_config: {}\n      rollback_config: {}\n",
+            "  {}:\n    image: {image}\n    stop_grace_period: {}s\n{volume}{probe}    deploy:\n      hosts: \"pool=all\"\n      replicas: {}\n{}      update_config: {}\n      rollback_config: {}\n",
             self.name,
             self.grace_s,
             self.replicas,
+            self.stages,
             update(self.failure_action),
             update(self.back_action),
         )
@@ -202,6 +220,7 @@ fn service(dice: &mut Dice, name: &'static str) -> Drawn {
         has_volume,
         has_probe: dice.chance(25),
         grace_s: dice.between(1, 5),
+        stages: "",
     }
 }
 
