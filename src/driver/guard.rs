@@ -70,7 +70,9 @@ impl Driver {
     pub(super) async fn guard_data(&self, rollouts: &[Desired]) -> Result<(), DriverError> {
         let mut problems = Vec::new();
         for desired in rollouts {
-            let hosts: BTreeSet<&HostName> = desired.slots.iter().map(|wanted| &wanted.slot.host).collect();
+            // What is only stopped loses nothing.
+            let replaced = desired.slots.iter().filter(|wanted| !wanted.is_absent);
+            let hosts: BTreeSet<&HostName> = replaced.map(|wanted| &wanted.slot.host).collect();
             let found = join_all(hosts.into_iter().map(|host| self.losses_on(host, desired))).await;
             for lines in found {
                 problems.extend(lines?);
@@ -90,9 +92,7 @@ impl Driver {
             Err(error) if error.is_silence() => return Ok(Vec::new()),
             Err(error) => return Ok(vec![format!("{host}: {error}")]),
         };
-        // What is only stopped loses nothing.
-        let is_kept = |one: &ContainerFound| desired.slots.iter().any(|wanted| wanted.is_absent && wanted.slot == one.slot);
-        let goes = containers.iter().filter(|one| one.slot.host == *host && one.version.spec != desired.to.spec && !is_kept(one));
+        let goes = containers.iter().filter(|one| one.slot.host == *host && one.version.spec != desired.to.spec);
         let lines = join_all(goes.map(|one| loss_line(engine, one, &new.container, &policy))).await;
         Ok(lines.into_iter().flatten().collect())
     }

@@ -120,8 +120,9 @@ impl Rollout<'_> {
         if before.phase != after.phase {
             events.push(Event::PhaseChanged { service: service(), phase: after.phase.clone() });
         }
-        let is_empty = |slot: &SlotId| !after.goes_back() && self.desired.slots.iter().any(|wanted| wanted.is_absent && wanted.slot == *slot);
-        events.extend(after.done.difference(&before.done).map(|slot| Event::SlotDone { slot: slot.clone(), is_empty: is_empty(slot) }));
+        let drained = self.desired.drains().filter(|_| !after.goes_back());
+        let done = |slot: &SlotId| Event::SlotDone { slot: slot.clone(), is_empty: drained == Some(&slot.host) };
+        events.extend(after.done.difference(&before.done).map(done));
         events.extend(self.stage_changed(&before.stage, &after.stage));
         self.recorder.record_all(events).await
     }

@@ -65,8 +65,12 @@ pub(super) struct Round<'a> {
     in_flight: usize,
     /// Slots in which new and old stand side by side and the new one is well: it is watched until it is proven, or the old one is to stop.
     handed_on: usize,
-    /// Slots that do not serve, or of which nobody knows.
+    /// Slots that do not serve, or of which nobody knows; but for those of later stages.
     missing: usize,
+    /// Slots of later stages that do not serve: it is not for this stage to do anything about them.
+    missing_later: usize,
+    /// Slots that serve.
+    serving: usize,
     /// Slots whose turn has come and that are not settled yet.
     open: usize,
     /// Slots that the gate behind the present stage is about, on hosts that do not answer.
@@ -197,6 +201,7 @@ fn settle_or_wish<'a>(
             (view, relapsed(slot, &step, progress).unwrap_or(step))
         }
     };
+    round.serving += usize::from(view.healthy > 0);
     if aim.is_about(wanted)
         && let Some(ContainerSeen { health: Health::Healthy { since }, .. }) = view.goal
     {
@@ -205,7 +210,7 @@ fn settle_or_wish<'a>(
     if aim.is_later(wanted) && step != Step::Done {
         // It was not begun by this rollout, so nothing is asked of it before its turn.
         progress.done.remove(slot);
-        round.missing += usize::from(view.healthy == 0);
+        round.missing_later += usize::from(view.healthy == 0);
         return;
     }
     if matches!(step, Step::Finish(_)) && aim.is_kept_up(wanted) {
@@ -346,6 +351,9 @@ struct Leave<'a> {
     parallelism: usize,
     /// Slots that do not serve, those included that will not after what was given leave.
     missing: usize,
+    missing_later: usize,
+    /// Slots that will serve after what was given leave.
+    serving: usize,
     held: usize,
     /// Slots that wait for slots on other hosts.
     beside: usize,
@@ -358,15 +366,19 @@ impl<'a> Leave<'a> {
             0 => desired.slots.len(),
             some => some as usize,
         };
-        Self { version: aim.goal.unwrap_or(&desired.to), parallelism, missing: round.missing, held: 0, beside: 0, actions: Vec::new() }
+        let Round { missing, missing_later, serving, .. } = *round;
+        Self { version: aim.goal.unwrap_or(&desired.to), parallelism, missing, missing_later, serving, held: 0, beside: 0, actions: Vec::new() }
     }
 
     /// Whether a slot may do what it would do next; if so, it is among the actions.
     fn ask(&mut self, wish: &Wish) -> bool {
-        let is_held = wish.costs && self.missing >= self.parallelism;
+        // What is down in a later stage must not hold those before it for ever, nor cost the last one that serves.
+        let is_last = self.serving <= 1 && self.missing + self.missing_later >= self.parallelism;
+        let is_held = wish.costs && (self.missing >= self.parallelism || is_last);
         self.held += usize::from(is_held);
         if !is_held {
             self.missing += usize::from(wish.costs);
+            self.serving -= usize::from(wish.costs && self.serving > 0);
             self.actions.push(wish.what.action(wish.slot, self.version));
         }
         !is_held
@@ -375,7 +387,8 @@ impl<'a> Leave<'a> {
     /// What was given leave; and says what was not.
     fn given(self, progress: &mut Progress, mut more_lines: usize) -> Vec<Action> {
         if self.held > 0 {
-            let Self { held, missing, parallelism, .. } = self;
+            let Self { held, parallelism, .. } = self;
+            let missing = self.missing + self.missing_later;
             progress.waits(&mut more_lines, || format!("{held} slots: {missing} do not serve, and parallelism allows no more than {parallelism}"));
         }
         if self.beside > 0 {

@@ -236,7 +236,7 @@ impl Decision<'_> {
         let all_stop_first = self.desired.slots.iter().all(|one| one.order == Order::StopFirst) || self.desired.drains().is_some();
         ensure(all_stop_first, promise, || format!("start-first took something away: {actions:?}"))?;
         let (slots, parallelism) = (self.desired.slots.len(), self.parallelism());
-        ensure(after + parallelism + self.excused() >= slots, promise, || {
+        ensure(after + parallelism + self.excused() + self.down_later(after) >= slots, promise, || {
             format!("{after} serve of {slots}, parallelism {parallelism}, by {actions:?}")
         })
     }
@@ -344,6 +344,14 @@ impl Decision<'_> {
         let sick = if is_forward { 0 } else { self.desired.slots.iter().filter(|one| !is_new(&one.slot)).count() };
         let emptied = self.desired.slots.iter().filter(|one| self.is_to_be_empty(&one.slot) && !self.in_slot(&one.slot).any(is_up)).count();
         failed + silent + sick + emptied
+    }
+
+    /// Slots of later stages that do not serve: they hold nobody, as long as somebody serves.
+    fn down_later(&self, serving: usize) -> usize {
+        let is_later = |stage: usize| is_forward(&self.after.phase) && stage > self.after.stage.number;
+        let is_down = |slot: &SlotId| !self.in_slot(slot).any(is_serving);
+        let down = self.desired.slots.iter().filter(|one| is_later(one.stage) && is_down(&one.slot)).count();
+        if serving > 0 { down } else { 0 }
     }
 
     /// Whether nothing is to run in a slot on this way.

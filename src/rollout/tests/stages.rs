@@ -149,7 +149,11 @@ fn a_rollout_without_progress_goes_the_policys_way() {
 }
 
 #[test]
-fn a_slot_of_a_later_stage_that_is_down_holds_the_others_until_the_progress_deadline() {
+fn a_slot_of_a_later_stage_that_is_down_holds_nobody_but_the_last_one_that_serves() {
+    let mut three = staged(3, StopFirst, wave(1, 0, false), |_| ());
+    three.update.parallelism = 1;
+    look(&three, Progress::begin(NOW), "old+ | old. | old+", None, "h0 stop old0");
+    look(&three, Progress::begin(NOW), "old+ | old. | old.", None, "");
     for delay in [0, 60] {
         let mut desired = staged(2, StopFirst, wave(1, 0, false), |_| ());
         (desired.update.parallelism, desired.update.delay, desired.update.progress_deadline) = (1, s(delay), s(90));

@@ -250,7 +250,9 @@ fn effects_were_intended(stage: &Stage, history: &History) -> Wrong {
                     _ => false,
                 }
         };
-        let before = taped.iter().rev().filter(|(at, _)| *at < deed.at);
+        // A call that outlives whoever sent it may take effect at the very moment at which it was intended.
+        let is_intent = |event: &Event| matches!(event, Event::ActionIntended { .. });
+        let before = taped.iter().rev().filter(|(at, recorded)| *at < deed.at || *at == deed.at && is_intent(&recorded.event));
         let last = before.map(|(_, recorded)| &recorded.event).find(|event| match event {
             Event::ActionIntended { action } | Event::ActionEnded { action, .. } => is_it(action),
             _ => false,
