@@ -31,7 +31,7 @@ const AFTER_A_FAILURE: Duration = Duration::from_secs(1);
 
 /// A decision goes through all slots. For each of them so much time passes until the next one, in which looks and results gather: of a thousand
 /// slots nobody notices, and a hundred thousand, whose containers take minutes to make, do not keep a processor busy with deciding the same again.
-const GATHER_FOR_EACH_SLOT: Duration = Duration::from_nanos(10_000);
+const GATHER_FOR_EACH_SLOT: Duration = Duration::from_nanos(3_000);
 /// A shorter pause is none.
 const GATHER_AT_LEAST: Duration = Duration::from_millis(5);
 
