@@ -19,7 +19,7 @@ fn image(version: u64) -> String {
 
 fn pipeline(replicas: u32, order: &str) -> String {
     format!(
-        "images:\n  web: {{ build: images/web }}\nservices:\n  web:\n    image: web\n    init: true\n    stop_grace_period: 2s\n    \
+        "images:\n  web: {{ build: images/web }}\nservices:\n  web:\n    image: web\n    init: true\n    restart: unless-stopped\n    stop_grace_period: 2s\n    \
          network_mode: none\n    healthcheck: {{ test: [\"CMD\", \"test\", \"-e\", \"/www/version\"], interval: 200ms }}\n    \
          deploy: {{ hosts: \"pool=all\", replicas: {replicas}, update_config: {{ order: {order}, monitor: 2s, host_timeout: 120s }} }}\n"
     )
