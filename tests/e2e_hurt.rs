@@ -93,6 +93,8 @@ async fn a_host_is_cut_off_for_too_long(lab: Arc<Lab>) {
     estate.refit(&["rollout", "--release", "1"]).expect_code(1).expect_said("nothing was changed on any host");
     estate.refit(&["converge"]).expect_code(3).expect_said("c is left out, it does not answer");
     estate.host(3).heal();
+    // The network remembers for a moment that there was no way.
+    until("every host to answer", || estate.refit(&["hosts"]).code == Some(0)).await;
     // Newer work waits for a rollout: a host that is back gets what the others have.
     rewrite(&estate, "web", &image("v2-and-more"));
     let shown = estate.refit(&["converge", "--dry-run"]).expect_code(0);
@@ -109,6 +111,7 @@ async fn a_host_is_cut_off_for_too_long(lab: Arc<Lab>) {
     estate.host(2).cut_off();
     running.end().expect_code(1).expect_said("web@b/0: FAILED").expect_said("ROLLED BACK");
     estate.host(2).heal();
+    until("every host to answer", || estate.refit(&["hosts"]).code == Some(0)).await;
     estate.refit(&["rollout"]).expect_code(0);
     expect_version(&estate, "web", "v2");
     estate.refit(&["history", "--verify"]).expect_code(0);
