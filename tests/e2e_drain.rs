@@ -71,7 +71,7 @@ fn nothing_is_rolled_there(estate: &Estate, stopped: &[Container]) {
     estate.patch_base("two", "");
     estate.refit(&["rollout"]).expect_code(0);
     assert!(on(estate, 1).iter().all(|one| one.is_running && one.release == 2));
-    estate.refit(&["converge"]).expect_code(0).expect_said("Nothing to do");
+    estate.refit(&["converge", "--hosts", "b"]).expect_code(0).expect_said("Nothing to do").expect_said("b is drained, nothing is rolled there");
     estate.refit(&["prune", "--yes", "--keep", "1"]).expect_code(0);
     assert_eq!(on(estate, 2), stopped);
     // A person's hand is seen.

@@ -3,9 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
-use super::estate::{EstateArgs, known};
+use super::estate::known;
 use super::rollout;
-use super::workshop::{self, Access, BuildArgs, Workshop};
+use super::workshop::{self, Access, BuildArgs, RepairArgs, Workshop};
 use super::{Exit, Face};
 use crate::driver::Seen;
 use crate::model::{HostName, ServiceName};
@@ -25,27 +25,21 @@ pub struct ConvergeArgs {
     /// Only on hosts that this selects: labels (`zone=a,pool=web`), a name, or `*`.
     #[arg(long, value_name = "SELECTOR")]
     hosts: Option<String>,
-    /// Show what would be done, and stop.
-    #[arg(long)]
-    dry_run: bool,
-    /// Do not ask before hosts are touched.
-    #[arg(short, long)]
-    yes: bool,
     #[command(flatten)]
-    estate: EstateArgs,
+    how: RepairArgs,
 }
 
 /// Runs `refit converge`.
 pub(super) async fn run(args: &ConvergeArgs, state: Option<PathBuf>, face: &mut Face) -> miette::Result<Exit> {
-    let access = if args.dry_run { Access::Look } else { Access::Write };
+    let access = if args.how.dry_run { Access::Look } else { Access::Write };
     let build = BuildArgs { parallel: None, offline: true };
-    let mut workshop = match workshop::open(&args.estate, &build, state, access, face)? {
+    let mut workshop = match workshop::open(&args.how.estate, &build, state, access, face)? {
         Ok(workshop) => workshop,
         Err(exit) => return Ok(exit),
     };
     known(&args.services, &workshop.driver.estate)?;
     let hosts = rollout::selected(args.hosts.as_deref(), &workshop.driver.estate)?;
-    if !args.dry_run
+    if !args.how.dry_run
         && let Some(exit) = rollout::take_up_what_was_interrupted(&mut workshop, face).await?
     {
         return Ok(exit);
@@ -57,12 +51,13 @@ pub(super) async fn run(args: &ConvergeArgs, state: Option<PathBuf>, face: &mut 
     }
     let mut plan = Plan::to_roll(Change::Drift, Vec::new(), &workshop.driver.estate);
     workshop.driver.add_drift(&mut plan, &seen)?;
+    rollout::tell_drained(hosts.as_ref(), &workshop.driver.estate, face);
     rollout::narrow(&mut plan, &args.services, hosts.as_ref(), &workshop.driver.estate);
-    let exit = if plan.rolls.is_empty() || args.dry_run {
+    let exit = if plan.rolls.is_empty() || args.how.dry_run {
         show(&plan, &workshop, face);
         Exit::Done
     } else {
-        rollout::begin(&workshop, plan, args.yes, face).await?
+        rollout::begin(&workshop, plan, args.how.yes, face).await?
     };
     Ok(if exit == Exit::Done && !silent.is_empty() { Exit::Between } else { exit })
 }

@@ -1,11 +1,10 @@
 //! `refit hosts drain` and `refit hosts undrain`.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
-use super::estate::EstateArgs;
 use super::rollout;
-use super::workshop::{self, Access, BuildArgs, Workshop};
+use super::workshop::{self, Access, BuildArgs, RepairArgs, Workshop};
 use super::{Exit, Face};
 use crate::driver::DriverError;
 use crate::model::HostName;
@@ -28,7 +27,7 @@ pub(super) struct DrainArgs {
     #[arg(long)]
     leave_none: bool,
     #[command(flatten)]
-    how: How,
+    how: RepairArgs,
 }
 
 /// Run again on a host what was released, and roll to it again.
@@ -40,19 +39,7 @@ pub(super) struct UndrainArgs {
     /// The host.
     host: HostName,
     #[command(flatten)]
-    how: How,
-}
-
-#[derive(Debug, clap::Args)]
-struct How {
-    /// Show what would be done, and stop.
-    #[arg(long)]
-    dry_run: bool,
-    /// Do not ask before the host is touched.
-    #[arg(short, long)]
-    yes: bool,
-    #[command(flatten)]
-    estate: EstateArgs,
+    how: RepairArgs,
 }
 
 /// Runs `refit hosts drain`.
@@ -62,7 +49,7 @@ pub(super) async fn drain(args: &DrainArgs, state: Option<PathBuf>, face: &mut F
         Err(exit) => return Ok(exit),
     };
     let host = &args.host;
-    if workshop.driver.journal.drained()?.contains(host) && !is_run_on(&workshop, host).await {
+    if workshop.driver.journal.drained()?.contains(host) && !runs_something_on(&workshop, host).await {
         face.printer.out(&format!("{host} is drained already; `refit hosts undrain {host}` runs on it again what was released"));
         return Ok(Exit::Done);
     }
@@ -101,7 +88,7 @@ pub(super) async fn undrain(args: &UndrainArgs, state: Option<PathBuf>, face: &m
 }
 
 /// Opens the workshop, and goes on with what was interrupted first.
-async fn open(host: &HostName, how: &How, state: Option<PathBuf>, face: &mut Face) -> miette::Result<Result<Workshop, Exit>> {
+async fn open(host: &HostName, how: &RepairArgs, state: Option<PathBuf>, face: &mut Face) -> miette::Result<Result<Workshop, Exit>> {
     let access = if how.dry_run { Access::Look } else { Access::Write };
     let mut workshop = match workshop::open(&how.estate, &BuildArgs { parallel: None, offline: true }, state, access, face)? {
         Ok(workshop) => workshop,
@@ -124,14 +111,14 @@ async fn open(host: &HostName, how: &How, state: Option<PathBuf>, face: &mut Fac
 }
 
 /// Whether anything of the estate is up on a host.
-async fn is_run_on(workshop: &Workshop, host: &HostName) -> bool {
+async fn runs_something_on(workshop: &Workshop, host: &HostName) -> bool {
     let seen = workshop.driver.see_hosts().await;
-    let statuses = workshop.driver.status(&seen, &std::collections::BTreeMap::new());
+    let statuses = workshop.driver.status(&seen, &BTreeMap::new());
     statuses.iter().any(|status| status.host == *host && status.health != "drained")
 }
 
 /// Shows the plan, asks, and carries it out. A host on which nothing runs is noted all the same.
-async fn carry_out(workshop: &Workshop, plan: Plan, host: &HostName, question: &str, how: &How, face: &mut Face) -> miette::Result<Exit> {
+async fn carry_out(workshop: &Workshop, plan: Plan, host: &HostName, question: &str, how: &RepairArgs, face: &mut Face) -> miette::Result<Exit> {
     if how.dry_run {
         super::plan::show(&plan, workshop, face);
         return Ok(Exit::Done);

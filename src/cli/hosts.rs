@@ -70,16 +70,16 @@ async fn show(args: &HostsArgs, state: Option<PathBuf>, face: &mut Face) -> miet
         estate.builders.get(&engines.builder.0).map(|builder| (engines.builder.0.to_string(), builder.endpoint.to_string(), true, BTreeMap::new()));
     let hosts = estate.hosts.iter().map(|(name, host)| (name.to_string(), host.endpoint.to_string(), false, host.labels.clone()));
     let named = builder.into_iter().chain(hosts);
+    let is_drained = |host: &str| drained.iter().any(|drained| drained.as_str() == host);
     let asked =
         named.zip(std::iter::once(&engines.builder.1).chain(engines.hosts.values())).map(|((host, endpoint, builder, labels), engine)| async move {
             let (engine, problem, help) = match engine.info().await {
                 Ok(info) => (Some(format!("{} (API {}, {})", info.version, info.api, info.storage)), None, None),
                 Err(error) => (None, Some(problem(&error)), miette::Diagnostic::help(&error).map(|help| help.to_string())),
             };
-            HostLine { drained: false, host, endpoint, builder, labels, engine, problem, help }
+            HostLine { drained: is_drained(&host) && !builder, host, endpoint, builder, labels, engine, problem, help }
         });
-    let mut lines = join_all(asked).await;
-    lines.iter_mut().for_each(|line| line.drained = !line.builder && drained.iter().any(|host| host.as_str() == line.host));
+    let lines = join_all(asked).await;
     if face.json {
         face.printer.json(&lines);
     } else {

@@ -106,6 +106,7 @@ pub(super) async fn run(args: &RolloutArgs, state: Option<PathBuf>, face: &mut F
     };
     let is_asked_for = |service: &ServiceName| args.sick || args.services.contains(service);
     let mut plan = plan::make(&workshop, &change, is_asked_for, face).await?;
+    tell_drained(hosts.as_ref(), &workshop.driver.estate, face);
     narrow(&mut plan, &args.services, hosts.as_ref(), &workshop.driver.estate);
     if let Some(agreed) = &args.plan {
         agreed.check(&plan, &workshop, face)?;
@@ -255,6 +256,14 @@ pub(super) fn selected(selector: Option<&str>, estate: &Estate) -> miette::Resul
     let chosen = estate.hosts.iter().filter(|(name, host)| parsed.selects(name.as_str(), &host.labels)).map(|(name, _)| name.clone());
     let hosts: BTreeSet<HostName> = chosen.collect();
     if hosts.is_empty() { Err(miette::miette!(help = help, "`--hosts {selector}` selects no host")) } else { Ok(Some(hosts)) }
+}
+
+/// Says of hosts that were asked for and are drained that nothing is done there.
+pub(super) fn tell_drained(hosts: Option<&BTreeSet<HostName>>, estate: &Estate, face: &mut Face) {
+    let drained: BTreeSet<&HostName> = estate.services.values().flat_map(|service| &service.drained).collect();
+    for host in hosts.into_iter().flatten().filter(|host| drained.contains(host)) {
+        face.printer.err(&format!("warning: {host} is drained, nothing is rolled there; `refit hosts undrain {host}` lifts that"));
+    }
 }
 
 /// Leaves in the plan only the services and hosts that were asked for.

@@ -43,6 +43,19 @@ pub struct BuildArgs {
     pub offline: bool,
 }
 
+/// How what was released is put in place again, or away for a while: nothing is built.
+#[derive(Debug, clap::Args)]
+pub(super) struct RepairArgs {
+    /// Show what would be done, and stop.
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Do not ask before hosts are touched.
+    #[arg(short, long)]
+    pub yes: bool,
+    #[command(flatten)]
+    pub estate: EstateArgs,
+}
+
 /// What a command that looks or acts works with.
 pub(super) struct Workshop {
     /// The driver, with everything real behind it.

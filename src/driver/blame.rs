@@ -9,7 +9,7 @@ use jiff::Timestamp;
 
 use super::{Driver, DriverError, Recorder, Seen};
 use crate::edge::{ContainerFound, Engine, ProbeAnswer};
-use crate::model::{ProbeSpec, ServiceName, SlotId};
+use crate::model::{ProbeSpec, ServiceName};
 use crate::pipeline::{Condition, Service};
 use crate::plan::{Change, Plan, RollStep, SickService};
 use crate::rollout::{self, ContainerState, Health, Person};
@@ -81,8 +81,7 @@ impl Driver {
         let mut slots = rollout::SlotsSeen::new();
         for host in &service.hosts {
             let (Some(Ok(containers)), Some(engine)) = (seen.hosts.get(host), self.engines.hosts.get(host)) else { continue };
-            for index in 0..service.replicas {
-                let slot = SlotId { service: service.name.clone(), host: host.clone(), index };
+            for slot in service.slots_on(host) {
                 let own = containers.iter().filter(|one| one.slot == slot);
                 slots.insert(slot.clone(), join_all(own.map(|one| self.health_of(engine.as_ref(), one, probe))).await);
             }

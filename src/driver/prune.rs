@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use super::{Driver, DriverError, Recorder, guard};
 use crate::edge::{ContainerFound, Engine, EngineError};
-use crate::model::{Digest, HostName, ReleaseNumber, SlotId};
+use crate::model::{Digest, HostName, ReleaseNumber};
 use crate::pipeline::{DataPolicy, OnLoss};
 use crate::plan::StepKind;
 use crate::prune::{self, Candidate, Chosen, Goner, Known, Needed, SlotsNow, Stays, Stock, Thing, Unfinished, Ways};
@@ -200,8 +200,7 @@ impl Driver {
         let mut slots = BTreeSet::new();
         for service in self.estate.services.values() {
             // What was drained is kept for the day on which it runs again.
-            let indexes = service.hosts.iter().chain(&service.drained).flat_map(|host| (0..service.replicas).map(move |index| (host, index)));
-            slots.extend(indexes.map(|(host, index)| SlotId { service: service.name.clone(), host: host.clone(), index }));
+            slots.extend(service.hosts.iter().chain(&service.drained).flat_map(|host| service.slots_on(host)));
         }
         let expected = self.expected()?.into_iter().map(|(service, expected)| (service, expected.spec)).collect();
         Ok(SlotsNow { slots, expected })

@@ -59,14 +59,10 @@ impl Driver {
         let repaired = step.repair.map(|number| self.release(number)).transpose()?;
         let hosts: BTreeSet<&HostName> = step.hosts.iter().map(|count| &count.host).collect();
         let release = repaired.as_ref().unwrap_or(release);
-        let Some(mut desired) = self.desired(service, release, &hosts).await? else {
+        let drained = if let Change::Drain(host) = &plan.change { Some(host) } else { None };
+        let Some(desired) = self.desired(service, release, &hosts, drained).await? else {
             return not(format!("{} has no such service", release.number));
         };
-        if let Change::Drain(host) = &plan.change {
-            desired.slots.iter_mut().filter(|wanted| wanted.slot.host == *host).for_each(|wanted| wanted.is_absent = true);
-            // What is stopped is kept, so there is something to go back to.
-            desired.update.failure_action = service.update.failure_action;
-        }
         // The plan said "if its image comes out changed".
         if !step.certain && step.from.is_some() && desired.back.as_ref().is_none_or(|back| back.spec == desired.to.spec) {
             return Ok(Err(NotRolled::AsItIs));
@@ -94,8 +90,14 @@ impl Driver {
         Ok(None)
     }
 
-    /// One rollout; none if the service is not in the release (its image failed and it never ran).
-    async fn desired(&self, service: &Service, release: &Release, hosts: &BTreeSet<&HostName>) -> Result<Option<Desired>, DriverError> {
+    /// One rollout, which empties the slots of `drained`; none if the service is not in the release (its image failed and it never ran).
+    async fn desired(
+        &self,
+        service: &Service,
+        release: &Release,
+        hosts: &BTreeSet<&HostName>,
+        drained: Option<&HostName>,
+    ) -> Result<Option<Desired>, DriverError> {
         let Some(released) = release.services.get(&service.name) else { return Ok(None) };
         let to = Version { release: release.number, spec: released.spec_hash() };
         let state = self.journal.service_states()?.remove(&service.name).unwrap_or_default();
@@ -110,12 +112,13 @@ impl Driver {
         let plain = UpdateStrategy::default();
         let is_way_back = current.is_some_and(|current| release.number < current);
         let strategy = if is_repair || is_way_back || back.is_none() { &plain } else { &service.strategy };
-        let Stages { slots, stages } = Stages::of(&service.name, strategy, service.replicas, &hosts, order);
+        let Stages { mut slots, stages } = Stages::of(&service.name, strategy, service.replicas, &hosts, order);
         let pace = if is_way_back { &service.rollback } else { &service.update };
         let mut update = Policy { failure_action: service.update.failure_action, ..Policy::of(pace, slots.len(), order) };
         let rollback = Policy::of(&service.rollback, slots.len(), order);
-        if is_repair || back.is_none() && current.is_some() {
-            // There is nothing to go back to, and what runs must not be taken away.
+        slots.iter_mut().for_each(|wanted| wanted.is_absent = Some(&wanted.slot.host) == drained);
+        if is_repair && drained.is_none() || back.is_none() && current.is_some() {
+            // There is nothing to go back to, and what runs must not be taken away. What is drained is kept.
             update.failure_action = FailureAction::Pause;
         }
         // A repair that names no way back would look like a first rollout, whose way back is to take everything away.

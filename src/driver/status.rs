@@ -59,10 +59,10 @@ impl Driver {
     pub fn status(&self, seen: &Seen, expected: &BTreeMap<ServiceName, Expected>) -> Vec<SlotStatus> {
         let mut statuses = Vec::new();
         for service in self.estate.services.values() {
-            for slot in slots(service, &service.hosts) {
+            for slot in service.hosts.iter().flat_map(|host| service.slots_on(host)) {
                 statuses.push(slot_status(&slot, seen.hosts.get(&slot.host), expected.get(&service.name)));
             }
-            for slot in slots(service, &service.drained) {
+            for slot in service.drained.iter().flat_map(|host| service.slots_on(host)) {
                 statuses.push(drained(slot_status(&slot, seen.hosts.get(&slot.host), None)));
             }
         }
@@ -133,10 +133,6 @@ fn is_seen_by_its_host(seen: &Seen, host: &HostName, container: &ContainerFound)
     own.or_else(first) == Some(host)
 }
 
-fn slots<'a>(service: &'a Service, hosts: &'a [HostName]) -> impl Iterator<Item = SlotId> {
-    hosts.iter().flat_map(move |host| (0..service.replicas).map(move |index| SlotId { service: service.name.clone(), host: host.clone(), index }))
-}
-
 /// A slot of a host that was drained: what is stopped or away there is as it is to be.
 fn drained(status: SlotStatus) -> SlotStatus {
     match status.health {
@@ -184,13 +180,12 @@ fn leftovers(service: &Service, seen: &Seen, now: &Expected) -> Vec<String> {
     let mut notes = Vec::new();
     for host in &service.hosts {
         let Some(Ok(containers)) = seen.hosts.get(host) else { continue };
-        for index in 0..service.replicas {
-            let slot = SlotId { service: service.name.clone(), host: host.clone(), index };
+        for slot in service.slots_on(host) {
             let (up, stopped): (Vec<_>, Vec<_>) = containers.iter().filter(|found| found.slot == slot).partition(|found| is_up(found));
             if let ([serves], [lies, ..]) = (&up[..], &stopped[..])
                 && serves.version.spec == now.spec
             {
-                notes.push(format!("{host}/{index}: a stopped container of {} lies beside it", lies.version.release));
+                notes.push(format!("{host}/{}: a stopped container of {} lies beside it", slot.index, lies.version.release));
             }
         }
     }

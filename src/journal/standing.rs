@@ -122,6 +122,8 @@ pub(super) fn drained(runs: &[RunSummary]) -> BTreeSet<HostName> {
             (Change::Drain(host), Some(RunOutcome::Done | RunOutcome::InPart { .. } | RunOutcome::NothingToDo)) => {
                 drained.insert(host.clone());
             }
+            // One that was refused began nothing there.
+            (Change::Undrain(_), Some(RunOutcome::Refused { .. })) => {}
             (Change::Undrain(host), _) => {
                 drained.remove(host);
             }
@@ -289,6 +291,8 @@ mod tests {
         assert!(!is_drained(&[drain(Some(RunOutcome::Aborted { services: BTreeMap::new(), not_rolled: BTreeMap::new() }))]));
         assert!(!is_drained(&[done(), undrain()]));
         assert!(is_drained(&[done(), undrain(), done()]));
+        let refused = run(Change::Undrain("a".parse().unwrap()), Some(RunOutcome::Refused { why: "files would be lost".into() }));
+        assert!(is_drained(&[done(), refused]), "it began nothing there");
         assert!(is_drained(&[done(), run(Change::Everything, Some(RunOutcome::Done))]));
     }
 

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::defaults;
 use super::update::{UpdateConfig, UpdateStrategy};
-use crate::model::{ContainerSpec, HostName, ImageName, ImageRef, MountSource, Place, ProbeSpec, ServiceName};
+use crate::model::{ContainerSpec, HostName, ImageName, ImageRef, MountSource, Place, ProbeSpec, ServiceName, SlotId};
 
 /// Containers of one image on some hosts.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -122,6 +122,11 @@ impl Service {
     pub fn count_in(&mut self, host: &HostName) {
         self.hosts.extend(self.drained.extract_if(.., |drained| drained == host));
         self.hosts.sort();
+    }
+
+    /// Its slots on a host, whether it is one of its hosts or not.
+    pub fn slots_on<'a>(&'a self, host: &'a HostName) -> impl Iterator<Item = SlotId> + 'a {
+        (0..self.replicas).map(|index| SlotId { service: self.name.clone(), host: host.clone(), index })
     }
 
     /// Whether only one running container may write this volume.

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::image_as_written;
 use crate::model::{Digest, HostName, ImageName, ImageRef, Place, ReleaseNumber, ServiceName, SmallMap};
 use crate::pipeline::{Condition, Estate, Order, RunPolicy, Service};
-use crate::rollout::{Gate, Stage, Stages};
+use crate::rollout::{Stage, Stages};
 
 /// What moved, or who says so.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -300,12 +300,11 @@ fn stop_first() -> Order {
 /// One stage of a rollout, as it is planned.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StageStep {
-    /// What people know it by.
-    pub name: String,
+    /// What people know it by, and what stands behind it.
+    #[serde(flatten)]
+    pub stage: Stage,
     /// So many slots are begun in it, or, in a switch, given over.
     pub slots: usize,
-    /// What stands behind it.
-    pub gate: Gate,
 }
 
 impl RollStep {
@@ -334,8 +333,7 @@ impl RollStep {
         let Stages { slots, stages } = Stages::of(&service.name, &service.strategy, service.replicas, &hosts, self.order);
         let step = |(number, stage): (usize, Stage)| StageStep {
             slots: slots.iter().filter(|wanted| wanted.stage == number || wanted.switch == number).count(),
-            name: stage.name,
-            gate: stage.gate,
+            stage,
         };
         let is_staged = self.from.is_some() && self.repair.is_none();
         self.stages = if is_staged { stages.into_iter().enumerate().map(step).collect() } else { Vec::new() };

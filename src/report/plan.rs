@@ -182,10 +182,10 @@ fn rolls(text: &mut String, rolls: &[RollStep]) {
 }
 
 /// A stage and what stands behind it, such as `canary (1 slot, then healthy for 10m, then a person's word)`.
-fn stage_words(stage: &StageStep) -> String {
+fn stage_words(StageStep { stage, slots }: &StageStep) -> String {
     let bake = (!stage.gate.bake.is_zero()).then(|| format!(", then healthy for {}", format_duration(stage.gate.bake)));
     let approve = stage.gate.approve.then_some(", then a person's word");
-    format!("{} ({}{}{})", stage.name, counted(stage.slots, "slot"), bake.unwrap_or_default(), approve.unwrap_or_default())
+    format!("{} ({}{}{})", stage.name, counted(*slots, "slot"), bake.unwrap_or_default(), approve.unwrap_or_default())
 }
 
 /// Where a service goes if it fails.

@@ -4,8 +4,8 @@ use jiff::Timestamp;
 
 use super::look::{SlotView, is_up, view};
 use super::slot::{Move, Step};
-use super::verdict::deadline;
-use super::{ContainerSeen, Desired, SlotVerdict, Version};
+use super::verdict::{deadline, not_stopped};
+use super::{ContainerSeen, Desired, Version};
 
 /// What is in the slot, none of it wanted, and what to do about it: nothing once nothing is up.
 ///
@@ -23,9 +23,7 @@ pub(super) fn look<'a>(
     let is_over = began.is_some_and(|began| now > deadline(began, policy, desired.stop_grace_period));
     let step = match containers.iter().find(|one| is_up(one)) {
         None => Step::Done,
-        Some(_) if is_over => {
-            Step::Fail(SlotVerdict::NotStoppedInTime { deadline_ms: u64::try_from(policy.healthy_deadline.as_millis()).unwrap_or(u64::MAX) })
-        }
+        Some(_) if is_over => Step::Fail(not_stopped(policy)),
         Some(up) => Step::Act(Move::Stop(up)),
     };
     (view, step)

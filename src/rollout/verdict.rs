@@ -57,7 +57,16 @@ pub(super) fn deadline(began: Timestamp, policy: &Policy, stop_grace_period: Dur
 
 /// The verdict on a slot that is not healthy when its deadline is over.
 pub(super) fn too_late(policy: &Policy) -> SlotVerdict {
-    SlotVerdict::NotHealthyInTime { deadline_ms: u64::try_from(policy.healthy_deadline.as_millis()).unwrap_or(u64::MAX) }
+    SlotVerdict::NotHealthyInTime { deadline_ms: deadline_ms(policy) }
+}
+
+/// The verdict on a slot that is not empty when its deadline is over.
+pub(super) fn not_stopped(policy: &Policy) -> SlotVerdict {
+    SlotVerdict::NotStoppedInTime { deadline_ms: deadline_ms(policy) }
+}
+
+fn deadline_ms(policy: &Policy) -> u64 {
+    u64::try_from(policy.healthy_deadline.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// Whether `failures` of `slots` are more than `max_failure_ratio` allows.

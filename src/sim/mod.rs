@@ -11,6 +11,7 @@ mod fate;
 mod fault;
 mod image;
 mod machine;
+mod promise;
 mod promises;
 mod source;
 #[cfg(test)]
@@ -24,6 +25,7 @@ pub use fate::{Fate, FateRule};
 pub use fault::Faults;
 pub use image::sim_image;
 pub use machine::{Machine, New, Refusal, SimContainer};
-pub use promises::{Broken, Decision, Promise, is_serving, is_up};
+pub use promise::{Broken, Promise};
+pub use promises::{Decision, is_serving, is_up};
 pub use source::SimSource;
 pub use world::World;
