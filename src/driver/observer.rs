@@ -21,7 +21,7 @@ use crate::rollout::{self, ContainerSeen, ContainerState, Health, HostSeen, Look
 /// An engine whose event stream says nothing is still asked this often.
 const LOOK_AT_LEAST_EVERY: Duration = Duration::from_millis(500);
 /// For each host so much time may pass between two looks at one in which nothing is under way: a thousand looks a second are enough to hear of a
-/// change of which the engine's event stream says nothing. Up to [`MANY_HOSTS`](super::looks::MANY_HOSTS) it makes no difference.
+/// change of which the engine's event stream says nothing. Up to 500 hosts it makes no difference.
 const QUIET_FOR_EACH: Duration = Duration::from_millis(1);
 /// A host that answers nothing for this long in one look counts as silent for that look.
 const LOOK_AT_MOST: Duration = Duration::from_secs(5);

@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use tokio::task::{JoinError, JoinSet};
 
 use super::handover::{self, Failed, Handover};
-use super::looks::{Looks, MANY_HOSTS};
+use super::looks::Looks;
 use super::observer::{Observers, Watched};
 use super::{DriverError, Engines, Recorder, guard, until};
 use crate::edge::{Clock, Engine, EngineError, NewContainer};
@@ -76,9 +76,9 @@ impl Rollout<'_> {
             hand.wait().await?;
             // Until every host was asked once nothing is decided, and nothing that was said may get lost meanwhile.
             word = self.recorder.listen().await?.or(word);
-            if let Some(at) = hand.look() {
+            if hand.look() {
                 hand.progress.under_way = hand.busy.keys().cloned().collect();
-                let (next, actions) = rollout::decide(&self.desired, hand.looks.observed(), hand.progress.clone(), word.take(), at);
+                let (next, actions) = rollout::decide(&self.desired, hand.looks.observed(), hand.progress.clone(), word.take(), self.clock.steady());
                 self.remember(&hand.progress, &next, hand.looks.observed()).await?;
                 self.recorder.waiting(&next.waiting_for);
                 hand.progress = next;
@@ -303,16 +303,12 @@ impl<'a> Hand<'a> {
         }
     }
 
-    /// Takes in what the observers brought; the moment for which it holds, once every host was asked.
-    fn look(&mut self) -> Option<Timestamp> {
+    /// Takes in what the observers brought; whether every host was asked by now.
+    fn look(&mut self) -> bool {
         self.looks.add(self.observers.take());
         let looks = &self.looks;
         self.busy.retain(|slot, ended| ended.is_none_or(|ended| looks.began(&slot.host) <= ended));
-        if self.looks.count() < self.hosts.len() {
-            return None;
-        }
-        let under_way = self.under_way();
-        Some(self.looks.holds_at(&under_way).unwrap_or_else(|| self.rollout.clock.steady()))
+        self.looks.count() >= self.hosts.len()
     }
 
     /// The hosts in which something is under way.
@@ -384,10 +380,9 @@ impl<'a> Hand<'a> {
         self.rollout.remember(&before, &self.progress, &Observed::default()).await
     }
 
-    /// Has every host looked at: a decision holds for the oldest look, so one host that is done would hold up the others. Of many, those for whose
-    /// sake time matters, if there are any.
+    /// Has those hosts looked at for whose sake time matters: those in which something is under way, or, at a gate, all.
     fn look_again(&self) {
-        let hosts = if self.hosts.len() <= MANY_HOSTS || self.close.is_empty() { &self.hosts } else { &self.close };
+        let hosts = if self.close.is_empty() { &self.hosts } else { &self.close };
         hosts.iter().for_each(|host| self.observers.poke(host));
     }
 

@@ -29,8 +29,10 @@ impl Desired {
     }
 }
 
-/// Whether the gate behind the stage that is through opens now; notes what is waited for if not.
+/// Whether the gate behind the stage that is through opens now; notes what is waited for if not. Its time is that of the oldest look at what it is
+/// about.
 pub(super) fn opens(desired: &Desired, progress: &mut Progress, round: &Round, now: Timestamp) -> bool {
+    let now = round.looked_at.unwrap_or(now);
     let gate = desired.gate(progress.stage.number);
     progress.stage.needs_person = false;
     if !progress.stage.has_moved || progress.stage.is_approved {

@@ -12,8 +12,8 @@ use crate::model::{HostName, ServiceName, SlotId};
 /// What is known of a host.
 #[derive(Clone, Copy)]
 pub(super) enum HostView<'a> {
-    /// It answered.
-    Answered,
+    /// It answered, at that moment; none if it was that of the decision.
+    Answered(Option<Timestamp>),
     /// It is silent.
     Silent {
         /// Since when.
@@ -59,7 +59,7 @@ impl<'a> Lookup<'a> {
             Some(HostSeen::Answered(seen)) => {
                 let mut containers = Vec::new();
                 own(seen, self.service, name, &mut containers);
-                (HostView::Answered, containers)
+                (HostView::Answered(self.observed.looked_at.get(name).copied()), containers)
             }
         });
         (*view, containers)

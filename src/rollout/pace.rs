@@ -77,6 +77,8 @@ pub(super) struct Round<'a> {
     pub(super) unseen: usize,
     /// Since when the last of the others is healthy.
     pub(super) healthy_since: Option<Timestamp>,
+    /// When the one that was looked at the longest ago was looked at.
+    pub(super) looked_at: Option<Timestamp>,
     /// Lines about what is waited for that had no room.
     more_lines: usize,
 }
@@ -107,7 +109,12 @@ pub(super) fn look<'a>(desired: &'a Desired, observed: &'a Observed, progress: &
         let slot = &wanted.slot;
         let (host, containers) = lookup.host(&slot.host);
         match host {
-            HostView::Answered => {
+            HostView::Answered(looked_at) => {
+                // "Healthy for so long" is never said of a time at which nobody looked.
+                let at = looked_at.map_or(now, |looked_at| looked_at.min(now));
+                if aim.is_about(wanted) {
+                    round.looked_at = Some(round.looked_at.map_or(at, |oldest| oldest.min(at)));
+                }
                 welcome_back(slot, progress, aim);
                 if progress.failures(aim.is_back).contains_key(slot) {
                     progress.began.remove(slot);
@@ -122,7 +129,7 @@ pub(super) fn look<'a>(desired: &'a Desired, observed: &'a Observed, progress: &
                     progress.waits(&mut round.more_lines, || format!("{slot}: an action to end"));
                     continue;
                 }
-                settle_or_wish(wanted, in_slot(containers, slot), desired, progress, aim, &mut round, now);
+                settle_or_wish(wanted, in_slot(containers, slot), desired, progress, aim, &mut round, at);
             }
             HostView::Silent { since, why } => silent(wanted, (since, why), progress, aim, &mut round, now),
             HostView::Unasked => {
@@ -307,8 +314,11 @@ pub(super) fn go(desired: &Desired, progress: &mut Progress, aim: &Aim, round: &
     if !round.down.is_empty() || !round.fresh.is_empty() {
         let mut room = room(progress, aim, round, leave.parallelism, now);
         let mut hosts = Hosts::of(desired, progress);
-        // What is down anyway goes first: replacing it takes nothing from anybody.
-        for wish in round.down.iter().chain(&round.fresh) {
+        // What is down anyway goes first: replacing it takes nothing from anybody. Then hosts with nothing in flight: no host loses two while others
+        // lose none, and an engine answers nothing about one container while it starts or stops another.
+        let busy = &hosts.busy().clone();
+        let fresh = |is_busy| round.fresh.iter().filter(move |wish| busy.contains(&wish.slot.host) == is_busy);
+        for wish in round.down.iter().chain(fresh(false)).chain(fresh(true)) {
             if room == 0 {
                 break;
             }

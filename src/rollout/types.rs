@@ -141,6 +141,10 @@ fn never() -> Duration {
 pub struct Observed {
     /// By host. A host that is missing here was not asked yet.
     pub hosts: BTreeMap<HostName, HostSeen>,
+    /// When the look at a host began that brought this: what is there is judged by that moment. A host that is missing here was looked at in the
+    /// moment of the decision.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub looked_at: BTreeMap<HostName, Timestamp>,
 }
 
 /// What was seen on one host.

@@ -124,7 +124,9 @@ impl Decision<'_> {
             _ => return Ok(()),
         }
         let is_proven = |one: &ContainerSeen| match (&one.state, &one.health) {
-            (ContainerState::Running { .. }, Health::Healthy { since }) => later(*since, self.desired.update.monitor) <= self.now,
+            (ContainerState::Running { .. }, Health::Healthy { since }) => {
+                later(*since, self.desired.update.monitor) <= self.looked_at(&one.slot.host)
+            }
             _ => false,
         };
         for slot in self.after.done.iter().filter(|slot| !self.before.done.contains(slot)) {
@@ -215,12 +217,13 @@ impl Decision<'_> {
                 continue;
             }
             let healthy = self.in_slot(slot).filter(|one| one.version == self.desired.to && is_serving(one)).filter_map(healthy_since).min();
-            let is_proven = healthy.is_some_and(|since| later(since, self.desired.update.monitor) <= self.now);
+            let is_proven = healthy.is_some_and(|since| later(since, self.desired.update.monitor) <= self.looked_at(&slot.host));
             ensure(is_proven, promise, || format!("stage {stage} is passed, and {slot} is not proven"))?;
             let is_about = wanted.stage == stage || wanted.switch == stage;
             if is_asked && is_about && !is_approved && !gate.bake.is_zero() {
                 let since = self.before.stage.at_gate.max(healthy);
-                let is_baked = self.before.stage.at_gate.is_some() && since.is_some_and(|since| later(since, gate.bake) <= self.now);
+                let is_baked =
+                    self.before.stage.at_gate.is_some() && since.is_some_and(|since| later(since, gate.bake) <= self.looked_at(&slot.host));
                 ensure(is_baked, promise, || format!("stage {stage} is passed, and {slot} is not baked"))?;
             }
         }
@@ -241,16 +244,24 @@ impl Decision<'_> {
     }
 
     fn spreads_over_hosts(&self) -> Result<(), Broken> {
-        let begun_now = |action: &&Action| self.after.began.contains_key(action.slot()) && !self.before.began.contains_key(action.slot());
+        // What somebody else began, by starting by hand what the slot is to have, is brought to its end wherever it is.
+        let goal = if is_going_back(&self.after.phase) { self.desired.back.as_ref() } else { Some(&self.desired.to) };
+        let is_theirs = |slot: &SlotId| self.in_slot(slot).any(|one| Some(&one.version) == goal && is_up(one));
+        let is_ours = |slot: &SlotId| !self.before.began.contains_key(slot) && !is_theirs(slot);
+        let begun_now = |action: &&Action| self.after.began.contains_key(action.slot()) && is_ours(action.slot());
         let hosts_before: Vec<&HostName> = self.before.began.keys().map(|slot| &slot.host).collect();
         for host in self.actions.iter().filter(begun_now).map(|action| &action.slot().host).filter(|host| !hosts_before.contains(host)) {
             let mut busy: Vec<&HostName> = self.after.began.keys().map(|slot| &slot.host).collect();
             busy.dedup();
             let value = |host: &HostName| self.desired.spread.get(host);
             let beside = busy.iter().find(|other| ***other != *host && value(host).is_some() && value(other) == value(host));
-            ensure(beside.is_none(), Promise::SpreadsOverHosts, || format!("{host} is begun beside {beside:?} of the same label"))?;
+            ensure(beside.is_none(), Promise::SpreadsOverHosts, || {
+                format!("{host} is begun beside {beside:?} of the same label, by {:?}", self.actions)
+            })?;
             let most = self.desired.max_parallel_hosts.map_or(usize::MAX, |most| most as usize);
-            ensure(busy.len() <= most, Promise::SpreadsOverHosts, || format!("{host} is the {}th host in flight of {most}", busy.len()))?;
+            ensure(busy.len() <= most, Promise::SpreadsOverHosts, || {
+                format!("{host} is the {}th host in flight of {most}, by {:?}", busy.len(), self.actions)
+            })?;
         }
         Ok(())
     }
@@ -341,7 +352,12 @@ impl Decision<'_> {
     }
 
     fn policy(&self) -> &Policy {
-        if matches!(self.after.phase, Phase::Forward) { &self.desired.update } else { &self.desired.rollback }
+        if is_going_back(&self.after.phase) { &self.desired.rollback } else { &self.desired.update }
+    }
+
+    /// The moment of which it can be said what is on a host: that of the newest look.
+    fn looked_at(&self, host: &HostName) -> Timestamp {
+        self.observed.looked_at.get(host).map_or(self.now, |at| self.now.min(*at))
     }
 
     fn in_slot<'s>(&'s self, slot: &'s SlotId) -> impl Iterator<Item = &'s ContainerSeen> {

@@ -67,7 +67,7 @@ impl World {
             };
             (name.clone(), seen)
         };
-        Observed { hosts: self.hosts.iter().map(see).collect() }
+        Observed { hosts: self.hosts.iter().map(see).collect(), ..Observed::default() }
     }
 
     /// What is: every container of every host, those of silent ones included.

@@ -171,7 +171,7 @@ impl Stage {
             };
             (name.clone(), seen)
         });
-        Observed { hosts: hosts.collect() }
+        Observed { hosts: hosts.collect(), ..Observed::default() }
     }
 
     fn stopping<'a>(&'a self, state: &'a State) -> impl Iterator<Item = &'a str> {

@@ -21,6 +21,8 @@ enum Mishap {
     Crash,
     Silence(usize),
     Answer(usize),
+    /// What was last seen of a host is as old as that; nothing has changed there since.
+    Slow(usize),
     /// The n-th container ends by itself.
     Kill(usize),
     /// `docker rm -f` of the n-th container.
@@ -111,6 +113,7 @@ fn any_mishap() -> impl Strategy<Value = Mishap> {
         2 => Just(Mishap::Crash),
         1 => (0usize..3).prop_map(Mishap::Silence),
         2 => (0usize..3).prop_map(Mishap::Answer),
+        2 => (0usize..3).prop_map(Mishap::Slow),
         1 => (0usize..12).prop_map(Mishap::Kill),
         1 => (0usize..12).prop_map(Mishap::RemoveByHand),
         1 => (0usize..12).prop_map(Mishap::StartByHand),
@@ -171,6 +174,8 @@ struct Play<'a> {
     progress: Progress,
     /// Whether the last look led to actions.
     acted: bool,
+    /// What was seen at the last look, and when.
+    last: (Timestamp, Observed),
 }
 
 impl Play<'_> {
@@ -183,7 +188,7 @@ impl Play<'_> {
             let new = New { fate: Fate::Healthy(s(0)), ..world.new_container(&slot, &version("old"), None) };
             world.machine(&host(0)).unwrap().start_new(new, NOW).unwrap();
         }
-        Play { decide, desired: &story.desired, world, progress: Progress::begin(NOW), acted: false }
+        Play { decide, desired: &story.desired, world, progress: Progress::begin(NOW), acted: false, last: (NOW, Observed::default()) }
     }
 
     fn look(&mut self, mishap: &Mishap) -> Result<(), TestCaseError> {
@@ -216,9 +221,15 @@ impl Play<'_> {
                 }
             }
             Mishap::Person(word) => person = Some(*word),
-            Mishap::Nothing | Mishap::Lost | Mishap::HalfDone => {}
+            Mishap::Nothing | Mishap::Lost | Mishap::HalfDone | Mishap::Slow(_) => {}
         }
-        let observed = self.world.observe();
+        let mut observed = self.world.observe();
+        let (then, last) = std::mem::replace(&mut self.last, (now, observed.clone()));
+        if let Mishap::Slow(n) = mishap
+            && last.hosts.get(&host(*n)) == observed.hosts.get(&host(*n))
+        {
+            observed.looked_at.insert(host(*n), then);
+        }
         let (next, actions) = (self.decide)(self.desired, &observed, self.progress.clone(), person, now);
         let again = (self.decide)(self.desired, &observed, self.progress.clone(), person, now);
         prop_assert_eq!(&(next.clone(), actions.clone()), &again, "the same input gives the same output");

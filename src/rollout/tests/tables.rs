@@ -117,6 +117,36 @@ fn parallelism_bounds_the_slots_in_flight_over_all_hosts() {
 }
 
 #[test]
+fn a_host_with_nothing_in_flight_comes_before_one_that_has_a_slot_in_flight() {
+    let mut desired = desired(2, 2, StopFirst);
+    let observed = world_of_old(&desired).observe();
+    for (parallelism, expected) in [(2, "h0/0 h1/0"), (3, "h0/0 h1/0 h1/1"), (4, "h0/0 h1/0 h1/1 h0/1")] {
+        desired.update.parallelism = parallelism;
+        let (_, actions) = decide(&desired, &observed, begun(&[0]), None, NOW);
+        let slots: Vec<String> = actions.iter().map(|action| format!("{}/{}", action.slot().host, action.slot().index)).collect();
+        assert_eq!(slots.join(" "), expected, "parallelism {parallelism}");
+    }
+}
+
+#[test]
+fn while_too_many_hosts_are_in_flight_none_of_them_begins_another_slot() {
+    let mut desired = desired(2, 2, StopFirst);
+    desired.update.parallelism = 4;
+    let observed = world_of_old(&desired).observe();
+    let mut begins = |hosts: &[usize], most: Option<u32>, zones: &str| {
+        desired.max_parallel_hosts = most;
+        desired.spread = zones.chars().enumerate().map(|(number, zone)| (host(number), zone.to_string())).collect();
+        let (next, _) = decide(&desired, &observed, begun(hosts), None, NOW);
+        next.began.into_keys().map(|slot| format!("{}/{}", slot.host, slot.index)).collect::<Vec<_>>().join(" ")
+    };
+    assert_eq!(begins(&[0], Some(1), ""), "h0/0 h0/1");
+    // A host that answers again brings in what was begun there before.
+    assert_eq!(begins(&[0, 1], Some(1), ""), "h0/0 h1/0");
+    assert_eq!(begins(&[0, 1], None, "aa"), "h0/0 h1/0");
+    assert_eq!(begins(&[0, 1], None, "ab"), "h0/0 h0/1 h1/0 h1/1");
+}
+
+#[test]
 fn a_start_first_slot_whose_newcomer_is_well_hands_its_place_on() {
     check(StartFirst, "old+ new*3 | old+ | old+", "h1 start r2 over old0");
     check(StartFirst, "old+ new*3 | old+ new~ | old+", "");
