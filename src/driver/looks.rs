@@ -14,6 +14,8 @@ pub(super) struct Looks {
     began: BTreeMap<HostName, u64>,
     /// Hosts whose last look was not as the one before it.
     changed: BTreeSet<HostName>,
+    /// Hosts in which something moved since nobody asked for them.
+    moved: BTreeSet<HostName>,
 }
 
 impl Looks {
@@ -25,6 +27,7 @@ impl Looks {
                 self.changed.remove(&host);
             } else {
                 self.changed.insert(host.clone());
+                self.moved.insert(host.clone());
                 self.observed.hosts.insert(host.clone(), seen);
             }
             self.observed.looked_at.insert(host.clone(), at);
@@ -45,6 +48,11 @@ impl Looks {
     /// Hosts in which something moved between the last two looks.
     pub(super) fn changed(&self) -> &BTreeSet<HostName> {
         &self.changed
+    }
+
+    /// Hosts in which something moved since this was asked for the last time.
+    pub(super) fn moved(&mut self) -> BTreeSet<HostName> {
+        std::mem::take(&mut self.moved)
     }
 
     /// When the newest look at a host began, on the observers' counter.

@@ -206,7 +206,10 @@ impl HostObserver {
                 let look = LookAt { began, answered: self.clock.steady(), ahead };
                 self.sightings.take_in(look, found.iter_mut().map(|one| self.watched.told(one)));
                 self.probe_those_that_are_due(&found).await;
-                HostSeen::Answered(found.into_iter().map(|container| self.seen(container)).collect())
+                let mut seen: Vec<ContainerSeen> = found.into_iter().map(|container| self.seen(container)).collect();
+                // Made in the place of what was found, it would keep the room that only that needs.
+                seen.shrink_to_fit();
+                HostSeen::Answered(seen)
             }
             Ok(Err(error)) => self.silence(error.to_string()),
             Err(_) => self.silence(format!("no answer within {} s", LOOK_AT_MOST.as_secs())),

@@ -17,7 +17,7 @@ use crate::model::{Digest, EstateName, HostName, ServiceName, SlotId};
 use crate::pipeline::{DataPolicy, OnLoss, Order, Snapshot};
 use crate::plan::Restore;
 use crate::release::{Release, ServiceRelease};
-use crate::rollout::{self, Action, Desired, HostSeen, Observed, Person, Phase, Progress, SlotVerdict, StageProgress, Version};
+use crate::rollout::{self, Action, Desired, HostSeen, Observed, Person, Phase, Progress, Quiet, SlotVerdict, StageProgress, Version};
 use crate::run::Event;
 
 /// So many lines of a failed container's output are kept with the failure.
@@ -32,6 +32,8 @@ const AFTER_A_FAILURE: Duration = Duration::from_secs(1);
 /// A decision goes through all slots. For each of them so much time passes until the next one, in which looks and results gather: of a thousand
 /// slots nobody notices, and a hundred thousand, whose containers take minutes to make, do not keep a processor busy with deciding the same again.
 const GATHER_FOR_EACH_SLOT: Duration = Duration::from_nanos(3_000);
+/// Where decisions are further apart than this, they look at what is there, and have nothing looked at for their sake.
+const LOOK_FOR_EACH_DECISION: Duration = Duration::from_millis(100);
 /// A shorter pause is none.
 const GATHER_AT_LEAST: Duration = Duration::from_millis(5);
 
@@ -72,13 +74,16 @@ impl Rollout<'_> {
     /// person said and it has not heard yet.
     pub(super) async fn carry_out(&self, progress: Progress, mut word: Option<Person>) -> Result<Progress, DriverError> {
         let mut hand = Hand::new(self, progress);
+        let mut quiet = Quiet::of(&self.desired);
         loop {
             hand.wait().await?;
             // Until every host was asked once nothing is decided, and nothing that was said may get lost meanwhile.
             word = self.recorder.listen().await?.or(word);
             if hand.look() {
                 hand.progress.under_way = hand.busy.keys().cloned().collect();
-                let (next, actions) = rollout::decide(&self.desired, hand.looks.observed(), hand.progress.clone(), word.take(), self.clock.steady());
+                let (moved, now) = (hand.looks.moved(), self.clock.steady());
+                let (observed, progress) = (hand.looks.observed(), hand.progress.clone());
+                let (next, actions) = rollout::decide_on(&mut quiet, &moved, &self.desired, observed, progress, word.take(), now);
                 self.remember(&hand.progress, &next, hand.looks.observed()).await?;
                 self.recorder.waiting(&next.waiting_for);
                 hand.progress = next;
@@ -152,17 +157,22 @@ impl Rollout<'_> {
     fn work(&self, action: &Action, phase: &Phase) -> Result<BoxFuture<'static, Result<(), Failed>>, DriverError> {
         let host = &action.slot().host;
         let engine = self.engines.hosts.get(host).cloned().ok_or_else(|| DriverError::UnknownHost { host: host.clone() })?;
-        let replaced = replaced(action, phase).map(str::to_owned);
+        let replaced = replaced(action, phase);
         // A service has one order in all its slots.
         let order = self.desired.slots.first().map_or(Order::StopFirst, |wanted| wanted.order);
         let policy = guard::policy_for(order, &self.data);
-        let new = self.versions.get(&self.desired.to.spec).map(|service| service.container.clone());
+        let new = || self.versions.get(&self.desired.to.spec).map(|service| service.container.clone());
+        let to_look_at = replaced.and_then(|old| Some((old.to_owned(), new()?)));
         let guarded = engine.clone();
         let handover = self.handover(action, phase, engine.clone(), policy.clone())?;
         let effect = self.effect(action, engine)?;
+        if to_look_at.is_none() && handover.is_none() {
+            // Thousands of these may be under way at once.
+            return Ok(Box::pin(async move { Ok(effect.await?) }));
+        }
         let (action, phase) = (action.clone(), phase.clone());
         Ok(Box::pin(async move {
-            if let Some((old, new)) = replaced.zip(new) {
+            if let Some((old, new)) = to_look_at {
                 let loss = guard::loss(guarded.as_ref(), &old, &new, &policy).await?;
                 if !loss.is_none() {
                     return Err(Failed::Loss(loss));
@@ -294,10 +304,15 @@ impl<'a> Hand<'a> {
         Ok(())
     }
 
+    /// How long looks and results are gathered for one decision.
+    fn pause(&self) -> Duration {
+        let slots = u32::try_from(self.rollout.desired.slots.len()).unwrap_or(u32::MAX);
+        GATHER_FOR_EACH_SLOT.saturating_mul(slots)
+    }
+
     /// In a large rollout, waits for what comes with the first of many.
     async fn gather(&self) {
-        let slots = u32::try_from(self.rollout.desired.slots.len()).unwrap_or(u32::MAX);
-        let pause = GATHER_FOR_EACH_SLOT.saturating_mul(slots);
+        let pause = self.pause();
         if pause >= GATHER_AT_LEAST {
             self.rollout.clock.sleep(pause).await;
         }
@@ -380,9 +395,13 @@ impl<'a> Hand<'a> {
         self.rollout.remember(&before, &self.progress, &Observed::default()).await
     }
 
-    /// Has those hosts looked at for whose sake time matters: those in which something is under way, or, at a gate, all.
+    /// Has those hosts looked at for whose sake time matters: those in which something is under way, or, at a gate, all. In a rollout so large that
+    /// some slot's time comes with every decision, the former are looked at often enough as it is.
     fn look_again(&self) {
         let hosts = if self.close.is_empty() { &self.hosts } else { &self.close };
+        if !self.close.is_empty() && self.pause() > LOOK_FOR_EACH_DECISION {
+            return;
+        }
         hosts.iter().for_each(|host| self.observers.poke(host));
     }
 

@@ -1,13 +1,18 @@
 //! The way of a rollout: forward, perhaps back, then sweeping, then finished. This is its table of contents; each phase has its own file.
 
+use std::collections::BTreeSet;
+
 use jiff::Timestamp;
 
 use super::back::{self, is_way_back};
 use super::gate;
-use super::pace::{self, Aim, Round};
+use super::leave;
+use super::pace::{self, Aim, Round, Scene};
+use super::quiet::Quiet;
 use super::sweep;
 use super::verdict::{too_many, why_it_turns};
 use super::{Action, Back, Desired, Observed, Outcome, Person, Phase, Progress};
+use crate::model::HostName;
 use crate::pipeline::FailureAction;
 
 /// Decides what to do now.
@@ -17,24 +22,49 @@ use crate::pipeline::FailureAction;
 /// for again. Without actions the next look is due at `look_again_at`, or when something happens.
 ///
 /// Pure: the same input gives the same output. O(slots + containers · log) for each look.
-pub fn decide(desired: &Desired, observed: &Observed, mut progress: Progress, person: Option<Person>, now: Timestamp) -> (Progress, Vec<Action>) {
+pub fn decide(desired: &Desired, observed: &Observed, progress: Progress, person: Option<Person>, now: Timestamp) -> (Progress, Vec<Action>) {
+    walk(&Scene { desired, observed, now }, progress, person, &mut Quiet::default())
+}
+
+/// The same as [`decide`], for who decides again and again about one rollout: `quiet` spares it the slots of which nothing new is to be said.
+///
+/// `moved` are the hosts of which something else was seen than at the last decision. The progress must be that of the last decision, as far as it
+/// was not changed by [`report_refusal`](super::report_refusal), [`report_loss`](super::report_loss) or its `under_way`.
+pub fn decide_on<'a>(
+    quiet: &mut Quiet<'a>,
+    moved: &BTreeSet<HostName>,
+    desired: &'a Desired,
+    observed: &Observed,
+    progress: Progress,
+    person: Option<Person>,
+    now: Timestamp,
+) -> (Progress, Vec<Action>) {
+    quiet.stir(moved, &progress);
+    walk(&Scene { desired, observed, now }, progress, person, quiet)
+}
+
+fn walk(scene: &Scene, mut progress: Progress, person: Option<Person>, quiet: &mut Quiet) -> (Progress, Vec<Action>) {
     if let Some(word) = person {
-        hear(desired, &mut progress, word);
+        hear(scene.desired, &mut progress, word);
+        quiet.forget();
     }
     // A phase that ends hands the same observation to the next one. Each turn leads further down in this list, so there is an end.
     loop {
         progress.look_again_at = None;
         progress.waiting_for.clear();
         let turned = match progress.phase.clone() {
-            Phase::Forward => forward(desired, observed, &mut progress, now),
-            Phase::Back(back) => backward(desired, observed, &mut progress, back, now),
-            Phase::Sweeping(outcome) => sweeping(desired, observed, &mut progress, outcome, now),
-            Phase::Paused { why, back } => paused(desired, observed, &mut progress, &why, back.is_some(), now),
+            Phase::Forward => forward(scene, &mut progress, quiet),
+            Phase::Back(back) => backward(scene, &mut progress, back, quiet),
+            Phase::Sweeping(outcome) => sweeping(scene, &mut progress, outcome),
+            Phase::Paused { why, back } => paused(scene, &mut progress, &why, back.is_some(), quiet),
             Phase::Finished(_) => return (progress, Vec::new()),
         };
         match turned {
             Turned::No(actions) => return (progress, actions),
-            Turned::To(phase) => progress.turn(phase),
+            Turned::To(phase) => {
+                progress.turn(phase);
+                quiet.forget();
+            }
         }
     }
 }
@@ -77,32 +107,33 @@ fn go_back(desired: &Desired, why: String) -> Phase {
     }
 }
 
-fn forward(desired: &Desired, observed: &Observed, progress: &mut Progress, now: Timestamp) -> Turned {
+fn forward(scene: &Scene, progress: &mut Progress, quiet: &mut Quiet) -> Turned {
+    let desired = scene.desired;
     let aim = Aim::forward(desired, progress.stage.number);
-    let round = pace::look(desired, observed, progress, &aim, now);
+    let mut round = pace::look(scene, progress, &aim, quiet);
     let slots = desired.slots.len();
     if too_many(progress.failed.len(), slots, aim.policy.max_failure_ratio) && aim.policy.failure_action != FailureAction::Continue {
         return Turned::To(give_up(desired, progress, why_it_turns(&progress.failed, slots)));
     }
     if round.is_through() {
-        return at_gate(desired, progress, &round, now);
+        return at_gate(scene, progress, &aim, &round);
     }
     progress.stage.at_gate = None;
-    if let Some(why) = gate::overdue(desired, progress, &aim, &round, now) {
+    if let Some(why) = gate::overdue(scene, progress, &aim, &mut round) {
         return Turned::To(give_up(desired, progress, why));
     }
-    let actions = pace::go(desired, progress, &aim, &round, now);
+    let actions = leave::go(scene, progress, &aim, &mut round);
     progress.stage.has_moved |= !actions.is_empty();
     Turned::No(actions)
 }
 
 /// A stage is through: what comes next waits for the gate behind it.
-fn at_gate(desired: &Desired, progress: &mut Progress, round: &Round, now: Timestamp) -> Turned {
+fn at_gate(scene: &Scene, progress: &mut Progress, aim: &Aim, round: &Round) -> Turned {
     progress.progressed_at = None;
-    if !gate::opens(desired, progress, round, now) {
+    if !gate::opens(scene, progress, aim, round) {
         return Turned::No(Vec::new());
     }
-    if !desired.is_last_stage(progress.stage.number) {
+    if !scene.desired.is_last_stage(progress.stage.number) {
         gate::pass(progress);
         return Turned::To(Phase::Forward);
     }
@@ -122,10 +153,10 @@ fn give_up(desired: &Desired, progress: &mut Progress, why: String) -> Phase {
     }
 }
 
-fn backward(desired: &Desired, observed: &Observed, progress: &mut Progress, back: Back, now: Timestamp) -> Turned {
-    let aim = Aim::back(desired);
-    let round = pace::look(desired, observed, progress, &aim, now);
-    let slots = desired.slots.len();
+fn backward(scene: &Scene, progress: &mut Progress, back: Back, quiet: &mut Quiet) -> Turned {
+    let aim = Aim::back(scene.desired);
+    let mut round = pace::look(scene, progress, &aim, quiet);
+    let slots = scene.desired.slots.len();
     let goes_on = aim.policy.failure_action == FailureAction::Continue;
     // A rollback is never rolled back: it stops and calls for a person.
     if !goes_on && too_many(progress.failed_back.len(), slots, aim.policy.max_failure_ratio) {
@@ -140,18 +171,19 @@ fn backward(desired: &Desired, observed: &Observed, progress: &mut Progress, bac
             Phase::Finished(Outcome::Stuck { why: format!("on the way back ({}) {failed}", back.why) })
         });
     }
-    if let Some(why) = gate::overdue(desired, progress, &aim, &round, now) {
+    if let Some(why) = gate::overdue(scene, progress, &aim, &mut round) {
         return Turned::To(Phase::Paused { why: format!("on the way back ({}) {why}", back.why), back: Some(back) });
     }
-    Turned::No(pace::go(desired, progress, &aim, &round, now))
+    Turned::No(leave::go(scene, progress, &aim, &mut round))
 }
 
 /// Begins nothing, but brings to its end what is in flight: a slot that was left in the middle could be one without a container. What fails now
 /// waits for a person like everything else.
-fn paused(desired: &Desired, observed: &Observed, progress: &mut Progress, why: &str, is_back: bool, now: Timestamp) -> Turned {
+fn paused(scene: &Scene, progress: &mut Progress, why: &str, is_back: bool, quiet: &mut Quiet) -> Turned {
+    let desired = scene.desired;
     let aim = if is_back { Aim::back(desired) } else { Aim::forward(desired, progress.stage.number) };
-    let round = pace::look(desired, observed, progress, &aim, now);
-    let actions = pace::bring_to_an_end(desired, progress, &aim, round);
+    let round = pace::look(scene, progress, &aim, quiet);
+    let actions = leave::bring_to_an_end(desired, progress, &aim, &round);
     if progress.stands_still() {
         progress.look_again_at = None;
         progress.waiting_for = vec![format!("paused: {why}; a person says whether it goes on (resume) or back (abort)")];
@@ -161,7 +193,7 @@ fn paused(desired: &Desired, observed: &Observed, progress: &mut Progress, why: 
     Turned::No(actions)
 }
 
-fn sweeping(desired: &Desired, observed: &Observed, progress: &mut Progress, outcome: Outcome, now: Timestamp) -> Turned {
-    let actions = sweep::sweep(desired, observed, progress, &outcome, now);
+fn sweeping(scene: &Scene, progress: &mut Progress, outcome: Outcome) -> Turned {
+    let actions = sweep::sweep(scene.desired, scene.observed, progress, &outcome, scene.now);
     if actions.is_empty() && progress.look_again_at.is_none() { Turned::To(Phase::Finished(outcome)) } else { Turned::No(actions) }
 }

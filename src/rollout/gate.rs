@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::pace::{self, Aim, Round};
-use super::time::{after, between};
-use super::{Desired, Gate, Policy, Progress, StageProgress};
+use super::leave;
+use super::pace::{Aim, Round, Scene, span};
+use super::time::after;
+use super::{Desired, Gate, HostSeen, Policy, Progress, StageProgress};
 use crate::model::format_duration;
 
 /// The gate behind the last stage where nobody wrote any stages.
@@ -31,13 +32,14 @@ impl Desired {
 
 /// Whether the gate behind the stage that is through opens now; notes what is waited for if not. Its time is that of the oldest look at what it is
 /// about.
-pub(super) fn opens(desired: &Desired, progress: &mut Progress, round: &Round, now: Timestamp) -> bool {
-    let now = round.looked_at.unwrap_or(now);
+pub(super) fn opens(scene: &Scene, progress: &mut Progress, aim: &Aim, round: &Round) -> bool {
+    let desired = scene.desired;
     let gate = desired.gate(progress.stage.number);
     progress.stage.needs_person = false;
     if !progress.stage.has_moved || progress.stage.is_approved {
         return true;
     }
+    let now = oldest_look(scene, aim);
     let through = *progress.stage.at_gate.get_or_insert(now);
     let is_baked = is_baked(gate, through, desired.stage_name(progress.stage.number), progress, round, now);
     if is_baked && gate.approve {
@@ -45,6 +47,14 @@ pub(super) fn opens(desired: &Desired, progress: &mut Progress, round: &Round, n
         progress.waiting_for.push(format!("the gate behind {}: a person's word (approve)", desired.stage_name(progress.stage.number)));
     }
     is_baked && !gate.approve
+}
+
+/// When the host of a slot that the gate is about, of those that answer, was looked at, which was looked at the longest ago.
+fn oldest_look(scene: &Scene, aim: &Aim) -> Timestamp {
+    let about = scene.desired.slots.iter().filter(|wanted| aim.is_about(wanted)).map(|wanted| &wanted.slot.host);
+    let answered = about.filter(|host| matches!(scene.observed.hosts.get(host), Some(HostSeen::Answered(_))));
+    let looks = answered.filter_map(|host| scene.observed.looked_at.get(host).copied());
+    looks.min().map_or(scene.now, |oldest| oldest.min(scene.now))
 }
 
 fn is_baked(gate: &Gate, through: Timestamp, name: &str, progress: &mut Progress, round: &Round, now: Timestamp) -> bool {
@@ -73,7 +83,8 @@ pub(super) fn pass(progress: &mut Progress) {
 }
 
 /// Says why the progress deadline is over, if it is. It runs while slots of the present stage are rolled, from the last one that became healthy.
-pub(super) fn overdue(desired: &Desired, progress: &mut Progress, aim: &Aim, round: &Round, now: Timestamp) -> Option<String> {
+pub(super) fn overdue<'a>(scene: &Scene<'a>, progress: &mut Progress, aim: &Aim<'a>, round: &mut Round<'a>) -> Option<String> {
+    let Scene { desired, now, .. } = *scene;
     let Policy { progress_deadline, .. } = aim.policy;
     if *progress_deadline == Duration::MAX {
         return None;
@@ -87,10 +98,6 @@ pub(super) fn overdue(desired: &Desired, progress: &mut Progress, aim: &Aim, rou
     }
     // What holds the slots that were not begun is known only to whoever would begin them.
     let mut held = progress.clone();
-    pace::go(desired, &mut held, aim, round, now);
+    leave::go(scene, &mut held, aim, round);
     Some(format!("no slot became healthy within {} ({})", format_duration(*progress_deadline), held.waiting_for.join("; ")))
-}
-
-fn span(from: Timestamp, to: Timestamp) -> String {
-    format_duration(between(from, to))
 }

@@ -38,7 +38,7 @@ pub struct SimState {
     /// Its containers.
     pub machine: Machine,
     /// Its images by id.
-    pub images: BTreeMap<Digest, ImageSeen>,
+    pub images: BTreeMap<Digest, Box<ImageSeen>>,
     /// Names of images, in their normal form.
     pub names: BTreeMap<String, Digest>,
     /// What its registry has, by normal name.
@@ -63,21 +63,19 @@ pub struct SimState {
     pub hits: Hits,
     /// What was done to its containers through the engine, if somebody wants to know.
     pub deeds: Deeds,
-    /// Which estate each container belongs to.
-    estates: BTreeMap<String, EstateName>,
 }
 
 impl SimState {
     /// Gives the engine an image under a name.
     pub fn has_image(&mut self, reference: &ImageRef, image: ImageSeen) {
         self.names.insert(reference.to_string(), image.id);
-        self.images.insert(image.id, image);
+        self.images.insert(image.id, Box::new(image));
     }
 
     fn find(&self, reference: &str) -> Option<ImageSeen> {
         let by_id = reference.parse::<Digest>().ok();
         let by_name = || reference.parse::<ImageRef>().ok().and_then(|name| self.names.get(&name.to_string()).copied());
-        by_id.or_else(by_name).and_then(|id| self.images.get(&id)).cloned()
+        by_id.or_else(by_name).and_then(|id| self.images.get(&id)).map(|image| (**image).clone())
     }
 
     fn listed(&self, image: &ImageSeen, estate: &EstateName) -> ImageThere {
@@ -99,14 +97,15 @@ impl SimState {
     }
 
     fn chains(&self) -> BTreeSet<Digest> {
-        self.images.values().flat_map(chains).collect()
+        self.images.values().flat_map(|image| chains(image)).collect()
     }
 
     /// Makes a container, unless it is there.
     fn make(&mut self, new: &NewContainer, now: Timestamp) -> String {
         let fate = fate_of(&self.fates, &new.slot, new.version.release).unwrap_or(Fate::Healthy(Duration::ZERO));
+        let made_before = self.machine.made();
         let id = self.machine.create_once(as_new(new, fate), now);
-        if self.estates.insert(id.clone(), new.estate.clone()).is_none()
+        if self.machine.made() > made_before
             && let Some(made) = self.machine.container(&id)
         {
             self.deeds.note(|| Deed { at: now, container: id.clone(), what: What::Made(Box::new(made.clone())) });
@@ -123,9 +122,7 @@ impl SimState {
     }
 
     fn remove(&mut self, id: &str, now: Timestamp) -> Result<(), Refusal> {
-        self.change(id, now, What::Removed, |machine| machine.remove(id, now))?;
-        self.estates.remove(id);
-        Ok(())
+        self.change(id, now, What::Removed, |machine| machine.remove(id, now))
     }
 
     /// Does something to a container, and notes it as a deed if it changed anything.
@@ -290,7 +287,7 @@ impl Engine for SimEngine {
     async fn tag(&self, id: Digest, reference: &ImageRef) -> Result<(), EngineError> {
         self.call(|state, _| {
             let image = state.images.get(&id).cloned().ok_or_else(|| self.missing(format!("image {id}")))?;
-            state.has_image(reference, image);
+            state.has_image(reference, *image);
             Ok(())
         })
         .await
@@ -379,7 +376,7 @@ impl Engine for SimEngine {
         self.call(|state, _| {
             self.check_disk(state, "load")?;
             let image = load(&bytes, &state.chains()).map_err(|why| self.refused("load", why))?;
-            state.images.insert(image.id, image);
+            state.images.insert(image.id, Box::new(image));
             Ok(())
         })
         .await
@@ -388,7 +385,7 @@ impl Engine for SimEngine {
     async fn containers(&self, estate: &EstateName, service: Option<&ServiceName>) -> Result<Vec<ContainerFound>, EngineError> {
         self.call(|state, now| {
             let is_meant =
-                |one: &&super::SimContainer| state.estates.get(&one.id) == Some(estate) && service.is_none_or(|service| one.slot.service == *service);
+                |one: &&super::SimContainer| one.estate.as_ref() == Some(estate) && service.is_none_or(|service| one.slot.service == *service);
             Ok(state.machine.containers().filter(is_meant).map(|one| found(one, state.networks.clone(), &state.faults.clock, now)).collect())
         })
         .await
@@ -528,6 +525,7 @@ impl Engine for SimEngine {
 
 fn as_new(new: &NewContainer, fate: Fate) -> New {
     New {
+        estate: Some(new.estate.clone()),
         name: new.name(),
         slot: new.slot.clone(),
         version: new.version.clone(),

@@ -6,13 +6,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 
 use super::Fate;
-use crate::model::{Digest, HostName, RunId, SlotId};
+use crate::model::{Digest, EstateName, HostName, RunId, SlotId};
 use crate::rollout::{ContainerState, Health, Version};
 
 /// One engine's containers and volumes.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Machine {
-    containers: BTreeMap<String, SimContainer>,
+    /// Boxed, since most of the places in a node of the map are empty, and there may be ten thousand machines.
+    containers: BTreeMap<String, Box<SimContainer>>,
     volumes: BTreeSet<String>,
     /// How many containers were ever made here: part of their ids.
     made: u64,
@@ -21,6 +22,8 @@ pub struct Machine {
 /// A container to make.
 #[derive(Debug, Clone)]
 pub struct New {
+    /// Its estate; none where there is only one.
+    pub estate: Option<EstateName>,
     /// Its name: the same name makes one container.
     pub name: String,
     /// Its slot.
@@ -42,6 +45,8 @@ pub struct New {
 pub struct SimContainer {
     /// Its id.
     pub id: String,
+    /// Its estate; none where there is only one.
+    pub estate: Option<EstateName>,
     /// Its name.
     pub name: String,
     /// Its slot.
@@ -103,12 +108,17 @@ impl SimContainer {
 impl Machine {
     /// Every container, by id.
     pub fn containers(&self) -> impl Iterator<Item = &SimContainer> {
-        self.containers.values()
+        self.containers.values().map(Box::as_ref)
+    }
+
+    /// How many containers were ever made here.
+    pub fn made(&self) -> u64 {
+        self.made
     }
 
     /// One container.
     pub fn container(&self, id: &str) -> Option<&SimContainer> {
-        self.containers.get(id)
+        self.containers.get(id).map(Box::as_ref)
     }
 
     /// Every volume that was ever made: none is ever removed.
@@ -136,9 +146,10 @@ impl Machine {
         let inherited = new.takes_over.as_ref().and_then(|old| self.containers.get(old)).map(|old| old.volume.clone());
         let volume = inherited.unwrap_or_else(|| format!("volume-of-{}", &id[..12]));
         self.volumes.insert(volume.clone());
-        let New { name, slot, version, run, image, fate, .. } = new;
-        self.containers
-            .insert(id.clone(), SimContainer { id: id.clone(), name, slot, version, run, image, volume, created_at: now, fate, power: Power::Made });
+        let New { estate, name, slot, version, run, image, fate, .. } = new;
+        let power = Power::Made;
+        let one = SimContainer { id: id.clone(), estate, name, slot, version, run, image, volume, created_at: now, fate, power };
+        self.containers.insert(id.clone(), Box::new(one));
         id
     }
 
@@ -195,6 +206,6 @@ impl Machine {
     }
 
     fn get(&mut self, id: &str) -> Result<&mut SimContainer, Refusal> {
-        self.containers.get_mut(id).ok_or_else(|| Refusal::Missing(id.to_owned()))
+        self.containers.get_mut(id).map(Box::as_mut).ok_or_else(|| Refusal::Missing(id.to_owned()))
     }
 }

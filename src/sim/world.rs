@@ -112,6 +112,7 @@ impl World {
     /// The container that a slot would get of a version.
     pub fn new_container(&self, slot: &SlotId, version: &Version, takes_over: Option<String>) -> New {
         New {
+            estate: None,
             name: format!("{}-{}-{}", slot.service, slot.index, version.spec.short()),
             slot: slot.clone(),
             version: version.clone(),

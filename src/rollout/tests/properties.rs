@@ -176,10 +176,12 @@ struct Play<'a> {
     acted: bool,
     /// What was seen at the last look, and when.
     last: (Timestamp, Observed),
+    /// What is known of slots in which nothing moves.
+    quiet: Quiet<'a>,
 }
 
-impl Play<'_> {
-    fn new(story: &Story, decide: Decider) -> Play<'_> {
+impl<'a> Play<'a> {
+    fn new(story: &'a Story, decide: Decider) -> Self {
         let mut world =
             if story.first { World::new(NOW, story.desired.slots.iter().map(|one| one.slot.host.clone())) } else { world_of_old(&story.desired) };
         world.fates.clone_from(&story.fates);
@@ -188,7 +190,15 @@ impl Play<'_> {
             let new = New { fate: Fate::Healthy(s(0)), ..world.new_container(&slot, &version("old"), None) };
             world.machine(&host(0)).unwrap().start_new(new, NOW).unwrap();
         }
-        Play { decide, desired: &story.desired, world, progress: Progress::begin(NOW), acted: false, last: (NOW, Observed::default()) }
+        Play {
+            decide,
+            desired: &story.desired,
+            world,
+            progress: Progress::begin(NOW),
+            acted: false,
+            last: (NOW, Observed::default()),
+            quiet: Quiet::of(&story.desired),
+        }
     }
 
     fn look(&mut self, mishap: &Mishap) -> Result<(), TestCaseError> {
@@ -202,6 +212,7 @@ impl Play<'_> {
                 let (phase, failed, done, left_behind, stage) = (kept.phase, kept.failed, kept.done, kept.left_behind, kept.stage);
                 let kept = Kept { phase, failed, done, begun, left_behind, stage };
                 self.progress = Progress::resume(kept, now);
+                self.quiet = Quiet::of(self.desired);
             }
             Mishap::Silence(n) => self.world.silence(&host(*n)),
             Mishap::Answer(n) => self.world.answer(&host(*n)),
@@ -233,6 +244,11 @@ impl Play<'_> {
         let (next, actions) = (self.decide)(self.desired, &observed, self.progress.clone(), person, now);
         let again = (self.decide)(self.desired, &observed, self.progress.clone(), person, now);
         prop_assert_eq!(&(next.clone(), actions.clone()), &again, "the same input gives the same output");
+        if std::ptr::fn_addr_eq(self.decide, decide as Decider) {
+            let moved = observed.hosts.keys().filter(|host| observed.hosts.get(*host) != last.hosts.get(*host)).cloned().collect();
+            let spared = decide_on(&mut self.quiet, &moved, self.desired, &observed, self.progress.clone(), person, now);
+            prop_assert_eq!(&spared, &again, "what is known of quiet slots changes nothing");
+        }
         self.acted = !actions.is_empty();
         self.check(&observed, person, &next, &actions)?;
         self.progress = next;
