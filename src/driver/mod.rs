@@ -25,6 +25,7 @@ mod roll;
 mod rollouts;
 mod status;
 mod story;
+mod told;
 mod turns;
 
 use std::collections::BTreeMap;

@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use futures_util::FutureExt;
 use futures_util::future::join_all;
 use jiff::{SignedDuration, Timestamp};
 use tokio::sync::Notify;
@@ -23,6 +24,9 @@ const LOOK_AT_LEAST_EVERY: Duration = Duration::from_millis(500);
 /// For each host so much time may pass between two looks at one in which nothing is under way: a thousand looks a second are enough to hear of a
 /// change of which the engine's event stream says nothing. Up to 500 hosts it makes no difference.
 const QUIET_FOR_EACH: Duration = Duration::from_millis(1);
+/// Where there are so many hosts that quiet ones are asked less often, a host has so much time to tell of more before it is looked at: an action that
+/// ends and the engine's event of it are one look then.
+const GATHER: Duration = Duration::from_millis(20);
 /// A host that answers nothing for this long in one look counts as silent for that look.
 const LOOK_AT_MOST: Duration = Duration::from_secs(5);
 /// A silent host is asked again after this long.
@@ -173,6 +177,11 @@ impl HostObserver {
             self.shared.looks.lock().unwrap_or_else(|broken| broken.into_inner()).insert(self.host.clone(), Look { began, at, seen });
             self.shared.changed.notify_one();
             self.rest(silent).await;
+            if self.quiet_pause > LOOK_AT_LEAST_EVERY {
+                self.clock.sleep(GATHER).await;
+                // Whoever poked meanwhile means the look that begins now.
+                let _ = self.line.poke.notified().now_or_never();
+            }
         }
     }
 

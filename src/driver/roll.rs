@@ -11,17 +11,16 @@ use tokio::task::{JoinError, JoinSet};
 use super::handover::{self, Failed, Handover};
 use super::looks::Looks;
 use super::observer::{Observers, Watched};
+use super::told::Told;
 use super::{DriverError, Engines, Recorder, guard, until};
 use crate::edge::{Clock, Engine, EngineError, NewContainer};
 use crate::model::{Digest, EstateName, HostName, ServiceName, SlotId};
 use crate::pipeline::{DataPolicy, OnLoss, Order, Snapshot};
 use crate::plan::Restore;
 use crate::release::{Release, ServiceRelease};
-use crate::rollout::{self, Action, Desired, HostSeen, Observed, Person, Phase, Progress, Quiet, SlotVerdict, StageProgress, Version};
+use crate::rollout::{self, Action, Desired, Observed, Person, Phase, Progress, Quiet, Version};
 use crate::run::Event;
 
-/// So many lines of a failed container's output are kept with the failure.
-const LAST_LINES: u32 = 20;
 /// A person's word takes effect within this long.
 const LISTEN_EVERY: Duration = Duration::from_millis(200);
 /// A moment that has passed is waited for no shorter than this: until a look from after it is in, deciding again changes nothing.
@@ -82,9 +81,9 @@ impl Rollout<'_> {
             if hand.look() {
                 hand.progress.under_way = hand.busy.keys().cloned().collect();
                 let (moved, now) = (hand.looks.moved(), self.clock.steady());
-                let (observed, progress) = (hand.looks.observed(), hand.progress.clone());
+                let (observed, progress) = (hand.looks.observed(), hand.progress);
                 let (next, actions) = rollout::decide_on(&mut quiet, &moved, &self.desired, observed, progress, word.take(), now);
-                self.remember(&hand.progress, &next, hand.looks.observed()).await?;
+                self.remember(&mut hand.told, &next, observed).await?;
                 self.recorder.waiting(&next.waiting_for);
                 hand.progress = next;
                 hand.act(actions).await?;
@@ -105,52 +104,6 @@ impl Rollout<'_> {
         let (estate, service, run) = (self.estate.clone(), self.desired.service.clone(), self.recorder.run());
         let watched = Watched { estate, service, probes, proven: Arc::new(proven.clone()), run, asked };
         Observers::start(hosts, &watched, &self.clock)
-    }
-
-    /// Journals what a decision changed, before anything is done about it.
-    async fn remember(&self, before: &Progress, after: &Progress, observed: &Observed) -> Result<(), DriverError> {
-        let service = || self.desired.service.clone();
-        let mut events = Vec::new();
-        for (slot, verdict) in &after.failed {
-            if before.failed.get(slot) != Some(verdict) {
-                let last_lines = self.last_lines(slot, verdict, observed).await;
-                events.push(Event::SlotFailed { slot: slot.clone(), verdict: verdict.clone(), last_lines });
-            }
-        }
-        for (host, why) in &after.left_behind {
-            if !before.left_behind.contains_key(host) {
-                events.push(Event::HostLeftBehind { service: service(), host: host.clone(), why: why.clone() });
-            }
-        }
-        if before.phase != after.phase {
-            events.push(Event::PhaseChanged { service: service(), phase: after.phase.clone() });
-        }
-        let drained = self.desired.drains().filter(|_| !after.goes_back());
-        let done = |slot: &SlotId| Event::SlotDone { slot: slot.clone(), is_empty: drained == Some(&slot.host) };
-        events.extend(after.done.difference(&before.done).map(done));
-        events.extend(self.stage_changed(&before.stage, &after.stage));
-        self.recorder.record_all(events).await
-    }
-
-    /// That a gate was reached, or that what is behind it begins. After what was proven, so that the journal never says more than is so.
-    fn stage_changed(&self, before: &StageProgress, after: &StageProgress) -> Option<Event> {
-        let (service, stage) = (self.desired.service.clone(), self.desired.stage_name(after.number).to_owned());
-        if before.number != after.number && after.at_gate.is_none() {
-            return Some(Event::StageBegan { service, number: after.number, stage });
-        }
-        let is_reached = after.at_gate.is_some() && (before.number != after.number || before.at_gate.is_none());
-        is_reached.then(|| Event::GateReached { service, stage, gate: self.desired.gate(after.number).clone() })
-    }
-
-    /// What the failed container wrote last, if its host still tells.
-    async fn last_lines(&self, slot: &SlotId, verdict: &SlotVerdict, observed: &Observed) -> Vec<String> {
-        if matches!(verdict, SlotVerdict::HostSilent { .. } | SlotVerdict::Refused { .. } | SlotVerdict::WouldLoseData { .. }) {
-            return Vec::new();
-        }
-        let Some(HostSeen::Answered(containers)) = observed.hosts.get(&slot.host) else { return Vec::new() };
-        let Some(failed) = containers.iter().find(|seen| seen.slot == *slot && seen.version.spec == self.desired.to.spec) else { return Vec::new() };
-        let Some(engine) = self.engines.hosts.get(&slot.host) else { return Vec::new() };
-        engine.last_lines(&failed.id, LAST_LINES).await.unwrap_or_default()
     }
 
     /// The work of one action, ready to be run beside others. What it would take from a container is looked at first.
@@ -262,6 +215,7 @@ struct Hand<'a> {
     /// The moment for which hosts were last told to look again, so that they are told once.
     looked_for: Option<Timestamp>,
     progress: Progress,
+    told: Told,
 }
 
 impl<'a> Hand<'a> {
@@ -275,6 +229,7 @@ impl<'a> Hand<'a> {
             busy: BTreeMap::new(),
             acting: JoinSet::new(),
             looked_for: None,
+            told: Told::of(&progress),
             progress,
         }
     }
@@ -381,7 +336,6 @@ impl<'a> Hand<'a> {
         if all.iter().all(|(_, result)| result.is_ok()) {
             return Ok(());
         }
-        let before = self.progress.clone();
         for (action, result) in all {
             match result {
                 // A host that fell silent, or a container that somebody took away, shows itself as such in the next look.
@@ -392,7 +346,7 @@ impl<'a> Hand<'a> {
                 Err(Failed::Loss(loss)) => rollout::report_loss(&mut self.progress, action.slot(), &loss.to_string()),
             }
         }
-        self.rollout.remember(&before, &self.progress, &Observed::default()).await
+        self.rollout.remember(&mut self.told, &self.progress, &Observed::default()).await
     }
 
     /// Has those hosts looked at for whose sake time matters: those in which something is under way, or, at a gate, all. In a rollout so large that
