@@ -35,6 +35,11 @@ impl Looks {
         }
     }
 
+    /// Takes in which hosts take long to answer.
+    pub(super) fn overdue(&mut self, hosts: BTreeSet<HostName>) {
+        self.observed.overdue = hosts;
+    }
+
     /// What was seen.
     pub(super) fn observed(&self) -> &Observed {
         &self.observed

@@ -5,7 +5,7 @@
 //! was seen before an action ended is known to be old.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -71,7 +71,14 @@ struct Line {
     poke: Notify,
     /// Whether something is under way there.
     is_close: AtomicBool,
+    /// Since when it is being asked, in milliseconds of steady time; [`RESTS`] while it is not.
+    asked_since: AtomicI64,
 }
+
+/// Nothing is being asked.
+const RESTS: i64 = i64::MAX;
+/// A host that has not answered a look for so long may be about to fall silent. An engine that is starting and stopping containers takes less.
+const ANSWERS_WITHIN_MS: i64 = 1_000;
 
 struct Shared {
     /// Those that nobody has taken yet.
@@ -98,7 +105,7 @@ impl Observers {
         let mut lines = BTreeMap::new();
         let quiet_pause = QUIET_FOR_EACH.saturating_mul(u32::try_from(hosts.len()).unwrap_or(u32::MAX)).max(LOOK_AT_LEAST_EVERY);
         for (host, engine) in hosts {
-            let line = Arc::new(Line::default());
+            let line = Arc::new(Line { asked_since: AtomicI64::new(RESTS), ..Line::default() });
             lines.insert(host.clone(), line.clone());
             let observer = HostObserver {
                 host,
@@ -139,6 +146,12 @@ impl Observers {
         self.shared.moment.fetch_add(1, Ordering::SeqCst)
     }
 
+    /// The hosts that are being asked and take long to answer.
+    pub(super) fn overdue(&self, now: Timestamp) -> BTreeSet<HostName> {
+        let limit = now.as_millisecond().saturating_sub(ANSWERS_WITHIN_MS);
+        self.lines.iter().filter(|(_, line)| line.asked_since.load(Ordering::Relaxed) < limit).map(|(host, _)| host.clone()).collect()
+    }
+
     /// Has a host looked at again at once.
     pub(super) fn poke(&self, host: &HostName) {
         if let Some(line) = self.lines.get(host) {
@@ -172,7 +185,9 @@ impl HostObserver {
         loop {
             let began = self.shared.moment.fetch_add(1, Ordering::SeqCst);
             let at = self.clock.steady();
+            self.line.asked_since.store(at.as_millisecond(), Ordering::Relaxed);
             let seen = self.look(at).await;
+            self.line.asked_since.store(RESTS, Ordering::Relaxed);
             let silent = matches!(seen, HostSeen::Silent { .. });
             self.shared.looks.lock().unwrap_or_else(|broken| broken.into_inner()).insert(self.host.clone(), Look { began, at, seen });
             self.shared.changed.notify_one();

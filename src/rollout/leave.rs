@@ -28,7 +28,9 @@ pub(super) fn go<'a>(scene: &Scene<'a>, progress: &mut Progress, aim: &Aim<'a>, 
             if room == 0 {
                 break;
             }
-            if !hosts.has_room(host_of(place)) {
+            if scene.observed.overdue.contains(host_of(place)) {
+                leave.overdue += 1;
+            } else if !hosts.has_room(host_of(place)) {
                 leave.beside += 1;
             } else if let Some(wish) = first_wish(scene, *place, progress, aim, &mut round.lookup)
                 && leave.ask(&wish)
@@ -75,6 +77,8 @@ struct Leave<'a> {
     held: usize,
     /// Slots that wait for slots on other hosts.
     beside: usize,
+    /// Slots that wait for their own host to answer.
+    overdue: usize,
     actions: Vec<Action>,
 }
 
@@ -85,7 +89,17 @@ impl<'a> Leave<'a> {
             some => some as usize,
         };
         let Counts { missing, missing_later, serving, .. } = *counts;
-        Self { version: aim.goal.unwrap_or(&desired.to), parallelism, missing, missing_later, serving, held: 0, beside: 0, actions: Vec::new() }
+        Self {
+            version: aim.goal.unwrap_or(&desired.to),
+            parallelism,
+            missing,
+            missing_later,
+            serving,
+            held: 0,
+            beside: 0,
+            overdue: 0,
+            actions: Vec::new(),
+        }
     }
 
     /// Whether a slot may do what it would do next; if so, it is among the actions.
@@ -112,6 +126,10 @@ impl<'a> Leave<'a> {
         if self.beside > 0 {
             let beside = self.beside;
             progress.waits(&mut more_lines, || format!("{beside} slots: hosts beside theirs have slots in flight"));
+        }
+        if self.overdue > 0 {
+            let overdue = self.overdue;
+            progress.waits(&mut more_lines, || format!("{overdue} slots: their hosts have been asked, and take long to answer"));
         }
         if more_lines > 0 {
             progress.waiting_for.push(format!("and {more_lines} more"));

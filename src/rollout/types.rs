@@ -145,6 +145,9 @@ pub struct Observed {
     /// moment of the decision.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub looked_at: BTreeMap<HostName, Timestamp>,
+    /// Hosts that answered then, are being asked again, and take long to answer: they may be silent soon, so no slot is begun there.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub overdue: BTreeSet<HostName>,
 }
 
 /// What was seen on one host.
