@@ -17,9 +17,10 @@ fn image(version: u64) -> String {
     format!("FROM BASE\nRUN echo {version} > /www/version\nCMD [\"httpd\", \"-f\", \"-p\", \"8080\", \"-h\", \"/www\"]\n")
 }
 
+/// An engine 20.10 that was killed ends what it finds running, and takes that for a person's stop: with `unless-stopped` nothing would begin it again.
 fn pipeline(replicas: u32, order: &str) -> String {
     format!(
-        "images:\n  web: {{ build: images/web }}\nservices:\n  web:\n    image: web\n    init: true\n    restart: unless-stopped\n    stop_grace_period: 2s\n    \
+        "images:\n  web: {{ build: images/web }}\nservices:\n  web:\n    image: web\n    init: true\n    restart: always\n    stop_grace_period: 2s\n    \
          network_mode: none\n    healthcheck: {{ test: [\"CMD\", \"test\", \"-e\", \"/www/version\"], interval: 200ms }}\n    \
          deploy: {{ hosts: \"pool=all\", replicas: {replicas}, update_config: {{ order: {order}, monitor: 2s, host_timeout: 120s }} }}\n"
     )
