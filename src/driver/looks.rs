@@ -14,7 +14,7 @@ pub(super) struct Looks {
     began: BTreeMap<HostName, u64>,
     /// Hosts whose last look was not as the one before it.
     changed: BTreeSet<HostName>,
-    /// Hosts in which something moved since nobody asked for them.
+    /// Hosts in which something moved since they were last asked for.
     moved: BTreeSet<HostName>,
 }
 
@@ -36,7 +36,7 @@ impl Looks {
     }
 
     /// Takes in which hosts take long to answer.
-    pub(super) fn overdue(&mut self, hosts: BTreeSet<HostName>) {
+    pub(super) fn set_overdue(&mut self, hosts: BTreeSet<HostName>) {
         self.observed.overdue = hosts;
     }
 

@@ -185,9 +185,7 @@ impl HostObserver {
         loop {
             let began = self.shared.moment.fetch_add(1, Ordering::SeqCst);
             let at = self.clock.steady();
-            self.line.asked_since.store(at.as_millisecond(), Ordering::Relaxed);
             let seen = self.look(at).await;
-            self.line.asked_since.store(RESTS, Ordering::Relaxed);
             let silent = matches!(seen, HostSeen::Silent { .. });
             self.shared.looks.lock().unwrap_or_else(|broken| broken.into_inner()).insert(self.host.clone(), Look { began, at, seen });
             self.shared.changed.notify_one();
@@ -224,7 +222,11 @@ impl HostObserver {
     }
 
     async fn look(&mut self, began: Timestamp) -> HostSeen {
-        match tokio::time::timeout(LOOK_AT_MOST, self.ask()).await {
+        self.line.asked_since.store(began.as_millisecond(), Ordering::Relaxed);
+        let answer = tokio::time::timeout(LOOK_AT_MOST, self.ask()).await;
+        // Probes take as long as the application does, which says nothing about the host.
+        self.line.asked_since.store(RESTS, Ordering::Relaxed);
+        match answer {
             Ok(Ok((mut found, ahead))) => {
                 self.silent = None;
                 let look = LookAt { began, answered: self.clock.steady(), ahead };

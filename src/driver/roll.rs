@@ -81,7 +81,7 @@ impl Rollout<'_> {
             if hand.look() {
                 hand.progress.under_way = hand.busy.keys().cloned().collect();
                 let (moved, now) = (hand.looks.moved(), self.clock.steady());
-                hand.looks.overdue(hand.observers.overdue(now));
+                hand.looks.set_overdue(hand.observers.overdue(now));
                 let (observed, progress) = (hand.looks.observed(), hand.progress);
                 let (next, actions) = rollout::decide_on(&mut quiet, &moved, &self.desired, observed, progress, word.take(), now);
                 self.remember(&mut hand.told, &next, observed).await?;

@@ -28,17 +28,16 @@ impl Told {
     }
 
     /// Takes in what it was told now. What is done is most of all slots in the end, so only the difference is touched.
-    fn catch_up(&mut self, progress: &Progress) {
+    fn catch_up(&mut self, progress: &Progress, newly_done: Vec<SlotId>) {
         self.phase.clone_from(&progress.phase);
         self.stage.clone_from(&progress.stage);
         self.failed.clone_from(&progress.failed);
         self.left_behind.clone_from(&progress.left_behind);
         let no_more: Vec<SlotId> = self.done.difference(&progress.done).cloned().collect();
-        let new: Vec<SlotId> = progress.done.difference(&self.done).cloned().collect();
         no_more.iter().for_each(|slot| {
             self.done.remove(slot);
         });
-        self.done.extend(new);
+        self.done.extend(newly_done);
     }
 }
 
@@ -63,10 +62,11 @@ impl Rollout<'_> {
         }
         let drained = self.desired.drains().filter(|_| !after.goes_back());
         let done = |slot: &SlotId| Event::SlotDone { slot: slot.clone(), is_empty: drained == Some(&slot.host) };
-        events.extend(after.done.difference(&told.done).map(done));
+        let newly_done: Vec<SlotId> = after.done.difference(&told.done).cloned().collect();
+        events.extend(newly_done.iter().map(done));
         events.extend(self.stage_changed(&told.stage, &after.stage));
         self.recorder.record_all(events).await?;
-        told.catch_up(after);
+        told.catch_up(after, newly_done);
         Ok(())
     }
 

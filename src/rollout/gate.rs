@@ -53,8 +53,7 @@ pub(super) fn opens(scene: &Scene, progress: &mut Progress, aim: &Aim, round: &R
 fn oldest_look(scene: &Scene, aim: &Aim) -> Timestamp {
     let about = scene.desired.slots.iter().filter(|wanted| aim.is_about(wanted)).map(|wanted| &wanted.slot.host);
     let answered = about.filter(|host| matches!(scene.observed.hosts.get(host), Some(HostSeen::Answered(_))));
-    let looks = answered.filter_map(|host| scene.observed.looked_at.get(host).copied());
-    looks.min().map_or(scene.now, |oldest| oldest.min(scene.now))
+    answered.map(|host| scene.observed.looked_at(host, scene.now)).min().unwrap_or(scene.now)
 }
 
 fn is_baked(gate: &Gate, through: Timestamp, name: &str, progress: &mut Progress, round: &Round, now: Timestamp) -> bool {

@@ -12,8 +12,8 @@ use crate::model::{HostName, ServiceName, SlotId};
 /// What is known of a host.
 #[derive(Clone, Copy)]
 pub(super) enum HostView<'a> {
-    /// It answered, at that moment; none if it was that of the decision.
-    Answered(Option<Timestamp>),
+    /// It answered: what is there is judged by this moment. "Healthy for so long" is never said of a time at which nobody looked.
+    Answered(Timestamp),
     /// It is silent.
     Silent {
         /// Since when.
@@ -38,17 +38,25 @@ pub(super) struct SlotView<'a> {
     pub(super) healthy: u32,
 }
 
+impl Observed {
+    /// The moment of which it can be said what is on a host.
+    pub(super) fn looked_at(&self, host: &HostName, now: Timestamp) -> Timestamp {
+        self.looked_at.get(host).map_or(now, |at| now.min(*at))
+    }
+}
+
 /// Finds the containers of one slot after another.
 pub(super) struct Lookup<'a> {
     observed: &'a Observed,
     service: &'a ServiceName,
+    now: Timestamp,
     /// Every host that was turned to, and its containers of this service by slot.
     hosts: HashMap<&'a HostName, (HostView<'a>, Vec<&'a ContainerSeen>)>,
 }
 
 impl<'a> Lookup<'a> {
-    pub(super) fn new(observed: &'a Observed, service: &'a ServiceName) -> Self {
-        Self { observed, service, hosts: HashMap::new() }
+    pub(super) fn new(observed: &'a Observed, service: &'a ServiceName, now: Timestamp) -> Self {
+        Self { observed, service, now, hosts: HashMap::new() }
     }
 
     /// Turns to a host: what is known of it, and its containers.
@@ -59,7 +67,7 @@ impl<'a> Lookup<'a> {
             Some(HostSeen::Answered(seen)) => {
                 let mut containers = Vec::new();
                 own(seen, self.service, name, &mut containers);
-                (HostView::Answered(self.observed.looked_at.get(name).copied()), containers)
+                (HostView::Answered(self.observed.looked_at(name, self.now)), containers)
             }
         });
         (*view, containers)

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 use super::drain;
-use super::look::{HostView, Lookup, SlotView, in_slot, is_up, view};
+use super::look::{HostView, Lookup, SlotView, in_slot, is_serving, is_up, view};
 use super::quiet::{Known, Quiet};
 use super::slot::{Move, Step, begins_at, next_step};
 use super::time::{after, between};
@@ -106,7 +106,7 @@ pub(super) struct Wish<'a> {
 impl<'a> Round<'a> {
     fn new(scene: &Scene<'a>) -> Self {
         Self {
-            lookup: Lookup::new(scene.observed, &scene.desired.service),
+            lookup: Lookup::new(scene.observed, &scene.desired.service, scene.now),
             free: Vec::new(),
             under_way: Vec::new(),
             down: Vec::new(),
@@ -123,16 +123,33 @@ impl<'a> Round<'a> {
         self.counts.open == 0
     }
 
+    /// Counts what was seen of a slot about which there is something to do.
+    fn saw(&mut self, serves: bool, healthy_since: Option<Timestamp>, is_about: bool) {
+        self.counts.serving += usize::from(serves);
+        if is_about {
+            self.healthy_since = self.healthy_since.max(healthy_since);
+        }
+    }
+
+    /// Takes those for missing that served when they were last seen, on hosts that have been asked since and take long to answer.
+    fn doubt(&mut self, scene: &Scene<'a>) {
+        if scene.observed.overdue.is_empty() {
+            return;
+        }
+        for wanted in scene.desired.slots.iter().filter(|wanted| scene.observed.overdue.contains(&wanted.slot.host)) {
+            let slot = &wanted.slot;
+            if in_slot(self.lookup.host(&slot.host).1, slot).iter().any(|one| is_serving(one)) {
+                self.counts.missing += 1;
+                self.counts.serving = self.counts.serving.saturating_sub(1);
+            }
+        }
+    }
+
     /// Counts a slot, by its place, about which there is nothing to do but perhaps to begin it.
     fn count(&mut self, place: usize, known: Known, aim: &Aim, wanted: &SlotWanted) {
         let counts = &mut self.counts;
         match known {
-            Known::Done { healthy_since, serves } => {
-                counts.serving += usize::from(serves);
-                if aim.is_about(wanted) {
-                    self.healthy_since = self.healthy_since.max(healthy_since);
-                }
-            }
+            Known::Done { healthy_since, serves } => self.saw(serves, healthy_since, aim.is_about(wanted)),
             Known::Later { serves } => {
                 counts.serving += usize::from(serves);
                 counts.missing_later += usize::from(!serves);
@@ -163,6 +180,7 @@ pub(super) fn look<'a>(scene: &Scene<'a>, progress: &mut Progress, aim: &Aim<'a>
             quiet.remember(place, known);
         }
     }
+    round.doubt(scene);
     round
 }
 
@@ -170,7 +188,7 @@ pub(super) fn look<'a>(scene: &Scene<'a>, progress: &mut Progress, aim: &Aim<'a>
 fn look_at<'a>(scene: &Scene<'a>, wanted: &'a SlotWanted, progress: &mut Progress, aim: &Aim<'a>, round: &mut Round<'a>) -> Option<Known> {
     let slot = &wanted.slot;
     match round.lookup.host(&slot.host).0 {
-        HostView::Answered(looked_at) => {
+        HostView::Answered(at) => {
             welcome_back(slot, progress, aim);
             if progress.failures(aim.is_back).contains_key(slot) {
                 progress.began.remove(slot);
@@ -185,8 +203,6 @@ fn look_at<'a>(scene: &Scene<'a>, wanted: &'a SlotWanted, progress: &mut Progres
                 progress.waits(&mut round.more_lines, || format!("{slot}: an action to end"));
                 return None;
             }
-            // "Healthy for so long" is never said of a time at which nobody looked.
-            let at = looked_at.map_or(scene.now, |looked_at| looked_at.min(scene.now));
             settle_or_wish(wanted, &Scene { now: at, ..*scene }, progress, aim, round)
         }
         HostView::Silent { since, why } => {
@@ -267,8 +283,8 @@ fn need<'a>(wanted: &'a SlotWanted, scene: &Scene<'a>, progress: &Progress, aim:
 /// What a slot that was not begun would do first; none if that is nothing.
 pub(super) fn first_wish<'a>(scene: &Scene<'a>, place: usize, progress: &Progress, aim: &Aim<'a>, lookup: &mut Lookup<'a>) -> Option<Wish<'a>> {
     let wanted = scene.desired.slots.get(place)?;
-    let HostView::Answered(looked_at) = lookup.host(&wanted.slot.host).0 else { return None };
-    let scene = Scene { now: looked_at.map_or(scene.now, |looked_at| looked_at.min(scene.now)), ..*scene };
+    let HostView::Answered(now) = lookup.host(&wanted.slot.host).0 else { return None };
+    let scene = Scene { now, ..*scene };
     match need(wanted, &scene, progress, aim, lookup) {
         (view, Step::Act(what)) => Some(wish(&wanted.slot, what, &view, aim, scene.now)),
         _ => None,
@@ -289,41 +305,35 @@ fn settle_or_wish<'a>(wanted: &'a SlotWanted, scene: &Scene<'a>, progress: &mut 
         Some(ContainerSeen { health: Health::Healthy { since }, .. }) => Some(*since),
         _ => None,
     };
-    let serves = view.healthy > 0;
-    if aim.is_later(wanted) && step != Step::Done {
-        // It was not begun by this rollout, so nothing is asked of it before its turn.
-        progress.done.remove(slot);
-        return Some(Known::Later { serves });
-    }
-    if step == Step::Done {
-        settle(slot, progress, began, now);
-        return Some(Known::Done { serves, healthy_since });
-    }
-    if let Step::Act(_) = &step
-        && began.is_none()
-        && !view.goal.is_some_and(is_up)
-    {
-        progress.done.remove(slot);
-        progress.ready.remove(slot);
-        return Some(if serves { Known::Fresh } else { Known::Down });
-    }
-    round.counts.serving += usize::from(serves);
-    if aim.is_about(wanted) {
-        round.healthy_since = round.healthy_since.max(healthy_since);
-    }
-    if matches!(step, Step::Finish(_)) && aim.is_kept_up(wanted) {
-        wait_for_the_switch(slot, progress, began, now);
-        return None;
-    }
+    let (serves, is_about) = (view.healthy > 0, aim.is_about(wanted));
+    let is_new = began.is_none() && !view.goal.is_some_and(is_up);
     match step {
-        // It was settled above.
-        Step::Done => return None,
+        Step::Done => {
+            settle(slot, progress, began, now);
+            return Some(Known::Done { serves, healthy_since });
+        }
+        _ if aim.is_later(wanted) => {
+            // It was not begun by this rollout, so nothing is asked of it before its turn.
+            progress.done.remove(slot);
+            return Some(Known::Later { serves });
+        }
+        Step::Act(_) if is_new => {
+            progress.done.remove(slot);
+            progress.ready.remove(slot);
+            return Some(if serves { Known::Fresh } else { Known::Down });
+        }
         Step::Fail(verdict) => {
+            round.saw(serves, healthy_since, is_about);
             progress.done.remove(slot);
             progress.ready.remove(slot);
             progress.began.remove(slot);
             progress.last_done_at = Some(now);
             progress.failures(aim.is_back).insert(slot.clone(), verdict);
+            return None;
+        }
+        Step::Finish(_) if aim.is_kept_up(wanted) => {
+            round.saw(serves, healthy_since, is_about);
+            wait_for_the_switch(slot, progress, began, now);
             return None;
         }
         Step::Finish(what) => {
@@ -350,8 +360,9 @@ fn settle_or_wish<'a>(wanted: &'a SlotWanted, scene: &Scene<'a>, progress: &mut 
     }
     progress.done.remove(slot);
     progress.ready.remove(slot);
+    round.saw(serves, healthy_since, is_about);
     round.counts.open += 1;
-    round.counts.missing += usize::from(view.healthy == 0 && aim.goal.is_some());
+    round.counts.missing += usize::from(!serves && aim.goal.is_some());
     None
 }
 

@@ -145,7 +145,8 @@ pub struct Observed {
     /// moment of the decision.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub looked_at: BTreeMap<HostName, Timestamp>,
-    /// Hosts that answered then, are being asked again, and take long to answer: they may be silent soon, so no slot is begun there.
+    /// Hosts that answered then, are being asked again, and take long to answer: they may be silent soon. No slot is begun there, and what served
+    /// there counts as missing.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub overdue: BTreeSet<HostName>,
 }

@@ -366,7 +366,9 @@ impl Decision<'_> {
 
     fn serving_without(&self, stopped: &[&str]) -> usize {
         let serves = |slot: &SlotId| self.in_slot(slot).any(|one| is_serving(one) && !stopped.contains(&one.id.as_str()));
-        self.desired.slots.iter().filter(|one| serves(&one.slot)).count()
+        // Whoever decides cannot know what is on a host that takes long to answer.
+        let is_known = |slot: &SlotId| !self.observed.overdue.contains(&slot.host);
+        self.desired.slots.iter().filter(|one| is_known(&one.slot) && serves(&one.slot)).count()
     }
 }
 

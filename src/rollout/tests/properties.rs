@@ -21,7 +21,7 @@ enum Mishap {
     Crash,
     Silence(usize),
     Answer(usize),
-    /// What was last seen of a host is as old as that; nothing has changed there since.
+    /// A host takes long to answer: what was last seen there is as old as that, though nothing has changed there since.
     Slow(usize),
     /// The n-th container ends by itself.
     Kill(usize),
@@ -240,6 +240,7 @@ impl<'a> Play<'a> {
             && last.hosts.get(&host(*n)) == observed.hosts.get(&host(*n))
         {
             observed.looked_at.insert(host(*n), then);
+            observed.overdue.insert(host(*n));
         }
         let (next, actions) = (self.decide)(self.desired, &observed, self.progress.clone(), person, now);
         let again = (self.decide)(self.desired, &observed, self.progress.clone(), person, now);
