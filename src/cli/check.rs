@@ -2,11 +2,12 @@
 
 use std::path::PathBuf;
 
-use super::estate::{EstateArgs, Read, read};
+use super::estate::{EstateArgs, read};
 use super::{Exit, Face, workshop};
 use crate::driver;
 use crate::pipeline::{Estate, Finding};
 use crate::report::diagnostic;
+use crate::workshop::ReadEstate;
 
 /// Check the pipeline files and the graph that their images make.
 ///
@@ -22,7 +23,7 @@ pub struct CheckArgs {
 
 /// Runs the command.
 pub(super) async fn run(args: &CheckArgs, state: Option<PathBuf>, face: &mut Face) -> Result<Exit, miette::Report> {
-    let Read { reading, files } = read(&args.estate)?;
+    let ReadEstate { reading, files } = read(&args.estate)?;
     let mut findings = reading.findings;
     // Sources and rings can only be told once the pipelines themselves are right.
     if let Some(estate) = &reading.estate {

@@ -52,7 +52,7 @@ pub(super) async fn run(args: &ConvergeArgs, state: Option<PathBuf>, face: &mut 
     let mut plan = Plan::to_roll(Change::Drift, Vec::new(), &workshop.driver.estate);
     workshop.driver.add_drift(&mut plan, &seen)?;
     rollout::tell_drained(hosts.as_ref(), &workshop.driver.estate, face);
-    rollout::narrow(&mut plan, &args.services, hosts.as_ref(), &workshop.driver.estate);
+    plan.narrow(&args.services, hosts.as_ref(), &workshop.driver.estate);
     let exit = if plan.rolls.is_empty() || args.how.dry_run {
         show(&plan, &workshop, face);
         Exit::Done

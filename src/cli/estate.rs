@@ -1,13 +1,12 @@
 //! What every command that needs the estate has in common: where the pipelines are, the variables, and the reading.
 
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use super::{Exit, Face};
-use crate::edge::pipeline_files;
 use crate::model::ServiceName;
-use crate::pipeline::{self, Estate, Given, PipelineText, Reading};
+use crate::pipeline::{self, Estate};
 use crate::report::diagnostic;
+use crate::workshop::{ReadEstate, read_estate};
 
 /// Which estate.
 #[derive(Debug, Clone, clap::Args)]
@@ -27,24 +26,9 @@ fn variable(text: &str) -> Result<(String, String), String> {
     if is_name { Ok((name.to_owned(), value.to_owned())) } else { Err("a variable's name is of letters, digits and `_`".to_owned()) }
 }
 
-/// An estate as it was read, with the texts for showing findings.
-#[derive(Debug)]
-pub(super) struct Read {
-    /// The estate or the findings.
-    pub reading: Reading,
-    /// The files.
-    pub files: Vec<PipelineText>,
-}
-
 /// Reads the estate and everything that is wrong with it; an error only if the folder itself cannot be read.
-pub(super) fn read(args: &EstateArgs) -> Result<Read, miette::Report> {
-    let files = pipeline_files::read_folder(&args.pipelines)?;
-    let folder = pipeline_files::estate_folder(&args.pipelines)
-        .map_err(|source| pipeline_files::PipelineFilesError::Folder { folder: args.pipelines.clone(), source })?;
-    let given = Given { folder, vars: args.vars.iter().cloned().collect::<BTreeMap<_, _>>() };
-    let draft = pipeline::draft(&files, &given);
-    let facts = pipeline_files::look(&draft.wanted());
-    Ok(Read { reading: draft.finish(&facts), files })
+pub(super) fn read(args: &EstateArgs) -> Result<ReadEstate, miette::Report> {
+    Ok(read_estate(&args.pipelines, &args.vars.iter().cloned().collect())?)
 }
 
 /// Reads the estate for a command that needs a good one. Says what was found; ends the command if that is an error.

@@ -12,7 +12,7 @@ use super::workshop::{self, Access, BuildArgs, Workshop};
 use super::{Exit, Face};
 use crate::driver::{CameTo, DriverError, Recorder};
 use crate::model::{HostName, ReleaseNumber, ServiceName};
-use crate::pipeline::{Estate, Selector};
+use crate::pipeline::{Estate, select_hosts};
 use crate::plan::{Plan, StepKind};
 use crate::report;
 use crate::rollout::Person;
@@ -107,7 +107,7 @@ pub(super) async fn run(args: &RolloutArgs, state: Option<PathBuf>, face: &mut F
     let is_asked_for = |service: &ServiceName| args.sick || args.services.contains(service);
     let mut plan = plan::make(&workshop, &change, is_asked_for, face).await?;
     tell_drained(hosts.as_ref(), &workshop.driver.estate, face);
-    narrow(&mut plan, &args.services, hosts.as_ref(), &workshop.driver.estate);
+    plan.narrow(&args.services, hosts.as_ref(), &workshop.driver.estate);
     if let Some(agreed) = &args.plan {
         agreed.check(&plan, &workshop, face)?;
     }
@@ -250,12 +250,8 @@ pub(super) async fn take_up_what_was_interrupted(workshop: &mut Workshop, face: 
 
 /// The hosts that `--hosts` selects.
 pub(super) fn selected(selector: Option<&str>, estate: &Estate) -> miette::Result<Option<BTreeSet<HostName>>> {
-    let Some(selector) = selector else { return Ok(None) };
-    let help = "`refit hosts` lists the hosts and their labels";
-    let parsed = Selector::parse(selector).map_err(|why| miette::miette!(help = help, "`--hosts {selector}` cannot be read: {why}"))?;
-    let chosen = estate.hosts.iter().filter(|(name, host)| parsed.selects(name.as_str(), &host.labels)).map(|(name, _)| name.clone());
-    let hosts: BTreeSet<HostName> = chosen.collect();
-    if hosts.is_empty() { Err(miette::miette!(help = help, "`--hosts {selector}` selects no host")) } else { Ok(Some(hosts)) }
+    let hosts = selector.map(|selector| select_hosts(selector, &estate.hosts)).transpose();
+    hosts.map_err(|why| miette::miette!(help = "`refit hosts` lists the hosts and their labels", "`--hosts`: {why}"))
 }
 
 /// Says of hosts that were asked for and are drained that nothing is done there.
@@ -263,22 +259,6 @@ pub(super) fn tell_drained(hosts: Option<&BTreeSet<HostName>>, estate: &Estate, 
     let drained: BTreeSet<&HostName> = estate.services.values().flat_map(|service| &service.drained).collect();
     for host in hosts.into_iter().flatten().filter(|host| drained.contains(host)) {
         face.printer.err(&format!("warning: {host} is drained, nothing is rolled there; `refit hosts undrain {host}` lifts that"));
-    }
-}
-
-/// Leaves in the plan only the services and hosts that were asked for.
-pub(super) fn narrow(plan: &mut Plan, services: &[ServiceName], hosts: Option<&BTreeSet<HostName>>, estate: &Estate) {
-    if !services.is_empty() {
-        plan.rolls.retain(|roll| services.contains(&roll.service));
-        plan.held.retain(|held| services.contains(&held.service));
-        plan.sick.retain(|sick| services.contains(&sick.service));
-    }
-    if let Some(hosts) = hosts {
-        plan.rolls.iter_mut().for_each(|roll| roll.hosts.retain(|count| hosts.contains(&count.host)));
-        plan.rolls.retain(|roll| !roll.hosts.is_empty());
-        for roll in plan.rolls.iter_mut().filter(|roll| !roll.stages.is_empty()) {
-            estate.services.get(&roll.service).into_iter().for_each(|service| roll.stage(service));
-        }
     }
 }
 

@@ -1,27 +1,25 @@
 //! Opens what a command works with: the estate, the journal, the engines.
 
-use std::collections::BTreeMap;
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use jiff::Timestamp;
 
+pub(super) use crate::workshop::{engines_of, sources_to_look, state_folder, whoami};
+
 use super::estate::{self, EstateArgs};
 use super::{Exit, Face};
-use crate::driver::{Driver, Engines, Settings, Watch};
-use crate::edge::docker::{DockerEngine, login_trouble};
+use crate::driver::{Driver, Settings, Watch};
+use crate::edge::docker::login_trouble;
 use crate::edge::sources::Sources;
-use crate::edge::{Clock, Engine, SystemClock};
+use crate::edge::{Clock, SystemClock};
 use crate::journal::{Journal, Lock, LockError, Logs, SqliteJournal};
-use crate::model::{BuilderName, ImageName, RunId, Secret, format_duration};
-use crate::pipeline::{Endpoint, Estate};
+use crate::model::{ImageName, RunId, format_duration};
 use crate::report::{self, Live};
 use crate::rollout::Person;
 use crate::run::{Event, RolloutState, RunState};
-
-/// Builds at a time, unless the builder's own setting or `--parallel` says otherwise.
-const PARALLEL_DEFAULT: u32 = 4;
+use crate::workshop::{PARALLEL_DEFAULT, secrets_of_environment};
 
 /// Where the pipelines are, for commands that need no estate.
 #[derive(Debug, Clone, clap::Args)]
@@ -138,22 +136,6 @@ impl Watch for Shown {
     }
 }
 
-/// Sources for a command that changes nothing: they use the cache where there is one, and make none.
-pub(super) fn sources_to_look(state: &Path) -> miette::Result<Sources> {
-    if state.is_dir() {
-        return Ok(Sources::new(state.join("cache")));
-    }
-    Sources::passing().map_err(|error| miette::miette!(help = "make room there, or set TMPDIR", "no temporary folder could be made: {error}"))
-}
-
-/// `.refit` beside the pipelines, unless one was named.
-pub(super) fn state_folder(pipelines: &Path, state: Option<PathBuf>) -> PathBuf {
-    state.unwrap_or_else(|| match pipelines.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent.join(".refit"),
-        _ => PathBuf::from(".refit"),
-    })
-}
-
 /// The journal, to look into.
 pub(super) fn read_journal(folder: &PipelineFolder, state: Option<PathBuf>) -> miette::Result<SqliteJournal> {
     Ok(SqliteJournal::open(&state_folder(&folder.pipelines, state))?)
@@ -194,29 +176,6 @@ fn words(arguments: impl Iterator<Item = String>) -> String {
         line.push_str(&shown);
     }
     line
-}
-
-/// A connection to each engine of an estate; opening none of them.
-pub(super) fn engines_of(estate: &Estate) -> miette::Result<Engines> {
-    let engine = |endpoint: &Endpoint| -> miette::Result<Arc<dyn Engine>> { Ok(Arc::new(DockerEngine::new(endpoint.clone())?)) };
-    let mut hosts = BTreeMap::new();
-    for (name, host) in &estate.hosts {
-        hosts.insert(name.clone(), engine(&host.endpoint)?);
-    }
-    let Some((name, builder)) = estate.builders.iter().next() else {
-        return Err(miette::miette!("the estate has no builder"));
-    };
-    Ok(Engines { hosts, builder: (BuilderName::clone(name), engine(&builder.endpoint)?) })
-}
-
-/// The variables that build secrets name, and no others.
-fn secrets_of_environment(estate: &Estate) -> BTreeMap<String, Secret> {
-    let secrets = estate.images.values().flat_map(|image| &image.build.secrets);
-    let names = secrets.filter_map(|secret| match &secret.source {
-        crate::pipeline::SecretSource::Environment(name) => Some(name),
-        crate::pipeline::SecretSource::File(_) => None,
-    });
-    names.filter_map(|name| Some((name.clone(), Secret::new(std::env::var(name).ok()?)))).collect()
 }
 
 /// A run that was named, or the newest.
@@ -263,35 +222,11 @@ pub(super) fn last_word(journal: &dyn Journal, run: RunId) -> miette::Result<Opt
     Ok(journal.words_waiting(run)?.last().copied().or(state.person))
 }
 
-/// Who asks: the user and the machine.
-pub(super) fn whoami() -> String {
-    let named = std::env::var("USER").or_else(|_| std::env::var("LOGNAME")).ok().filter(|name| !name.is_empty());
-    let uid = rustix::process::getuid().as_raw();
-    // Services and containers often have no USER, but a line in the list of users.
-    let listed = || user_of(uid, &std::fs::read_to_string("/etc/passwd").ok()?);
-    let user = named.or_else(listed).unwrap_or_else(|| format!("uid-{uid}"));
-    let machine = rustix::system::uname().nodename().to_string_lossy().into_owned();
-    format!("{user}@{machine}")
-}
-
-/// The name of a user in the text of a `passwd` file.
-fn user_of(uid: u32, passwd: &str) -> Option<String> {
-    let mut lines = passwd.lines().map(|line| line.split(':').collect::<Vec<_>>());
-    lines.find(|fields| fields.get(2).is_some_and(|id| id.parse() == Ok(uid))).map(|fields| fields[0].to_owned())
-}
-
 #[cfg(test)]
 mod tests {
     #[test]
     fn the_value_of_a_variable_is_not_journalled() {
         let asked = ["rollout", "--var", "token=a=b", "--var=key=c=d", "--yes"].map(String::from);
         assert_eq!(super::words(asked.into_iter()), "refit rollout --var token=*** --var=key=*** --yes");
-    }
-
-    #[test]
-    fn a_user_is_found_by_number() {
-        let passwd = "root:x:0:0:root:/root:/bin/sh\nbroken\ndeploy:x:1000:1000::/home/deploy:/bin/sh\n";
-        assert_eq!(super::user_of(1000, passwd).as_deref(), Some("deploy"));
-        assert_eq!(super::user_of(7, passwd), None);
     }
 }

@@ -36,8 +36,8 @@ pub async fn inheritance(estate: &Estate, sources: &dyn Source) -> Result<(Graph
 
 /// The graph as far as it can be told, and everything that is wrong or doubtful in the newest sources, Dockerfile by Dockerfile.
 pub async fn examine(estate: &Estate, sources: &dyn Source) -> (Graph, Vec<Finding>) {
-    let (read, mut findings) = read_images(estate, sources, None, Sources::Latest).await;
-    let (graph, more) = graph_of(estate, &read, Sources::Latest);
+    let (read, mut findings) = read_images(estate, sources, None, |_| Sources::Latest).await;
+    let (graph, more) = graph_of(estate, &read, |_| Sources::Latest);
     findings.extend(more);
     (graph, findings)
 }
@@ -51,8 +51,13 @@ pub(super) fn only_warnings(findings: Vec<Finding>) -> Result<Vec<String>, Drive
 }
 
 /// Every image that can be read, and why the others cannot.
-pub(super) async fn read_images(estate: &Estate, sources: &dyn Source, latest: Option<&Release>, wanted: Sources) -> (Vec<ImageRead>, Vec<Finding>) {
-    let reads = estate.images.values().map(|image| read_image(sources, image, latest, wanted));
+pub(super) async fn read_images(
+    estate: &Estate,
+    sources: &dyn Source,
+    latest: Option<&Release>,
+    wanted: impl Fn(&ImageName) -> Sources,
+) -> (Vec<ImageRead>, Vec<Finding>) {
+    let reads: Vec<_> = estate.images.values().map(|image| read_image(sources, image, latest, wanted(&image.name))).collect();
     let (mut read, mut failed) = (Vec::new(), Vec::new());
     for one in stream::iter(reads).buffered(LOOKS_AT_ONCE).collect::<Vec<_>>().await {
         match one {
@@ -85,11 +90,11 @@ async fn read_image(sources: &dyn Source, image: &Image, latest: Option<&Release
 }
 
 /// The graph of what was read, and what is wrong or doubtful in it.
-pub(super) fn graph_of(estate: &Estate, read: &[ImageRead], wanted: Sources) -> (Graph, Vec<Finding>) {
+pub(super) fn graph_of(estate: &Estate, read: &[ImageRead], wanted: impl Fn(&ImageName) -> Sources) -> (Graph, Vec<Finding>) {
     let mut reaches = Vec::with_capacity(read.len());
     let mut findings = Vec::new();
     for image in read {
-        match reaches_of(&estate.images[&image.name], image.wanted(wanted)) {
+        match reaches_of(&estate.images[&image.name], image.wanted(wanted(&image.name))) {
             Ok(reach) => reaches.push(reach),
             Err(finding) => findings.push(finding),
         }

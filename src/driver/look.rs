@@ -65,7 +65,7 @@ impl Driver {
     pub async fn look(&self, change: &Change) -> Result<Looked, DriverError> {
         let latest = self.journal.latest_release()?;
         let standing = self.journal.standing()?;
-        let wanted = plan::sources_of(change, self.estate.sources);
+        let wanted = |image: &ImageName| plan::sources_of(change, self.estate.sources, image);
         let (read, unread) = read_images(&self.estate, self.sources.as_ref(), latest.as_ref(), wanted).await;
         let (graph, findings) = graph_of(&self.estate, &read, wanted);
         let warnings = only_warnings(unread.into_iter().chain(findings).collect())?;
@@ -85,7 +85,7 @@ impl Driver {
             bases,
             not_pulled: not_pulled.into_iter().chain(more_not_pulled).collect::<BTreeSet<_>>().into_iter().collect(),
             images,
-            dockerfiles: read.iter().map(|image| (image.name.clone(), image.wanted(wanted).dockerfile.clone())).collect(),
+            dockerfiles: read.iter().map(|image| (image.name.clone(), image.wanted(wanted(&image.name)).dockerfile.clone())).collect(),
             builds,
             services: self.service_facts(&standing)?,
             quarantined: self.quarantined(&standing)?,

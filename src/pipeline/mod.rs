@@ -52,6 +52,6 @@ pub use finding::{Finding, Severity};
 pub use near::nearest;
 pub use read::{Draft, Fact, Facts, Given, PipelineText, Reading, Wanted, draft};
 pub use schema::schema;
-pub use selector::Selector;
+pub use selector::{Selector, select_hosts};
 pub use service::{Condition, DataPolicy, OnLoss, Service, ServiceImage, Snapshot};
 pub use update::{Amount, FailureAction, Order, UpdateConfig, UpdateStrategy, Wave};

@@ -1,6 +1,9 @@
 //! Host selectors: `pool=web`, `zone=a,pool!=db`, `zone=a|b`, `name=web-1`, a host's plain name, `*`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::estate::Host;
+use crate::model::HostName;
 
 /// What a host must have to be selected: every term must hold.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -49,6 +52,14 @@ impl Selector {
             value.is_some_and(|value| term.values.iter().any(|wanted| wanted == value)) != term.negated
         })
     }
+}
+
+/// The hosts that a selector selects; an error if there are none, or if it cannot be read.
+pub fn select_hosts(selector: &str, hosts: &BTreeMap<HostName, Host>) -> Result<BTreeSet<HostName>, String> {
+    let parsed = Selector::parse(selector).map_err(|why| format!("`{selector}` cannot be read: {why}"))?;
+    let chosen = hosts.iter().filter(|(name, host)| parsed.selects(name.as_str(), &host.labels)).map(|(name, _)| name.clone());
+    let chosen: BTreeSet<HostName> = chosen.collect();
+    if chosen.is_empty() { Err(format!("`{selector}` selects no host")) } else { Ok(chosen) }
 }
 
 #[cfg(test)]

@@ -5,12 +5,14 @@
 
 mod error;
 mod inputs;
+mod narrow;
 mod planner;
 mod request;
 mod rolls;
 mod service_order;
 mod side_by_side;
 mod slots;
+mod subject;
 mod types;
 mod verdict;
 

@@ -103,14 +103,21 @@ pub struct RefusedRelease {
     pub why: String,
 }
 
-/// Which sources a change is built from: for a moved base those that are deployed, unless the estate says otherwise; else the newest.
+/// Which sources an image is built from in a change: for a moved base those that are deployed, unless the estate says otherwise; else the newest.
 ///
-/// Who asks for an image, for everything or for a rebuild wants what is there now.
-pub fn sources_of(change: &Change, setting: Sources) -> Sources {
+/// Who asks for an image, for everything or for a rebuild wants what is there now; so does who says that the sources of an image moved, of that
+/// image alone.
+pub fn sources_of(change: &Change, setting: Sources, image: &ImageName) -> Sources {
     match change {
-        Change::Base(_) => setting,
+        Change::Base(_) | Change::Cycle => setting,
+        Change::Moved { images, .. } if !images.contains(image) => setting,
         _ => Sources::Latest,
     }
+}
+
+/// Whether a change is for the sake of a patch, which must not ship somebody's unreleased work.
+pub(super) fn is_patch(change: &Change) -> bool {
+    matches!(change, Change::Base(_) | Change::Moved { .. } | Change::Cycle)
 }
 
 impl ImageFacts {

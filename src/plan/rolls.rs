@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::request::{PlanRequest, ServiceFacts};
 use super::slots::effective_order;
 use super::{BuildStep, Change, HeldService, Reason, RollStep, StepKind};
-use crate::model::{Digest, ImageName, ReleaseNumber, spec_hash};
+use crate::model::{Digest, ImageName, ImageRef, ReleaseNumber, spec_hash};
 use crate::pipeline::{Order, Service, ServiceImage};
 use crate::release::{Release, ServiceRelease};
 
@@ -91,7 +91,7 @@ fn coming(request: &PlanRequest<'_>, steps: &BTreeMap<&ImageName, &BuildStep>, s
             },
         },
         ServiceImage::External(base) => {
-            let about_it = looks_at_services(request.change) || *request.change == Change::Base(base.clone());
+            let about_it = looks_at_services(request.change) || is_about(request.change, base);
             match request.external_ids.get(base) {
                 Some(id) if about_it => known_or_same(*id, facts),
                 Some(_) => Coming::Same,
@@ -103,6 +103,16 @@ fn coming(request: &PlanRequest<'_>, steps: &BTreeMap<&ImageName, &BuildStep>, s
 
 fn looks_at_services(change: &Change) -> bool {
     matches!(change, Change::Everything | Change::Rebuild)
+}
+
+/// Whether a change is about a base that services run as it is.
+fn is_about(change: &Change, base: &ImageRef) -> bool {
+    match change {
+        Change::Base(moved) => moved == base,
+        Change::Moved { bases, .. } => bases.contains(base),
+        Change::Cycle => true,
+        _ => false,
+    }
 }
 
 fn known_or_same(id: Digest, facts: Option<&ServiceFacts>) -> Coming {

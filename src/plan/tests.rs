@@ -68,6 +68,40 @@ fn only_the_base_asked_for_counts() {
 }
 
 #[test]
+fn several_that_moved_are_one_change() {
+    let moved = |bases: &[&str], images: &[&str]| Change::Moved {
+        bases: bases.iter().map(|base| base.parse().unwrap()).collect(),
+        images: images.iter().map(|image| name(image)).collect(),
+    };
+    let mut sample = Sample::built("a: debian, b: alpine, c: busybox, d: c");
+    ["debian", "alpine", "busybox"].map(|base| sample.move_base(base));
+    check(&sample, moved(&["debian", "alpine"], &[]), "a (debian moved); b (alpine moved)");
+    // What nobody reaches for (any more) is no mistake: somebody outside says that it moved.
+    check(&sample, moved(&["debian", "fedora"], &["gone"]), "a (debian moved)");
+    // A push: that image from its newest sources, if they changed; what stands on it from those that are deployed.
+    sample.facts("c").newest = sources("c-2");
+    sample.facts("d").newest = sources("d-2");
+    check(&sample, moved(&[], &["c"]), "c (files); d (c)");
+    let plan = sample.plan(moved(&[], &["c"])).unwrap();
+    let commits: Vec<_> = plan.steps.iter().map(|step| step.context.commit.clone().unwrap()).collect();
+    assert_eq!(commits, ["c-2", "d-1"]);
+    check(&sample, moved(&[], &["a"]), "");
+    check(&sample, moved(&["debian"], &["c"]), "c (files); a (debian moved); d (c)");
+}
+
+#[test]
+fn the_patch_cycle_takes_what_waited_for_it() {
+    let mut sample = Sample::built("a: debian, b: alpine, c: a");
+    sample.image("a").rebuild.runtime = Rebuild::NextCycle;
+    sample.move_base("debian");
+    sample.facts("c").newest = sources("c-2");
+    check(&sample, Change::Everything, "?a (debian moved); c (files)");
+    check(&sample, Change::Cycle, "a (debian moved); c (a)");
+    let plan = sample.plan(Change::Cycle).unwrap();
+    assert_eq!(plan.steps[1].context.commit.as_deref(), Some("c-1"), "a patch ships nobody's unreleased work");
+}
+
+#[test]
 fn a_moved_base_is_built_from_deployed_sources() {
     let mut sample = Sample::built("base: debian, web: base");
     sample.move_base("debian");

@@ -1,6 +1,6 @@
 //! The plan as plain data: nothing is left to choose when it is carried out.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,6 +20,17 @@ pub enum Change {
     Everything,
     /// Only this base is looked at (and all that stands on it).
     Base(ImageRef),
+    /// These are looked at, because somebody says that they moved, and all that stands on them.
+    Moved {
+        /// Bases of which there may be something newer.
+        #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+        bases: BTreeSet<ImageRef>,
+        /// Images whose sources may have changed: they are built from the newest, whatever stands on them from what is deployed.
+        #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+        images: BTreeSet<ImageName>,
+    },
+    /// The patch cycle: every base is looked at, what waited for the cycle is rebuilt, and so is what is made of packages from outside.
+    Cycle,
     /// This image and all that stands on it, whether it changed or not.
     Image(ImageName),
     /// Every image is built again, whatever its inputs.

@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 use std::sync::OnceLock;
 
 use super::inputs::{inputs, own_inputs};
-use super::request::{ImageFacts, LastBuild, PlanRequest, SourceFacts, sources_of};
-use super::{Change, HeldBase, PlanError, Reason, error};
+use super::request::{ImageFacts, LastBuild, PlanRequest, SourceFacts, is_patch, sources_of};
+use super::subject::Subject;
+use super::{Change, HeldBase, PlanError, Reason};
 use crate::dockerfile::EdgeClass;
 use crate::graph::{Edge, Node, NodeId};
 use crate::model::{Digest, ImageName, ImageRef, Place, ReleaseNumber, SmallMap};
@@ -73,10 +74,8 @@ fn reasons<'a>(first: Option<Reason>, moved: impl Iterator<Item = Moved<'a>> + C
 /// The request, laid out by node index, so that walking the graph needs no search by name.
 pub(super) struct Look<'a> {
     pub(super) request: &'a PlanRequest<'a>,
-    /// The node that the change is about.
-    subject: Option<NodeId>,
+    subject: Subject,
     considered: Vec<bool>,
-    sources: Sources,
     images: Vec<&'a Image>,
     facts: Vec<Option<&'a ImageFacts>>,
     digests: Vec<Option<Digest>>,
@@ -93,8 +92,7 @@ impl<'a> Look<'a> {
         if let Some(ring) = graph.rings().first() {
             return Err(PlanError::Ring(ring.clone()));
         }
-        let subject = subject(request)?;
-        let sources = sources_of(request.change, request.estate.sources);
+        let subject = Subject::of(request)?;
         let facts = aligned(request.estate.images.keys(), request.images);
         let released = facts.iter().flatten().any(|facts| facts.last.is_some());
         let digest = |id| {
@@ -104,17 +102,13 @@ impl<'a> Look<'a> {
         let nothing = std::iter::repeat_n(None, request.estate.images.len());
         Ok(Self {
             request,
+            considered: subject.considered(graph),
             subject,
-            considered: match subject {
-                Some(subject) => graph.reaching(&[subject]),
-                None => vec![!matches!(request.change, Change::Release(_)); graph.len()],
-            },
-            sources,
             images: request.estate.images.values().collect(),
             digests: nothing.chain(graph.bases().map(digest)).collect(),
             own: vec![OnceLock::new(); facts.len()],
             forced: vec![None; facts.len()],
-            unreleased_waits: matches!(request.change, Change::Base(_)) && sources == Sources::Deployed && released,
+            unreleased_waits: is_patch(request.change) && request.estate.sources == Sources::Deployed && released,
             facts,
         })
     }
@@ -138,7 +132,10 @@ impl<'a> Look<'a> {
 
     /// The sources that an image is built from; one that only has to be there again is made again from what is deployed.
     pub(super) fn sources(&self, id: NodeId) -> Option<&'a SourceFacts> {
-        let wanted = if self.forced[id.index()] == Some(Forced::Missing) { Sources::Deployed } else { self.sources };
+        let wanted = match self.forced[id.index()] {
+            Some(Forced::Missing) => Sources::Deployed,
+            _ => sources_of(self.request.change, self.request.estate.sources, &self.image(id).name),
+        };
         Some(self.facts(id)?.sources(wanted))
     }
 
@@ -155,10 +152,10 @@ impl<'a> Look<'a> {
             None if !self.considered[id.index()] => return VerdictAndReasons::default(),
             None => {}
         }
-        let asked = *self.request.change == Change::Rebuild || (self.subject == Some(id) && self.request.graph.is_image(id));
+        let asked = *self.request.change == Change::Rebuild || matches!(self.request.change, Change::Image(image) if *image == self.image(id).name);
         match (self.last(id), asked) {
             (_, true) => (Verdict::Build, self.all_reasons(id, Reason::Asked, verdicts)),
-            (None, _) if self.unreleased_waits => (Verdict::Deferred, vec![Reason::NeverBuilt]),
+            (None, _) if self.unreleased_waits && !self.looks_at_sources(id) => (Verdict::Deferred, vec![Reason::NeverBuilt]),
             (None, _) => (self.build_or_reuse(id, verdicts), vec![Reason::NeverBuilt]),
             (Some(last), _) => self.compare(id, last, verdicts),
         }
@@ -167,14 +164,24 @@ impl<'a> Look<'a> {
     /// What a change means to an image that was built before.
     fn compare(&self, id: NodeId, last: &LastBuild, verdicts: &[Verdict]) -> VerdictAndReasons {
         let moved = self.moved(id, last, verdicts);
-        let triggered = moved.clone().any(|moved| moved.policy == Rebuild::Now);
-        let looks_at_sources = *self.request.change == Change::Everything;
+        let is_cycle = *self.request.change == Change::Cycle;
+        let triggered = moved.clone().any(|moved| moved.policy == Rebuild::Now || is_cycle && moved.policy == Rebuild::NextCycle);
+        let looks_at_sources = self.looks_at_sources(id);
         let own = if triggered || looks_at_sources { self.own_change(id, last, verdicts) } else { None };
         if triggered || (looks_at_sources && own.is_some()) {
             return (self.build_or_reuse(id, verdicts), reasons(None, moved, own));
         }
         let waits = reasons(None, moved.filter(|moved| moved.policy == Rebuild::NextCycle), None);
         if waits.is_empty() { VerdictAndReasons::default() } else { (Verdict::Deferred, waits) }
+    }
+
+    /// Whether what changed in its own sources is a reason to build an image.
+    fn looks_at_sources(&self, id: NodeId) -> bool {
+        match self.request.change {
+            Change::Everything => true,
+            Change::Moved { images, .. } => images.contains(&self.image(id).name),
+            _ => false,
+        }
     }
 
     fn all_reasons(&self, id: NodeId, first: Reason, verdicts: &[Verdict]) -> Vec<Reason> {
@@ -207,8 +214,8 @@ impl<'a> Look<'a> {
                 };
                 is_new.then_some(Came::Parent(name))
             }
-            // Only the base that the change is about counts, or every base if it is about none.
-            Node::Base(_) if self.subject.is_some_and(|subject| subject != from) => None,
+            // Only a base that the change is about counts.
+            Node::Base(_) if !self.subject.is(from) => None,
             Node::Base(base) => {
                 let (old, new) = (self.then(from, last), self.digest(from)?);
                 (old != Some(new) && self.quarantined(from).is_none()).then_some(Came::Base { base, old, new })
@@ -224,7 +231,7 @@ impl<'a> Look<'a> {
     /// The release in quarantine with which a base came to where it is now. Who asks for something by name has it as it is.
     fn quarantined(&self, base: NodeId) -> Option<ReleaseNumber> {
         let reference = self.request.graph.node(base).reference();
-        let digests = self.request.quarantined.bases.get(reference).filter(|_| self.subject.is_none_or(|subject| subject == base))?;
+        let digests = self.request.quarantined.bases.get(reference).filter(|_| self.subject.is(base))?;
         digests.get(&self.digest(base)?).copied()
     }
 
@@ -235,7 +242,7 @@ impl<'a> Look<'a> {
             Some(HeldBase { base: graph.node(base).reference().clone(), digest: self.digest(base)?, refused: self.quarantined(base)? })
         };
         match self.request.change {
-            Change::Everything | Change::Base(_) => graph.bases().filter_map(held).collect(),
+            Change::Everything | Change::Base(_) | Change::Moved { .. } | Change::Cycle => graph.bases().filter_map(held).collect(),
             _ => Vec::new(),
         }
     }
@@ -321,31 +328,6 @@ impl<'a> Look<'a> {
         }
         forced_any
     }
-}
-
-/// The node that a change is about; none if it is about everything.
-fn subject(request: &PlanRequest<'_>) -> Result<Option<NodeId>, PlanError> {
-    match request.change {
-        Change::Base(base) => base_node(request, base).map(Some),
-        Change::Image(image) => image_node(request, image).map(Some),
-        _ => Ok(None),
-    }
-}
-
-fn base_node(request: &PlanRequest<'_>, asked: &ImageRef) -> Result<NodeId, PlanError> {
-    let graph = request.graph;
-    let names = || graph.bases().map(|id| graph.node(id).label());
-    let node =
-        graph.find(asked).ok_or_else(|| PlanError::NoSuchBase { asked: asked.clone(), nearest: error::nearest(&asked.familiar(), names()) })?;
-    match graph.name(node) {
-        Some(image) => Err(PlanError::BaseIsImage { image: image.clone() }),
-        None => Ok(node),
-    }
-}
-
-fn image_node(request: &PlanRequest<'_>, asked: &ImageName) -> Result<NodeId, PlanError> {
-    let names = request.estate.images.keys().map(ToString::to_string);
-    request.graph.image(asked).ok_or_else(|| PlanError::NoSuchImage { asked: asked.clone(), nearest: error::nearest(asked.as_str(), names) })
 }
 
 /// The values of a sorted map, beside sorted keys: one walk over both instead of a search for each.

@@ -13,10 +13,11 @@ pub mod status;
 mod story;
 mod table;
 
+pub use diagnostic::chain;
 pub use graph::{GraphFormat, graph};
 pub use live::{Live, moment};
 pub use plan::{PlanJson, plan, plan_json};
 pub use printer::Printer;
 pub use scan::scan;
-pub use story::{Detail, change_words, count, lines, outcome_words, size};
+pub use story::{Detail, change_words, count, lines, list, outcome_words, size};
 pub use table::table;

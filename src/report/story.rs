@@ -114,6 +114,11 @@ fn copies(number: usize) -> String {
     if number == 1 { "1 copy".to_owned() } else { format!("{number} copies") }
 }
 
+/// `web, api`.
+pub fn list(names: &[impl std::fmt::Display]) -> String {
+    names.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+}
+
 /// `1 image`, `2 images`.
 pub fn count(number: usize, thing: &str) -> String {
     format!("{number} {thing}{}", if number == 1 { "" } else { "s" })
@@ -124,6 +129,11 @@ pub fn change_words(change: &Change) -> String {
     match change {
         Change::Everything => "everything that is out of date".into(),
         Change::Base(base) => format!("base {}", base.familiar()),
+        Change::Moved { bases, images } => {
+            let bases = bases.iter().map(|base| format!("base {}", base.familiar()));
+            bases.chain(images.iter().map(|image| format!("the sources of {image}"))).collect::<Vec<_>>().join(", ")
+        }
+        Change::Cycle => "the patch cycle".into(),
         Change::Image(image) => format!("image {image} and what stands on it"),
         Change::Rebuild => "a rebuild of every image".into(),
         Change::Release(release) => format!("release {release} again"),

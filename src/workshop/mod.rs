@@ -1,0 +1,60 @@
+//! Opens what refit works with: the estate from its files, its engines, its sources, the state folder. For commands and for the daemon alike.
+
+mod estate;
+mod person;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+pub use estate::{ReadEstate, read_estate};
+pub use person::whoami;
+
+use crate::driver::Engines;
+use crate::edge::Engine;
+use crate::edge::docker::DockerEngine;
+use crate::edge::sources::Sources;
+use crate::model::{BuilderName, Secret};
+use crate::pipeline::{Endpoint, Estate};
+
+/// Builds at a time, unless the builder's own setting or `--parallel` says otherwise.
+pub const PARALLEL_DEFAULT: u32 = 4;
+
+/// Sources for a command that changes nothing: they use the cache where there is one, and make none.
+pub fn sources_to_look(state: &Path) -> miette::Result<Sources> {
+    if state.is_dir() {
+        return Ok(Sources::new(state.join("cache")));
+    }
+    Sources::passing().map_err(|error| miette::miette!(help = "make room there, or set TMPDIR", "no temporary folder could be made: {error}"))
+}
+
+/// `.refit` beside the pipelines, unless one was named.
+pub fn state_folder(pipelines: &Path, state: Option<PathBuf>) -> PathBuf {
+    state.unwrap_or_else(|| match pipelines.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent.join(".refit"),
+        _ => PathBuf::from(".refit"),
+    })
+}
+
+/// A connection to each engine of an estate; opening none of them.
+pub fn engines_of(estate: &Estate) -> miette::Result<Engines> {
+    let engine = |endpoint: &Endpoint| -> miette::Result<Arc<dyn Engine>> { Ok(Arc::new(DockerEngine::new(endpoint.clone())?)) };
+    let mut hosts = BTreeMap::new();
+    for (name, host) in &estate.hosts {
+        hosts.insert(name.clone(), engine(&host.endpoint)?);
+    }
+    let Some((name, builder)) = estate.builders.iter().next() else {
+        return Err(miette::miette!("the estate has no builder"));
+    };
+    Ok(Engines { hosts, builder: (BuilderName::clone(name), engine(&builder.endpoint)?) })
+}
+
+/// The variables that build secrets name, and no others.
+pub fn secrets_of_environment(estate: &Estate) -> BTreeMap<String, Secret> {
+    let secrets = estate.images.values().flat_map(|image| &image.build.secrets);
+    let names = secrets.filter_map(|secret| match &secret.source {
+        crate::pipeline::SecretSource::Environment(name) => Some(name),
+        crate::pipeline::SecretSource::File(_) => None,
+    });
+    names.filter_map(|name| Some((name.clone(), Secret::new(std::env::var(name).ok()?)))).collect()
+}
