@@ -15,7 +15,7 @@ use refit::edge::{Clock, Engine};
 use refit::journal::{
     BuildKept, Journal, JournalError, Lock, Logs, QuarantineKept, Recorded, ReleaseKept, RolloutKept, RunSummary, SqliteJournal, Verified,
 };
-use refit::model::{Digest, ImageName, ReleaseNumber, RunId};
+use refit::model::{Digest, ImageName, ReleaseNumber, RunId, TriggerId};
 use refit::pipeline::{self, Estate, Fact, Given, PipelineText};
 use refit::plan::{self, Change};
 use refit::release::Release;
@@ -185,9 +185,9 @@ impl Patient {
 
 #[async_trait]
 impl Journal for Patient {
-    async fn begin_run(&self, at: Timestamp, event: &Event) -> Result<RunId, JournalError> {
-        let (journal, event) = (self.0.clone(), event.clone());
-        self.standing_still(async move { journal.begin_run(at, &event).await }).await
+    async fn begin_run_for(&self, at: Timestamp, event: &Event, triggers: &[TriggerId]) -> Result<RunId, JournalError> {
+        let (journal, event, triggers) = (self.0.clone(), event.clone(), triggers.to_vec());
+        self.standing_still(async move { journal.begin_run_for(at, &event, &triggers).await }).await
     }
     async fn append(&self, run: RunId, at: Timestamp, event: &Event) -> Result<Recorded, JournalError> {
         let (journal, event) = (self.0.clone(), event.clone());

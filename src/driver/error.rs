@@ -4,6 +4,7 @@ use crate::edge::EngineError;
 use crate::journal::JournalError;
 use crate::model::{HostName, ImageRef, ReleaseNumber, RunId, ServiceName, SlotId};
 use crate::pipeline::Finding;
+use crate::plan::PlanError;
 use crate::run::CannotFollow;
 
 /// Why a run could not begin or go on. What fails *within* a run (a build, a slot) is no error but an outcome.
@@ -13,6 +14,10 @@ pub enum DriverError {
     #[error(transparent)]
     #[diagnostic(transparent)]
     Journal(#[from] JournalError),
+    /// No plan can be made.
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Plan(#[from] PlanError),
     /// An event does not fit those before it.
     #[error(transparent)]
     #[diagnostic(help("the journal is damaged, or refit has a fault: `refit history --verify` tells which"))]
@@ -170,6 +175,7 @@ impl DriverError {
                 | Self::UnknownRelease(_)
                 | Self::UnknownRun(_)
                 | Self::NotInRelease { .. }
+                | Self::Plan(_)
                 | Self::Wrong { .. }
                 | Self::UnknownHost { .. }
         )

@@ -10,7 +10,7 @@ use futures_util::stream;
 use super::builds::Builds;
 use super::roll::{self, Rollout};
 use super::{Driver, DriverError, Recorder};
-use crate::model::{ReleaseNumber, RunId, ServiceName};
+use crate::model::{ReleaseNumber, RunId, ServiceName, TriggerId};
 use crate::plan::{Change, Plan};
 use crate::release::Release;
 use crate::rollout::{Back, Desired, Kept, Person, Phase, Progress};
@@ -45,9 +45,14 @@ pub enum CameTo {
 impl Driver {
     /// Begins a run with a plan that was shown.
     pub async fn begin(&self, plan: Plan, by: &str, words: &str) -> Result<Arc<Recorder>, DriverError> {
+        self.begin_for(plan, by, words, &[]).await
+    }
+
+    /// The same; the run answers these triggers, and none of them begins another one.
+    pub async fn begin_for(&self, plan: Plan, by: &str, words: &str, triggers: &[TriggerId]) -> Result<Arc<Recorder>, DriverError> {
         let first = Event::RunBegan { change: plan.change.clone(), by: by.to_owned(), words: words.to_owned() };
         let at = self.clock.now();
-        let run = self.journal.begin_run(at, &first).await?;
+        let run = self.journal.begin_run_for(at, &first, triggers).await?;
         self.watch.event(at, &first);
         let recorder = self.recorder(run, RunState::begin(at, &first)?);
         recorder.record(Event::Planned { plan: Box::new(plan) }).await?;

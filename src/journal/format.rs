@@ -1,6 +1,6 @@
 //! What the journal's file looks like: its tables, its format version, and the way from each older version to the next.
 //!
-//! `events`, `head`, `meta` and `inbox` are the truth. The other tables are derived by [`super::facts`] and made again at will.
+//! `events`, `head`, `meta`, `inbox` and the tables of [`super::triggers`] are the truth. The other tables are derived by [`super::facts`] and made again at will.
 
 use std::path::Path;
 use std::time::Duration;
@@ -17,7 +17,8 @@ const APPLICATION_ID: i64 = 0x5246_4954;
 pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The way from each format version to the next; the first one starts from an empty file. Never edit one that was released: add another.
-const MIGRATIONS: &[&str] = &["
+const MIGRATIONS: &[&str] = &[
+    "
     CREATE TABLE events (
         position INTEGER PRIMARY KEY,
         run      INTEGER NOT NULL,
@@ -33,7 +34,9 @@ const MIGRATIONS: &[&str] = &["
     CREATE TABLE meta (key TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT;
     INSERT INTO meta VALUES ('fence', 0), ('fold', 0);
     CREATE TABLE inbox (id INTEGER PRIMARY KEY AUTOINCREMENT, run INTEGER NOT NULL, at TEXT NOT NULL, word TEXT NOT NULL, by TEXT NOT NULL) STRICT;
-"];
+",
+    super::triggers::TABLES,
+];
 
 /// The derived tables. Not a migration: they are dropped and made anew whenever the fold changes.
 pub(super) const DERIVED: &str = "

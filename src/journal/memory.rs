@@ -7,7 +7,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use async_trait::async_trait;
 use jiff::Timestamp;
 
-use crate::model::{Digest, ImageName, ReleaseNumber, RunId};
+use crate::model::{Digest, ImageName, ReleaseNumber, RunId, TriggerId};
 use crate::release::Release;
 use crate::rollout::Person;
 use crate::run::Event;
@@ -130,7 +130,7 @@ fn link(recorded: &Recorded) -> Result<Link, JournalError> {
 
 #[async_trait]
 impl Journal for MemoryJournal {
-    async fn begin_run(&self, at: Timestamp, event: &Event) -> Result<RunId, JournalError> {
+    async fn begin_run_for(&self, at: Timestamp, event: &Event, _triggers: &[TriggerId]) -> Result<RunId, JournalError> {
         let mut state = self.state();
         let run = RunId(state.seqs.last_key_value().map_or(1, |(run, _)| run.0 + 1));
         state.append(run, at, event)?;

@@ -16,6 +16,7 @@ mod record;
 mod sqlite;
 mod standing;
 mod tables;
+mod triggers;
 mod writer;
 
 use std::collections::BTreeSet;
@@ -23,7 +24,7 @@ use std::collections::BTreeSet;
 use async_trait::async_trait;
 use jiff::Timestamp;
 
-use crate::model::{Digest, HostName, ImageName, ReleaseNumber, RunId};
+use crate::model::{Digest, HostName, ImageName, ReleaseNumber, RunId, TriggerId};
 use crate::release::Release;
 use crate::rollout::Person;
 use crate::run::Event;
@@ -36,6 +37,7 @@ pub use memory::MemoryJournal;
 pub use record::{BuildKept, QuarantineKept, QuarantineWord, Recorded, ReleaseKept, RolloutKept, RunSummary};
 pub use sqlite::SqliteJournal;
 pub use standing::{Quarantine, ReleaseQuarantine, ServiceState, Standing};
+pub use triggers::{AuditLine, HeardAs, Role, Settled, Sighting, TokenKept, TriggerKept};
 
 /// The durable record of every run.
 ///
@@ -43,7 +45,12 @@ pub use standing::{Quarantine, ReleaseQuarantine, ServiceState, Standing};
 #[async_trait]
 pub trait Journal: Send + Sync {
     /// Begins a run with its first event and gives it the next number.
-    async fn begin_run(&self, at: Timestamp, event: &Event) -> Result<RunId, JournalError>;
+    async fn begin_run(&self, at: Timestamp, event: &Event) -> Result<RunId, JournalError> {
+        self.begin_run_for(at, event, &[]).await
+    }
+
+    /// The same; the triggers that it answers are settled in the same transaction, so that each leads to one run.
+    async fn begin_run_for(&self, at: Timestamp, event: &Event, triggers: &[TriggerId]) -> Result<RunId, JournalError>;
 
     /// Adds an event to a run; it is durable when this returns.
     async fn append(&self, run: RunId, at: Timestamp, event: &Event) -> Result<Recorded, JournalError>;

@@ -8,10 +8,11 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use rusqlite::{Connection, params};
 
-use crate::model::{Digest, ImageName, ReleaseNumber, RunId};
+use crate::model::{Digest, ImageName, ImageRef, ReleaseNumber, RunId, TriggerId};
 use crate::release::Release;
 use crate::rollout::Person;
 use crate::run::Event;
+use crate::trigger::Heard;
 
 use super::Journal;
 use super::chain::{Verified, Walk};
@@ -20,7 +21,8 @@ use super::format::{self, explain};
 use super::lock::Lock;
 use super::record::{BuildKept, QuarantineKept, Recorded, ReleaseKept, RolloutKept, RunSummary};
 use super::tables::{self, LINK, int};
-use super::writer::{Ask, Writer};
+use super::triggers::{self, AuditLine, HeardAs, Note, Sighting, TokenKept, TriggerKept};
+use super::writer::{Ask, Done, Writer};
 
 /// The journal's file within the state folder.
 const FILE: &str = "journal.sqlite";
@@ -109,14 +111,14 @@ pub(super) fn empty_inbox(connection: &Connection, run: RunId) -> rusqlite::Resu
 
 #[async_trait]
 impl Journal for SqliteJournal {
-    async fn begin_run(&self, at: Timestamp, event: &Event) -> Result<RunId, JournalError> {
-        let recorded = self.writer()?.ask(Ask::Begin(at, Box::new(event.clone()))).await?;
-        self.one(recorded).map(|recorded| recorded.run)
+    async fn begin_run_for(&self, at: Timestamp, event: &Event, triggers: &[TriggerId]) -> Result<RunId, JournalError> {
+        let done = self.writer()?.ask(Ask::Begin(at, Box::new(event.clone()), triggers.to_vec())).await?;
+        self.one(done).map(|recorded| recorded.run)
     }
 
     async fn append(&self, run: RunId, at: Timestamp, event: &Event) -> Result<Recorded, JournalError> {
-        let recorded = self.writer()?.ask(Ask::Append(run, at, Box::new(event.clone()))).await?;
-        self.one(recorded)
+        let done = self.writer()?.ask(Ask::Append(run, at, Box::new(event.clone()))).await?;
+        self.one(done)
     }
 
     async fn append_all(&self, run: RunId, at: Timestamp, events: &[Event]) -> Result<(), JournalError> {
@@ -125,7 +127,10 @@ impl Journal for SqliteJournal {
 
     async fn take_words(&self, run: RunId, at: Timestamp) -> Result<Vec<Recorded>, JournalError> {
         // Asked several times a second: nothing is written, and the disk not waited for, unless somebody said something.
-        if self.words_wait(run)? { self.writer()?.ask(Ask::Words(run, at)).await } else { Ok(Vec::new()) }
+        if !self.words_wait(run)? {
+            return Ok(Vec::new());
+        }
+        self.writer()?.ask(Ask::Words(run, at)).await.map(recorded)
     }
 
     fn say(&self, run: RunId, at: Timestamp, word: Person, by: &str) -> Result<(), JournalError> {
@@ -222,8 +227,109 @@ impl Journal for SqliteJournal {
 }
 
 impl SqliteJournal {
-    fn one(&self, recorded: Vec<Recorded>) -> Result<Recorded, JournalError> {
+    fn one(&self, done: Done) -> Result<Recorded, JournalError> {
         let silent = || JournalError::Other { path: self.path.clone(), why: "its writer answered with nothing".into() };
-        recorded.into_iter().next().ok_or_else(silent)
+        recorded(done).into_iter().next().ok_or_else(silent)
+    }
+
+    async fn notes(&self, at: Timestamp, notes: Vec<Note>) -> Result<(), JournalError> {
+        self.writer()?.ask(Ask::Notes(at, notes)).await.map(drop)
+    }
+}
+
+fn recorded(done: Done) -> Vec<Recorded> {
+    match done {
+        Done::Recorded(recorded) => recorded,
+        Done::Heard(_) => Vec::new(),
+    }
+}
+
+/// What a daemon keeps beside the runs.
+impl SqliteJournal {
+    /// Takes in what was heard; all of it is durable when this returns.
+    pub async fn hear(&self, at: Timestamp, heard: Vec<Heard>) -> Result<Vec<HeardAs>, JournalError> {
+        match self.writer()?.ask(Ask::Hear(at, heard)).await? {
+            Done::Heard(heard) => Ok(heard),
+            Done::Recorded(_) => Ok(Vec::new()),
+        }
+    }
+
+    /// Says that triggers need no run, and why.
+    pub async fn settle(&self, at: Timestamp, triggers: &[TriggerId], why: &str) -> Result<(), JournalError> {
+        self.writer()?.ask(Ask::Settle(at, triggers.to_vec(), why.to_owned())).await.map(drop)
+    }
+
+    /// The triggers that wait, oldest first.
+    pub fn triggers_waiting(&self) -> Result<Vec<TriggerKept>, JournalError> {
+        self.read(triggers::waiting)
+    }
+
+    /// The newest triggers whose number is below `before`, newest first.
+    pub fn triggers(&self, before: Option<TriggerId>, limit: usize) -> Result<Vec<TriggerKept>, JournalError> {
+        self.read(|connection| triggers::newest(connection, before, limit))
+    }
+
+    /// One trigger.
+    pub fn trigger(&self, id: TriggerId) -> Result<Option<TriggerKept>, JournalError> {
+        Ok(self.triggers(Some(TriggerId(id.0.saturating_add(1))), 1)?.pop().filter(|kept| kept.id == id))
+    }
+
+    /// Notes that a base was seen at a digest.
+    pub async fn saw(&self, at: Timestamp, base: &ImageRef, digest: Digest) -> Result<(), JournalError> {
+        self.notes(at, vec![Note::Saw(base.clone(), digest)]).await
+    }
+
+    /// What a base was seen at, the newest last.
+    pub fn sightings(&self, base: &ImageRef) -> Result<Vec<Sighting>, JournalError> {
+        self.read(|connection| triggers::sightings(connection, base))
+    }
+
+    /// Keeps a new token. A name that is in use is refused by [`JournalError::Other`].
+    pub async fn add_token(&self, token: TokenKept) -> Result<(), JournalError> {
+        self.notes(token.made_at, vec![Note::Token(token)]).await
+    }
+
+    /// Makes a token no longer good.
+    pub async fn revoke_token(&self, at: Timestamp, name: &str) -> Result<(), JournalError> {
+        self.notes(at, vec![Note::Revoke(name.to_owned())]).await
+    }
+
+    /// All tokens, revoked ones included, by name.
+    pub fn tokens(&self) -> Result<Vec<TokenKept>, JournalError> {
+        self.read(triggers::tokens)
+    }
+
+    /// Keeps how far somebody has come, under a name.
+    pub async fn set_mark(&self, at: Timestamp, name: &str, value: &str) -> Result<(), JournalError> {
+        self.notes(at, vec![Note::Mark(name.to_owned(), value.to_owned())]).await
+    }
+
+    /// How far somebody has come.
+    pub fn mark(&self, name: &str) -> Result<Option<String>, JournalError> {
+        self.read(|connection| triggers::mark(connection, name))
+    }
+
+    /// Adds a line to the audit log.
+    pub async fn audit(&self, line: AuditLine) -> Result<(), JournalError> {
+        self.notes(line.at, vec![Note::Audit(line)]).await
+    }
+
+    /// The newest lines of the audit log, newest first.
+    pub fn audit_lines(&self, limit: usize) -> Result<Vec<AuditLine>, JournalError> {
+        self.read(|connection| triggers::audit(connection, limit))
+    }
+
+    /// The events of all runs after a position, in order.
+    pub fn events_after(&self, position: u64, limit: usize) -> Result<Vec<Recorded>, JournalError> {
+        let links: Vec<_> = self.read(|connection| {
+            let mut statement = connection.prepare_cached(&format!("SELECT {LINK} FROM events WHERE position > ?1 ORDER BY position LIMIT ?2"))?;
+            statement.query_map([int(position), int(limit as u64)], tables::link)?.collect()
+        })?;
+        links.into_iter().map(|(link, hash)| tables::recorded(link, hash)).collect()
+    }
+
+    /// The position of the last event; 0 if there is none.
+    pub fn last_position(&self) -> Result<u64, JournalError> {
+        Ok(self.read(tables::head)?.map_or(0, |(position, _)| position))
     }
 }

@@ -185,7 +185,7 @@ async fn a_full_disk_is_said_clearly_and_loses_nothing() {
     let writer = writer::Writer::start(connection, path, lock).unwrap();
 
     let ask = |by: String| writer.ask(writer::Ask::Append(RunId(1), at(1), Box::new(resumed(by))));
-    writer.ask(writer::Ask::Begin(at(0), Box::new(began("one")))).await.unwrap();
+    writer.ask(writer::Ask::Begin(at(0), Box::new(began("one")), Vec::new())).await.unwrap();
     let mut acknowledged = 1;
     let error = loop {
         match ask("x".repeat(1000)).await {
@@ -216,7 +216,7 @@ fn a_damaged_or_foreign_or_newer_file_is_refused_with_what_to_do() {
         drop(format::open(path).unwrap());
         Connection::open(path).unwrap().pragma_update(None, "user_version", 99).unwrap();
     });
-    assert!(newer.to_string().ends_with("has format 99, this refit knows formats up to 1"), "{newer}");
+    assert!(newer.to_string().ends_with("has format 99, this refit knows formats up to 2"), "{newer}");
 }
 
 #[tokio::test]
@@ -464,4 +464,73 @@ async fn write_sample(folder: &Path) {
     let target = folder.join("journal-1.sqlite");
     let _ = std::fs::remove_file(&target);
     Connection::open(dir.path().join("journal.sqlite")).unwrap().execute("VACUUM INTO ?1", [target.to_str().unwrap()]).unwrap();
+}
+
+mod heard {
+    use super::*;
+    use crate::model::TriggerId;
+    use crate::trigger::{Cause, Heard, Trigger};
+
+    fn base(name: &str, delivery: Option<&str>) -> Heard {
+        let cause = Cause::Base { base: name.parse().unwrap(), digest: None };
+        Heard { trigger: Trigger { words: cause.to_string(), cause, by: "hook hub".into() }, delivery: delivery.map(str::to_owned) }
+    }
+
+    fn open(folder: &std::path::Path) -> SqliteJournal {
+        let now = Timestamp::UNIX_EPOCH;
+        SqliteJournal::open_to_write(folder, Lock::take(folder, now, "refit serve").unwrap()).unwrap()
+    }
+
+    #[tokio::test]
+    async fn what_was_heard_waits_until_a_run_answers_it_and_survives_the_process() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |second: i64| Timestamp::from_second(second).unwrap();
+        let journal = open(folder.path());
+        let heard = vec![base("debian", Some("hub:1")), base("alpine", None), base("debian", Some("hub:2")), base("debian", Some("hub:1"))];
+        let [debian, alpine] = [TriggerId(1), TriggerId(2)];
+        let answers = journal.hear(at(1), heard).await.unwrap();
+        assert_eq!(answers, [HeardAs::New(debian), HeardAs::New(alpine), HeardAs::Joined(debian), HeardAs::Repeated(debian)]);
+        drop(journal);
+
+        let journal = open(folder.path());
+        let waiting = journal.triggers_waiting().unwrap();
+        assert_eq!(waiting.iter().map(|kept| (kept.id, kept.times)).collect::<Vec<_>>(), [(debian, 2), (alpine, 1)]);
+        let event = Event::RunBegan { change: Change::Everything, by: "hook hub".into(), words: "debian".into() };
+        let run = journal.begin_run_for(at(2), &event, &[debian]).await.unwrap();
+        journal.settle(at(3), &[debian, alpine], "nothing to do").await.unwrap();
+        assert!(journal.triggers_waiting().unwrap().is_empty());
+        let settled = |id| journal.trigger(id).unwrap().unwrap().settled.unwrap();
+        assert_eq!(settled(debian), Settled { at: at(2), run: Some(run), why: None }, "its run answered it first");
+        assert_eq!(settled(alpine), Settled { at: at(3), run: None, why: Some("nothing to do".into()) });
+        // Heard again after that it is another trigger; but not the same delivery.
+        let again = journal.hear(at(4), vec![base("debian", Some("hub:3")), base("debian", Some("hub:2"))]).await.unwrap();
+        assert_eq!(again, [HeardAs::New(TriggerId(3)), HeardAs::Repeated(debian)]);
+    }
+
+    #[tokio::test]
+    async fn tokens_marks_and_sightings_are_kept() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |second: i64| Timestamp::from_second(second).unwrap();
+        let journal = open(folder.path());
+        let token = |text: &str| TokenKept {
+            name: "ci".into(),
+            role: Role::Operate,
+            hash: Digest::of(text.as_bytes()),
+            made_at: at(1),
+            made_by: "ann".into(),
+            revoked_at: None,
+        };
+        journal.add_token(token("a")).await.unwrap();
+        assert!(journal.add_token(token("b")).await.is_err(), "a name is taken until its token is revoked");
+        journal.revoke_token(at(2), "ci").await.unwrap();
+        assert_eq!(journal.tokens().unwrap()[0].revoked_at, Some(at(2)));
+        journal.add_token(token("b")).await.unwrap();
+        assert_eq!(journal.tokens().unwrap(), [token("b")]);
+        let (debian, digest) = ("debian".parse().unwrap(), Digest::of(b"1"));
+        journal.saw(at(1), &debian, digest).await.unwrap();
+        journal.saw(at(9), &debian, digest).await.unwrap();
+        assert_eq!(journal.sightings(&debian).unwrap(), [Sighting { digest, first_at: at(1), last_at: at(9) }]);
+        journal.set_mark(at(1), "notices", "7").await.unwrap();
+        assert_eq!(journal.mark("notices").unwrap().as_deref(), Some("7"));
+    }
 }

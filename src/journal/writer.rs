@@ -10,8 +10,9 @@ use jiff::Timestamp;
 use rusqlite::{Connection, TransactionBehavior};
 use tokio::sync::oneshot;
 
-use crate::model::{Digest, RunId};
+use crate::model::{Digest, RunId, TriggerId};
 use crate::run::Event;
+use crate::trigger::Heard;
 
 use super::chain::{Link, root};
 use super::error::JournalError;
@@ -20,23 +21,38 @@ use super::format::explain;
 use super::lock::Lock;
 use super::record::Recorded;
 use super::tables;
+use super::triggers::{self, HeardAs, Note};
 
 /// Requests in one transaction: enough to share the disk's wait, few enough to answer soon.
 const BATCH_MAX: usize = 256;
 
 /// What the writer is asked for.
 pub(super) enum Ask {
-    /// A new run with its first event.
-    Begin(Timestamp, Box<Event>),
+    /// A new run with its first event, which answers these triggers.
+    Begin(Timestamp, Box<Event>, Vec<TriggerId>),
     /// One more event of a run.
     Append(RunId, Timestamp, Box<Event>),
     /// Several events of a run, of which nothing need come back.
     AppendAll(RunId, Timestamp, Vec<Event>),
     /// The inbox of a run, recorded as events.
     Words(RunId, Timestamp),
+    /// What may begin a run.
+    Hear(Timestamp, Vec<Heard>),
+    /// Triggers that need no run, and why.
+    Settle(Timestamp, Vec<TriggerId>, String),
+    /// What belongs to no run.
+    Notes(Timestamp, Vec<Note>),
 }
 
-type Answer = Result<Vec<Recorded>, JournalError>;
+/// What came of it.
+pub(super) enum Done {
+    /// Events, as they were recorded.
+    Recorded(Vec<Recorded>),
+    /// What was heard, in order.
+    Heard(Vec<HeardAs>),
+}
+
+type Answer = Result<Done, JournalError>;
 type Request = (Ask, oneshot::Sender<Answer>);
 
 /// The handle of the writing thread; the estate's lock lives as long as it.
@@ -128,7 +144,7 @@ impl Desk {
         let mut results = Vec::with_capacity(asks.len());
         for ask in asks {
             match carry_out(&transaction, ask) {
-                Ok(recorded) => results.push(Ok(recorded)),
+                Ok(done) => results.push(Ok(done)),
                 // Only this one is at fault, and it wrote nothing yet: the others go through.
                 Err(Fault::Asked(error)) => results.push(Err(error)),
                 Err(Fault::Sqlite(error)) => return Err(explain(path, &error)),
@@ -150,15 +166,19 @@ impl From<rusqlite::Error> for Fault {
     }
 }
 
-fn carry_out(connection: &Connection, ask: &Ask) -> Result<Vec<Recorded>, Fault> {
+fn carry_out(connection: &Connection, ask: &Ask) -> Result<Done, Fault> {
     match ask {
-        Ask::Begin(at, event) => {
+        Ask::Begin(at, event, triggers) => {
             let run = RunId(tables::last_run(connection)? + 1);
-            Ok(vec![append(connection, run, 1, *at, event)?])
+            let recorded = append(connection, run, 1, *at, event)?;
+            if !triggers.is_empty() {
+                triggers::settle(connection, *at, triggers, Some(run), None)?;
+            }
+            Ok(Done::Recorded(vec![recorded]))
         }
         Ask::Append(run, at, event) => match tables::last_seq(connection, *run)? {
             0 => Err(Fault::Asked(JournalError::NoSuchRun { run: *run })),
-            last => Ok(vec![append(connection, *run, last + 1, *at, event)?]),
+            last => Ok(Done::Recorded(vec![append(connection, *run, last + 1, *at, event)?])),
         },
         Ask::AppendAll(run, at, events) => {
             let last = tables::last_seq(connection, *run)?;
@@ -173,7 +193,7 @@ fn carry_out(connection: &Connection, ask: &Ask) -> Result<Vec<Recorded>, Fault>
                 end.append(connection, *run, seq, *at, event, body)?;
             }
             end.keep(connection)?;
-            Ok(Vec::new())
+            Ok(Done::Recorded(Vec::new()))
         }
         Ask::Words(run, at) => {
             let mut seq = tables::last_seq(connection, *run)?;
@@ -182,7 +202,19 @@ fn carry_out(connection: &Connection, ask: &Ask) -> Result<Vec<Recorded>, Fault>
                 seq += 1;
                 taken.push(append(connection, *run, seq, *at, &event)?);
             }
-            Ok(taken)
+            Ok(Done::Recorded(taken))
+        }
+        Ask::Hear(at, heard) => {
+            let heard: rusqlite::Result<Vec<HeardAs>> = heard.iter().map(|heard| triggers::hear(connection, *at, heard)).collect();
+            Ok(Done::Heard(heard?))
+        }
+        Ask::Settle(at, ids, why) => {
+            triggers::settle(connection, *at, ids, None, Some(why))?;
+            Ok(Done::Recorded(Vec::new()))
+        }
+        Ask::Notes(at, notes) => {
+            notes.iter().try_for_each(|note| triggers::note(connection, *at, note))?;
+            Ok(Done::Recorded(Vec::new()))
         }
     }
 }

@@ -48,6 +48,11 @@ number_type!(
     ReleaseNumber, "r", "release"
 );
 
+number_type!(
+    /// Something that may begin a run, as it was heard; counted from 1 in each estate. Printed as `t7`.
+    TriggerId, "t", "trigger"
+);
+
 /// One place for one container of a service. Printed as `web@host-1/0`.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct SlotId {

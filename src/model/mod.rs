@@ -18,7 +18,7 @@ pub use container::{
 };
 pub use digest::{Digest, DigestError};
 pub use duration::{DurationError, format_duration, parse_duration, serde_duration};
-pub use id::{ReleaseNumber, RunId, SlotId};
+pub use id::{ReleaseNumber, RunId, SlotId, TriggerId};
 pub use name::{BuilderName, EstateName, HostName, ImageName, NameError, ServiceName};
 pub use place::Place;
 pub use reference::{ImageRef, ReferenceError};

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use async_trait::async_trait;
 use jiff::Timestamp;
 use refit::journal::{BuildKept, Journal, JournalError, MemoryJournal, QuarantineKept, Recorded, ReleaseKept, RolloutKept, RunSummary, Verified};
-use refit::model::{Digest, ImageName, ReleaseNumber, RunId};
+use refit::model::{Digest, ImageName, ReleaseNumber, RunId, TriggerId};
 use refit::release::Release;
 use refit::rollout::Person;
 use refit::run::Event;
@@ -75,8 +75,8 @@ impl DyingJournal {
 
 #[async_trait]
 impl Journal for DyingJournal {
-    async fn begin_run(&self, at: Timestamp, event: &Event) -> Result<RunId, JournalError> {
-        self.write(self.inner.begin_run(at, event)).await
+    async fn begin_run_for(&self, at: Timestamp, event: &Event, triggers: &[TriggerId]) -> Result<RunId, JournalError> {
+        self.write(self.inner.begin_run_for(at, event, triggers)).await
     }
     async fn append(&self, run: RunId, at: Timestamp, event: &Event) -> Result<Recorded, JournalError> {
         self.write(self.inner.append(run, at, event)).await

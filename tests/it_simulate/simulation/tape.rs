@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use refit::edge::Clock;
 use refit::journal::{BuildKept, Journal, JournalError, MemoryJournal, QuarantineKept, Recorded, ReleaseKept, RolloutKept, RunSummary, Verified};
-use refit::model::{Digest, ImageName, ReleaseNumber, RunId};
+use refit::model::{Digest, ImageName, ReleaseNumber, RunId, TriggerId};
 use refit::release::Release;
 use refit::rollout::Person;
 use refit::run::Event;
@@ -73,12 +73,12 @@ impl Tape {
 
 #[async_trait]
 impl Journal for Tape {
-    async fn begin_run(&self, at: Timestamp, event: &Event) -> Result<RunId, JournalError> {
+    async fn begin_run_for(&self, at: Timestamp, event: &Event, triggers: &[TriggerId]) -> Result<RunId, JournalError> {
         let (writes, lives) = self.next();
         if !writes {
             return self.die().await;
         }
-        let run = self.inner.begin_run(at, event).await?;
+        let run = self.inner.begin_run_for(at, event, triggers).await?;
         self.inner.events(run)?.iter().for_each(|recorded| self.note(recorded));
         if lives { Ok(run) } else { self.die().await }
     }
