@@ -9,6 +9,7 @@
 //! * ◇ [`scan`]: the inheritance of a folder of Dockerfiles that nobody has described yet.
 //! * ◇ [`graph`]: who inherits from whom: cycles, affected images, the longest way.
 //! * ◇ [`plan`]: graph + known digests + change → a plan. Changes nothing.
+//! * ◇ [`trigger`]: why a run begins, and which change that is.
 //! * ◇ [`build`]: which build may start now, and what a result means for its dependents.
 //! * ◇ [`release`]: {image → digest}, its tags and labels.
 //! * ◇ [`data`]: what a container holds that its replacement would lose.
@@ -19,7 +20,10 @@
 //! * [`edge`]: the eyes and hands: engines, git, files, clock. Decides nothing.
 //! * [`driver`]: the loop that looks, decides, remembers and acts.
 //! * [`sim`]: the same promises as the edge, without a machine; for tests, benchmarks and examples.
+//! * [`workshop`]: opens what refit works with: estate, engines, sources.
 //! * [`report`]: everything shown. Values in, words out.
+//! * [`serve`]: the daemon: triggers come in, wait until they are due, and each becomes a run.
+//! * [`api`]: the daemon's face, over HTTP.
 //! * [`cli`]: one file per command.
 //!
 //! Deliberately absent: a daemon, registries as the way to the hosts, and the inventory of packages.
@@ -38,12 +42,16 @@ pub mod prune;
 pub mod release;
 pub mod rollout;
 pub mod run;
+pub mod trigger;
 
 pub mod driver;
 pub mod edge;
 pub mod journal;
 pub mod sim;
+pub mod workshop;
 
+pub mod api;
 pub mod cli;
 pub mod report;
+pub mod serve;
 pub mod telemetry;

@@ -20,6 +20,22 @@ pub fn print(findings: &[Finding], files: &[PipelineText], printer: &mut Printer
 }
 
 /// Findings as [`print`] writes them.
+pub fn as_lines(findings: &[Finding], files: &[PipelineText]) -> String {
+    render(findings, files, false)
+}
+
+/// An error with its causes, on one line, and what to do next.
+pub fn chain(error: &(dyn miette::Diagnostic + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut cause = std::error::Error::source(error);
+    while let Some(inner) = cause {
+        text = format!("{text}: {inner}");
+        cause = inner.source();
+    }
+    error.help().map_or_else(|| text.clone(), |help| format!("{text} ({help})"))
+}
+
+/// The findings as `refit check` prints them.
 pub fn render(findings: &[Finding], files: &[PipelineText], colour: bool) -> String {
     let theme = if colour { GraphicalTheme::unicode() } else { GraphicalTheme::unicode_nocolor() };
     let handler = GraphicalReportHandler::new_themed(theme).with_context_lines(0).with_wrap_lines(false).with_links(false);

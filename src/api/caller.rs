@@ -1,0 +1,94 @@
+//! Who asks, and what they may.
+
+use std::sync::Arc;
+
+use axum::extract::FromRequestParts;
+use axum::http::header::AUTHORIZATION;
+use axum::http::request::Parts;
+use subtle::ConstantTimeEq;
+
+use super::{Api, Problem};
+use crate::journal::{AuditLine, Role, SqliteJournal, TokenKept};
+use crate::model::Digest;
+
+/// Every token begins so, that scanners for leaked secrets know it.
+const TOKEN_PREFIX: &str = "refit_";
+/// Of so much chance.
+const TOKEN_BYTES: usize = 32;
+
+/// Marks a request that came in over the socket in the state folder.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Local;
+
+/// Who asks.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Caller {
+    /// The name of the token, or that it came over the socket.
+    pub name: String,
+    /// What they may.
+    pub role: Role,
+}
+
+/// The tokens that are good now. They are few, and asked for at each request, so that one that was revoked is refused from the next one on.
+pub struct Tokens(Arc<SqliteJournal>);
+
+impl Tokens {
+    /// Those of a journal.
+    pub fn of(journal: Arc<SqliteJournal>) -> Self {
+        Self(journal)
+    }
+
+    /// Whose token this is. Every one is compared, each in constant time.
+    pub fn bearer(&self, token: &str) -> Result<Option<TokenKept>, Problem> {
+        let hash = hash_of(token).hex();
+        let is_it = |kept: &TokenKept| bool::from(kept.hash.hex().as_bytes().ct_eq(hash.as_bytes()));
+        let good = self.0.tokens()?.into_iter().filter(|kept| kept.revoked_at.is_none());
+        Ok(good.fold(None, |found, kept| if is_it(&kept) { Some(kept) } else { found }))
+    }
+}
+
+/// What is kept of a token. A fast hash will do: a token is 256 bits of chance, which nobody guesses however fast.
+pub fn hash_of(token: &str) -> Digest {
+    Digest::of(token.as_bytes())
+}
+
+/// A new token, to be shown once.
+pub fn new_token() -> std::io::Result<String> {
+    let mut bytes = [0; TOKEN_BYTES];
+    std::io::Read::read_exact(&mut std::fs::File::open("/dev/urandom")?, &mut bytes)?;
+    Ok(format!("{TOKEN_PREFIX}{}", bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>()))
+}
+
+impl Caller {
+    /// Refuses who may not do what takes `role`.
+    pub(super) fn may(&self, role: Role) -> Result<(), Problem> {
+        if self.role >= role {
+            return Ok(());
+        }
+        Err(Problem::forbidden(format!(
+            "{} may {}, and this takes {role}: `refit token add NAME --role {role}` makes a token for it",
+            self.name, self.role
+        )))
+    }
+
+    /// Writes down what was asked for, and what was answered.
+    pub(super) async fn audit(&self, api: &Api, what: impl Into<String>, outcome: impl Into<String>) -> Result<(), Problem> {
+        let line = AuditLine { at: api.daemon.clock.now(), who: self.name.clone(), what: what.into(), outcome: outcome.into() };
+        tracing::info!(who = line.who, "{}: {}", line.what, line.outcome);
+        Ok(api.daemon.journal.audit(line).await?)
+    }
+}
+
+impl FromRequestParts<Api> for Caller {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, Problem> {
+        if parts.extensions.get::<Local>().is_some() {
+            return Ok(Self { name: "local".to_owned(), role: Role::Admin });
+        }
+        let given = parts.headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok());
+        let token = given.and_then(|value| value.strip_prefix("Bearer ")).ok_or_else(Problem::unauthorised)?;
+        let kept = Tokens::of(api.daemon.journal.clone()).bearer(token.trim())?.ok_or_else(Problem::unauthorised)?;
+        Ok(Self { name: kept.name, role: kept.role })
+    }
+}

@@ -1,0 +1,152 @@
+//! A run as it goes on: where it stands, its events so far, and those that come.
+
+use std::convert::Infallible;
+use std::time::Duration;
+
+use axum::Json;
+use axum::extract::{Path, Query, State};
+use axum::http::{HeaderMap, header};
+use axum::response::sse::{KeepAlive, Sse};
+use axum::response::{IntoResponse, Response};
+use futures_util::Stream;
+use futures_util::stream;
+use serde::{Deserialize, Serialize};
+use tokio::sync::broadcast::Receiver;
+use utoipa::IntoParams;
+
+use super::{Api, Caller, Problem};
+use crate::journal::{Journal, Recorded, Role, RunSummary};
+use crate::model::RunId;
+use crate::run::Event;
+use crate::serve::{Passing, Standing};
+
+/// So often a follower is told that it still goes on.
+const KEEP_ALIVE: Duration = Duration::from_secs(15);
+/// Somebody else's process may write the journal, so it is looked at so often even if nobody says that something is new.
+const LOOKED_AT_EVERY: Duration = Duration::from_secs(2);
+
+/// A run, and what it is at.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RunStanding {
+    /// The run.
+    #[serde(flatten)]
+    pub summary: RunSummary,
+    /// `goes-on`, `paused` or `ended`.
+    pub standing: String,
+    /// Why it stands still.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub why: Option<String>,
+}
+
+/// From which event on.
+#[derive(Debug, Default, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+pub(super) struct After {
+    /// The `seq` of the last event that the caller has (default: 0).
+    #[serde(default)]
+    after: u64,
+}
+
+/// One run, and what it is at.
+#[utoipa::path(get, path = "/v1/runs/{run}", tag = "runs", params(("run" = String, Path, description = "`7` or `run-7`")), responses((status = 200, description = "the run"), (status = 404, body = Problem)))]
+pub(super) async fn run(caller: Caller, State(api): State<Api>, Path(run): Path<String>) -> Result<Json<RunStanding>, Problem> {
+    caller.may(Role::Read)?;
+    let run: RunId = run.parse().map_err(Problem::bad)?;
+    let summary = api.daemon.journal.run(run)?.ok_or_else(|| Problem::missing(format!("there is no {run}")))?;
+    let (standing, why) = match api.daemon.standing() {
+        _ if summary.ended_at.is_some() => ("ended", None),
+        Standing::Paused { run: paused, why } if paused == run => ("paused", Some(why)),
+        _ => ("goes-on", None),
+    };
+    Ok(Json(RunStanding { summary, standing: standing.to_owned(), why }))
+}
+
+/// The events of a run: as a list, or, for who accepts `text/event-stream`, one after another until it ends. `Last-Event-ID` counts as `after`.
+#[utoipa::path(get, path = "/v1/runs/{run}/events", tag = "runs", params(("run" = String, Path, description = "`7` or `run-7`"), After), responses((status = 200, description = "events in order; as a stream also `waiting` and `build_step`, which are in no journal"), (status = 404, body = Problem)))]
+pub(super) async fn events(
+    caller: Caller,
+    State(api): State<Api>,
+    Path(run): Path<String>,
+    Query(After { after }): Query<After>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    caller.may(Role::Read)?;
+    let run: RunId = run.parse().map_err(Problem::bad)?;
+    let text = |name: &header::HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
+    let last_id = headers.get("last-event-id").and_then(|value| value.to_str().ok()).and_then(|id| id.parse().ok());
+    let after = last_id.unwrap_or(after);
+    let news = api.daemon.news.listen();
+    let known = events_after(&api, run, after)?;
+    if text(&header::ACCEPT).is_some_and(|accept| accept.contains("text/event-stream")) {
+        let follower = Follower { api, run, after, news, ready: Vec::new(), is_over: false };
+        return Ok(Sse::new(follow(follower)).keep_alive(KeepAlive::new().interval(KEEP_ALIVE)).into_response());
+    }
+    Ok(Json(known).into_response())
+}
+
+fn events_after(api: &Api, run: RunId, after: u64) -> Result<Vec<Recorded>, Problem> {
+    let mut events = api.daemon.journal.events(run)?;
+    events.retain(|recorded| recorded.seq > after);
+    Ok(events)
+}
+
+/// Somebody who follows a run.
+struct Follower {
+    api: Api,
+    run: RunId,
+    after: u64,
+    news: Receiver<Passing>,
+    /// What is to be sent, the next one last.
+    ready: Vec<axum::response::sse::Event>,
+    is_over: bool,
+}
+
+fn follow(follower: Follower) -> impl Stream<Item = Result<axum::response::sse::Event, Infallible>> {
+    stream::unfold(follower, |mut follower| async move {
+        loop {
+            if let Some(event) = follower.ready.pop() {
+                return Some((Ok(event), follower));
+            }
+            if follower.is_over {
+                return None;
+            }
+            follower.look();
+            if follower.ready.is_empty() && !follower.is_over {
+                follower.wait().await;
+            }
+        }
+    })
+}
+
+impl Follower {
+    /// Takes from the journal what is new there.
+    fn look(&mut self) {
+        let Ok(events) = events_after(&self.api, self.run, self.after) else {
+            self.is_over = true;
+            return;
+        };
+        for recorded in events {
+            self.after = recorded.seq;
+            self.is_over |= matches!(recorded.event, Event::RunEnded { .. });
+            self.ready.extend(sent("recorded", &recorded).map(|event| event.id(recorded.seq.to_string())));
+        }
+        self.ready.reverse();
+    }
+
+    /// Waits until something may be new, and takes what passes.
+    async fn wait(&mut self) {
+        tokio::select! {
+            () = self.api.daemon.stop.cancelled() => self.is_over = true,
+            passing = self.news.recv() => match passing {
+                Ok(Passing::Journalled) | Err(_) => {}
+                Ok(passing @ Passing::Waiting { .. }) => self.ready.extend(sent("waiting", &passing)),
+                Ok(passing @ Passing::BuildStep { .. }) => self.ready.extend(sent("build_step", &passing)),
+            },
+            () = tokio::time::sleep(LOOKED_AT_EVERY) => {}
+        }
+    }
+}
+
+fn sent(kind: &str, data: &impl Serialize) -> Option<axum::response::sse::Event> {
+    axum::response::sse::Event::default().event(kind).json_data(data).ok()
+}

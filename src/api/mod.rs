@@ -1,0 +1,83 @@
+//! The daemon's face: HTTP, for people's `refit --server`, for programs, and for the webhooks of registries and forges.
+//!
+//! Everything that a command can look at or do is a resource under `/v1`, in JSON, with `application/problem+json` for what went wrong. It asks the
+//! daemon and the journal, and holds no rule of its own. On its socket in the state folder everybody who may open that is the administrator; over TCP
+//! each request carries a token.
+
+mod actions;
+mod caller;
+mod events;
+mod hooks;
+mod listen;
+mod openapi;
+mod outside;
+mod plans;
+mod problem;
+mod reads;
+mod tokens;
+mod triggers;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::routing::{delete, get, post};
+
+pub use caller::{Caller, Tokens, hash_of, new_token};
+pub use events::RunStanding;
+pub use listen::{ListenError, Listener, Tls, listen};
+pub use openapi::document;
+pub use plans::PlanMade;
+pub use problem::Problem;
+pub use reads::Page;
+pub use tokens::{NewToken, TokenMade};
+pub use triggers::Asked;
+
+use crate::serve::Daemon;
+
+/// No request is longer: webhooks are hints, and wishes are short.
+const BODY_BYTES_MAX: usize = 1024 * 1024;
+
+/// What every handler gets.
+#[derive(Clone)]
+pub struct Api {
+    /// The daemon.
+    pub daemon: Arc<Daemon>,
+}
+
+/// All resources.
+pub fn router(daemon: Arc<Daemon>) -> Router {
+    let v1 = Router::new()
+        .route("/standing", get(reads::standing))
+        .route("/estate", get(reads::estate))
+        .route("/graph", get(reads::graph))
+        .route("/services", get(reads::services))
+        .route("/status", get(reads::status))
+        .route("/releases", get(reads::releases))
+        .route("/releases/{release}", get(reads::release))
+        .route("/runs", get(reads::runs))
+        .route("/runs/{run}", get(events::run))
+        .route("/runs/{run}/events", get(events::events))
+        .route("/runs/{run}/logs", get(reads::logs))
+        .route("/runs/{run}/logs/{image}", get(reads::log))
+        .route("/runs/{run}/{word}", post(actions::say))
+        .route("/triggers", get(triggers::list).post(triggers::hear))
+        .route("/triggers/{trigger}", get(triggers::one))
+        .route("/rollouts", post(triggers::wish))
+        .route("/plans", post(plans::plan))
+        .route("/tokens", get(tokens::list).post(tokens::make))
+        .route("/tokens/{name}", delete(tokens::revoke))
+        .route("/audit", get(reads::audit));
+    Router::new()
+        .nest("/v1", v1)
+        .route("/hooks/{name}", post(hooks::hook))
+        .route("/hooks/{name}/{secret}", post(hooks::hook_by_path))
+        .route("/healthz", get(outside::healthz))
+        .route("/readyz", get(outside::readyz))
+        .route("/metrics", get(outside::metrics))
+        .route("/openapi.json", get(openapi::served))
+        .fallback(problem::no_such_resource)
+        .method_not_allowed_fallback(problem::no_such_method)
+        .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
+        .with_state(Api { daemon })
+}

@@ -1,0 +1,102 @@
+//! What went wrong, as the caller gets it. Source: RFC 9457.
+
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use crate::driver::DriverError;
+use crate::journal::JournalError;
+use crate::report;
+
+/// A problem, as `application/problem+json`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Problem {
+    /// The HTTP status.
+    pub status: u16,
+    /// What kind of problem it is, in a few words.
+    pub title: String,
+    /// What happened, where, and what to do next.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub detail: String,
+}
+
+impl Problem {
+    fn new(status: StatusCode, title: &str, detail: impl Into<String>) -> Self {
+        Self { status: status.as_u16(), title: title.to_owned(), detail: detail.into() }
+    }
+
+    /// The request makes no sense.
+    pub(super) fn bad(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "the request cannot be understood", detail)
+    }
+
+    /// Nobody knows who asks. Says nothing more.
+    pub(super) fn unauthorised() -> Self {
+        Self::new(StatusCode::UNAUTHORIZED, "unauthorised", "")
+    }
+
+    /// Who asks may not.
+    pub(super) fn forbidden(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::FORBIDDEN, "forbidden", detail)
+    }
+
+    /// There is no such thing.
+    pub(super) fn missing(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::NOT_FOUND, "not found", detail)
+    }
+
+    /// It is not the time for that.
+    pub(super) fn conflict(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::CONFLICT, "not now", detail)
+    }
+
+    /// The daemon is at fault, or its disk.
+    pub(super) fn broken(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "the daemon failed", detail)
+    }
+}
+
+impl std::fmt::Display for Problem {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        if self.detail.is_empty() { f.write_str(&self.title) } else { write!(f, "{}: {}", self.title, self.detail) }
+    }
+}
+
+impl From<JournalError> for Problem {
+    fn from(error: JournalError) -> Self {
+        match error {
+            JournalError::NoSuchRun { run } => Self::missing(format!("there is no {run}; `/v1/runs` lists the runs")),
+            other => Self::broken(report::chain(&other)),
+        }
+    }
+}
+
+impl From<DriverError> for Problem {
+    fn from(error: DriverError) -> Self {
+        let detail = report::chain(&error);
+        if error.is_world() { Self::new(StatusCode::BAD_GATEWAY, "an engine or a registry is at fault", detail) } else { Self::conflict(detail) }
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        if status.is_server_error() {
+            tracing::error!(status = self.status, "{self}");
+        }
+        let body = serde_json::to_vec(&self).unwrap_or_default();
+        let challenge = if status == StatusCode::UNAUTHORIZED { Some([(header::WWW_AUTHENTICATE, "Bearer")]) } else { None };
+        (status, challenge.map(axum::response::AppendHeaders), [(header::CONTENT_TYPE, "application/problem+json")], body).into_response()
+    }
+}
+
+/// What is answered where there is nothing.
+pub(super) async fn no_such_resource() -> Problem {
+    Problem::missing("there is nothing here; `/openapi.json` lists the resources")
+}
+
+/// What is answered to a verb that a resource does not know.
+pub(super) async fn no_such_method() -> Problem {
+    Problem::new(StatusCode::METHOD_NOT_ALLOWED, "not that way", "`/openapi.json` lists the resources and their methods")
+}

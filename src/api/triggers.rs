@@ -1,0 +1,101 @@
+//! Triggers: what waits, what came of those that were, and new ones.
+
+use std::collections::BTreeSet;
+
+use axum::Json;
+use axum::extract::rejection::JsonRejection;
+use axum::extract::{Path, Query, State};
+use axum::http::StatusCode;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::reads::{LIMIT_DEFAULT, Page, Paging};
+use super::{Api, Caller, Problem};
+use crate::journal::{HeardAs, Role, TriggerKept};
+use crate::model::{ImageName, ImageRef, TriggerId};
+use crate::trigger::{Cause, Heard, Trigger, Wish};
+
+/// That something may have moved: one of the two.
+#[derive(Debug, Clone, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Moved {
+    /// A base, as Dockerfiles name it.
+    #[schema(value_type = Option<String>)]
+    base: Option<ImageRef>,
+    /// An image whose sources changed.
+    #[schema(value_type = Option<String>)]
+    image: Option<ImageName>,
+}
+
+/// What a person asks for, with the words that they typed.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct Asked {
+    /// What is asked for.
+    #[serde(flatten)]
+    #[schema(value_type = Object)]
+    pub wish: Wish,
+    /// The words.
+    #[serde(default)]
+    pub words: String,
+}
+
+/// Says that a base or the sources of an image may have moved; refit looks for itself, and begins a run if it is so.
+#[utoipa::path(post, path = "/v1/triggers", tag = "triggers", request_body = Moved, responses((status = 202, description = "it is durable, and will be looked at")))]
+pub(super) async fn hear(
+    caller: Caller,
+    State(api): State<Api>,
+    body: Result<Json<Moved>, JsonRejection>,
+) -> Result<(StatusCode, Json<HeardAs>), Problem> {
+    caller.may(Role::Trigger)?;
+    let Json(moved) = body.map_err(|error| Problem::bad(error.body_text()))?;
+    let cause = match (moved.base, moved.image) {
+        (Some(base), None) => Cause::Base { base, digest: None },
+        (None, Some(image)) if api.daemon.loaded().estate.images.contains_key(&image) => Cause::Sources { images: BTreeSet::from([image]) },
+        (None, Some(image)) => return Err(Problem::missing(format!("the estate has no image {image}"))),
+        _ => return Err(Problem::bad("expected either `base` or `image`")),
+    };
+    let words = cause.to_string();
+    accept(&caller, &api, cause, words).await
+}
+
+/// Asks for a rollout, as `refit rollout --yes` does; `/v1/triggers/{trigger}` tells which run answers it.
+#[utoipa::path(post, path = "/v1/rollouts", tag = "triggers", request_body = Asked, responses((status = 202, description = "it is durable, and begins as soon as no other run goes on")))]
+pub(super) async fn wish(
+    caller: Caller,
+    State(api): State<Api>,
+    body: Result<Json<Asked>, JsonRejection>,
+) -> Result<(StatusCode, Json<HeardAs>), Problem> {
+    caller.may(Role::Operate)?;
+    let Json(Asked { wish, words }) = body.map_err(|error| Problem::bad(error.body_text()))?;
+    let words = if words.is_empty() { "a rollout asked for over HTTP".to_owned() } else { words };
+    accept(&caller, &api, Cause::Wish(wish), words).await
+}
+
+async fn accept(caller: &Caller, api: &Api, cause: Cause, words: String) -> Result<(StatusCode, Json<HeardAs>), Problem> {
+    let what = words.clone();
+    let trigger = Trigger { cause, by: caller.name.clone(), words };
+    let heard = api.daemon.hear(vec![Heard { trigger, delivery: None }]).await?;
+    let heard = heard.first().copied().ok_or_else(|| Problem::broken("the journal answered with nothing"))?;
+    caller.audit(api, what, heard.trigger().to_string()).await?;
+    Ok((StatusCode::ACCEPTED, Json(heard)))
+}
+
+/// The newest triggers, newest first.
+#[utoipa::path(get, path = "/v1/triggers", tag = "triggers", params(Paging), responses((status = 200, description = "a page of triggers")))]
+pub(super) async fn list(caller: Caller, State(api): State<Api>, Query(paging): Query<Paging>) -> Result<Json<Page<TriggerKept>>, Problem> {
+    caller.may(Role::Read)?;
+    let before = paging.cursor::<TriggerId>()?;
+    let items = api.daemon.journal.triggers(before, paging.limit())?;
+    let next = items.last().filter(|last| items.len() == paging.limit() && last.id.0 > 1).map(|last| last.id.to_string());
+    debug_assert!(items.len() <= LIMIT_DEFAULT.max(paging.limit()));
+    Ok(Json(Page { items, next }))
+}
+
+/// One trigger, and the run that answers it.
+#[utoipa::path(get, path = "/v1/triggers/{trigger}", tag = "triggers", params(("trigger" = String, Path, description = "`7` or `t7`")), responses((status = 200, description = "the trigger"), (status = 404, body = Problem)))]
+pub(super) async fn one(caller: Caller, State(api): State<Api>, Path(trigger): Path<String>) -> Result<Json<TriggerKept>, Problem> {
+    caller.may(Role::Read)?;
+    let id: TriggerId = trigger.parse().map_err(Problem::bad)?;
+    let kept = api.daemon.journal.trigger(id)?.ok_or_else(|| Problem::missing(format!("there is no trigger {id}, or it was long ago")))?;
+    Ok(Json(kept))
+}

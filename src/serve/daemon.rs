@@ -1,0 +1,187 @@
+//! What the daemon holds, and what every part of it shares.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde::Serialize;
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+
+use super::estate::{self, Loaded};
+use super::news::News;
+use crate::driver::{Driver, DriverError, Settings};
+use crate::edge::sources::Sources;
+use crate::edge::{Clock, SystemClock};
+use crate::journal::{HeardAs, JournalError, Logs, SqliteJournal};
+use crate::model::RunId;
+use crate::trigger::{Heard, Rules};
+use crate::workshop::{PARALLEL_DEFAULT, secrets_of_environment};
+
+/// How often the pipeline files are looked at.
+const FILES_LOOKED_AT_EVERY: Duration = Duration::from_secs(2);
+
+/// How the daemon was started.
+#[derive(Debug, Clone)]
+pub struct How {
+    /// The folder with the pipeline files.
+    pub pipelines: PathBuf,
+    /// Variables that win over those of the files.
+    pub vars: BTreeMap<String, String>,
+    /// The state folder.
+    pub state: PathBuf,
+    /// Ask no registry.
+    pub offline: bool,
+    /// Builds at a time.
+    pub parallel: Option<u32>,
+    /// How long hints about a base are let settle.
+    pub rules: Rules,
+}
+
+/// What the daemon is at.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case", tag = "is")]
+pub enum Standing {
+    /// Nothing waits.
+    Idle,
+    /// It carries out a run.
+    Running {
+        /// Which.
+        run: RunId,
+    },
+    /// A run stands still until a person says a word.
+    Paused {
+        /// Which.
+        run: RunId,
+        /// Why.
+        why: String,
+    },
+    /// Triggers wait.
+    Waiting {
+        /// When it looks again.
+        until: Timestamp,
+        /// What holds them.
+        why: String,
+    },
+}
+
+/// The daemon.
+pub struct Daemon {
+    /// The memory.
+    pub journal: Arc<SqliteJournal>,
+    /// The logs of builds.
+    pub logs: Logs,
+    /// How it was started.
+    pub how: How,
+    /// The clock.
+    pub clock: Arc<dyn Clock>,
+    /// Tells what happens.
+    pub news: News,
+    /// Ends everything when it is cancelled.
+    pub stop: CancellationToken,
+    /// Wakes the task that carries out runs.
+    pub(super) wake: Notify,
+    estate: RwLock<Arc<Loaded>>,
+    standing: Mutex<Standing>,
+}
+
+impl Daemon {
+    /// Reads the estate and makes a daemon that does nothing yet. The error holds all that is wrong with the estate.
+    pub async fn new(how: How, journal: SqliteJournal, stop: CancellationToken) -> Result<Arc<Self>, String> {
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let loaded = Loaded::read(&how, clock.now()).await?;
+        Ok(Arc::new(Self {
+            logs: Logs::new(&how.state),
+            journal: Arc::new(journal),
+            clock,
+            news: News::default(),
+            stop,
+            wake: Notify::new(),
+            estate: RwLock::new(loaded),
+            standing: Mutex::new(Standing::Idle),
+            how,
+        }))
+    }
+
+    /// The estate that is in force.
+    pub fn loaded(&self) -> Arc<Loaded> {
+        self.estate.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// What it is at.
+    pub fn standing(&self) -> Standing {
+        self.standing.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(super) fn stands(&self, standing: Standing) {
+        *self.standing.lock().unwrap_or_else(PoisonError::into_inner) = standing;
+    }
+
+    /// Takes in what was heard, durably, and wakes whoever carries it out.
+    pub async fn hear(&self, heard: Vec<Heard>) -> Result<Vec<HeardAs>, JournalError> {
+        if heard.is_empty() {
+            return Ok(Vec::new());
+        }
+        let answer = self.journal.hear(self.clock.now(), heard).await?;
+        self.wake.notify_one();
+        Ok(answer)
+    }
+
+    /// Wakes whoever carries out runs: something was said about one.
+    pub fn wake(&self) {
+        self.wake.notify_one();
+    }
+
+    /// A driver for the estate that is in force.
+    pub fn driver(&self) -> Result<Driver, DriverError> {
+        let loaded = self.loaded();
+        let own = loaded.estate.builders.values().next().and_then(|builder| builder.parallel);
+        let mut driver = Driver {
+            journal: self.journal.clone(),
+            logs: Logs::new(&self.how.state),
+            engines: loaded.engines.clone(),
+            sources: Arc::new(Sources::new(self.how.state.join("cache"))),
+            clock: self.clock.clone(),
+            watch: Arc::new(self.news.clone()),
+            settings: Settings {
+                parallel: self.how.parallel.or(own).unwrap_or(PARALLEL_DEFAULT) as usize,
+                offline: self.how.offline,
+                // A gate that only a person opens is waited at: the word comes through the journal.
+                is_attended: true,
+                environment: secrets_of_environment(&loaded.estate),
+            },
+            estate: loaded.estate.clone(),
+        };
+        driver.leave_out_drained()?;
+        Ok(driver)
+    }
+
+    /// Reads the estate again whenever its files change, until the daemon stops.
+    pub async fn follow_files(self: Arc<Self>) {
+        let mut refused = None;
+        loop {
+            tokio::select! {
+                () = self.stop.cancelled() => return,
+                () = tokio::time::sleep(FILES_LOOKED_AT_EVERY) => {}
+            }
+            let stamp = estate::stamp(&self.how.pipelines);
+            if stamp == self.loaded().stamp || refused.as_ref() == Some(&stamp) {
+                continue;
+            }
+            match Loaded::read(&self.how, self.clock.now()).await {
+                Ok(loaded) => {
+                    refused = None;
+                    tracing::info!("the pipeline files changed: the new estate is in force");
+                    *self.estate.write().unwrap_or_else(PoisonError::into_inner) = loaded;
+                    self.wake.notify_one();
+                }
+                Err(why) => {
+                    refused = Some(stamp);
+                    tracing::error!("the pipeline files changed and cannot be used; the estate that was read before stays in force:\n{why}");
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,249 @@
+//! The task that carries out runs: what was interrupted first, then what the triggers that wait ask for, one run at a time.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::daemon::{Daemon, Standing};
+use super::leave::{Left, span};
+use crate::driver::{CameTo, Driver, DriverError};
+use crate::journal::Journal;
+use crate::model::{HostName, RunId, ServiceName};
+use crate::pipeline::select_hosts;
+use crate::plan::{self, Change, Plan, StepKind};
+use crate::report;
+use crate::trigger::{self, Batch, Next, Waiting, Wish, Work};
+
+/// A person's word about a run that stands still may come from another process, so it is looked for so often.
+const WORDS_LOOKED_FOR_EVERY: Duration = Duration::from_secs(1);
+/// Without anything to do, the queue is looked at so often all the same.
+const IDLE: Duration = Duration::from_secs(60);
+/// After trouble with an engine or a registry, it tries again after so long, twice as long each time.
+const RETRY_MIN: Duration = Duration::from_secs(5);
+const RETRY_MAX: Duration = Duration::from_secs(600);
+
+/// What the task does next.
+enum Step {
+    /// Look again at once.
+    Again,
+    /// Wait so long, unless somebody wakes it.
+    Wait(Duration),
+}
+
+/// What became of a batch before anything was begun.
+enum Prepared {
+    /// This is to be done.
+    Plan(Box<Plan>),
+    /// Nothing, and why.
+    Nothing(String),
+}
+
+/// What the task remembers between two steps.
+#[derive(Default)]
+struct Memory {
+    /// A run that stands still: it is taken up when somebody says a word about it.
+    parked: Option<RunId>,
+    /// Steps that failed one after another.
+    failed: u32,
+}
+
+impl Daemon {
+    /// Carries out runs until the daemon stops, and leaves the last one at a safe point.
+    pub async fn work(self: Arc<Self>) {
+        let mut memory = Memory::default();
+        while !self.stop.is_cancelled() {
+            let wait = match self.step(&mut memory).await {
+                Ok(Step::Again) => {
+                    memory.failed = 0;
+                    continue;
+                }
+                Ok(Step::Wait(wait)) => {
+                    memory.failed = 0;
+                    wait
+                }
+                Err(error) => self.trouble(&mut memory, &error),
+            };
+            tokio::select! {
+                () = self.stop.cancelled() => {}
+                () = self.wake.notified() => {}
+                () = self.clock.sleep(wait) => {}
+            }
+        }
+    }
+
+    /// Says what is wrong, and how long to wait before the next try.
+    fn trouble(&self, memory: &mut Memory, error: &DriverError) -> Duration {
+        let wait = RETRY_MIN.saturating_mul(1 << memory.failed.min(16)).min(RETRY_MAX);
+        memory.failed += 1;
+        let why = report::chain(error);
+        tracing::error!(error = %why, "what waits could not be begun; tried again in {} s", wait.as_secs());
+        let until = self.clock.now().checked_add(wait).unwrap_or(Timestamp::MAX);
+        self.stands(Standing::Waiting { until, why });
+        wait
+    }
+
+    async fn step(&self, memory: &mut Memory) -> Result<Step, DriverError> {
+        if let Some(run) = self.journal.unfinished()?.first().copied() {
+            return self.take_up_again(run, memory).await;
+        }
+        memory.parked = None;
+        let waiting = self.waiting()?;
+        let now = self.clock.now();
+        match trigger::next(&waiting, &self.how.rules, now, |is_security| self.may_begin(now, is_security)) {
+            Next::Begin(batch) => self.answer(batch, memory).await,
+            Next::Wait { until, held } => {
+                let why = held.unwrap_or_else(|| "what was heard is let settle".to_owned());
+                self.stands(Standing::Waiting { until, why });
+                // At least a little: a moment that has just passed must not be asked for again and again.
+                Ok(Step::Wait(span(now, until).clamp(Duration::from_millis(50), IDLE)))
+            }
+            Next::Idle => {
+                self.stands(Standing::Idle);
+                Ok(Step::Wait(IDLE))
+            }
+        }
+    }
+
+    fn waiting(&self) -> Result<Vec<Waiting>, DriverError> {
+        let kept = self.journal.triggers_waiting()?;
+        Ok(kept.into_iter().map(|kept| Waiting { id: kept.id, first_at: kept.first_at, last_at: kept.last_at, trigger: kept.trigger }).collect())
+    }
+
+    /// Whether what begins by itself may begin now.
+    fn may_begin(&self, _now: Timestamp, _is_security: bool) -> Result<(), trigger::Held> {
+        Ok(())
+    }
+
+    /// Goes on with a run that has not ended. One that stands still is left alone until somebody says a word.
+    async fn take_up_again(&self, run: RunId, memory: &mut Memory) -> Result<Step, DriverError> {
+        if memory.parked == Some(run) && self.journal.words_waiting(run)?.is_empty() {
+            return Ok(Step::Wait(WORDS_LOOKED_FOR_EVERY));
+        }
+        let driver = self.driver()?;
+        tracing::info!(%run, "taken up again");
+        let recorder = driver.take_up(run, "refit serve").await?;
+        let left = self.carry_on(&driver, &recorder, None).await;
+        self.after(run, left, memory)
+    }
+
+    /// Plans what a batch of triggers asks for, and carries it out. Whatever comes of it, each of them is settled.
+    async fn answer(&self, batch: Batch, memory: &mut Memory) -> Result<Step, DriverError> {
+        let driver = self.driver()?;
+        let prepared = match self.prepare(&driver, &batch.work).await {
+            Ok(prepared) => prepared,
+            // A person is told, and may ask again; what came by itself is tried again.
+            Err(error) if matches!(batch.work, Work::Wish(_)) => Prepared::Nothing(report::chain(&error)),
+            Err(error) => return Err(error),
+        };
+        let plan = match prepared {
+            Prepared::Plan(plan) => plan,
+            Prepared::Nothing(why) => {
+                tracing::info!(by = batch.by, "{}: {why}", batch.words);
+                self.journal.settle(self.clock.now(), &batch.triggers, &why).await?;
+                self.news.journalled();
+                return Ok(Step::Again);
+            }
+        };
+        let recorder = driver.begin_for(*plan, &batch.by, &batch.words, &batch.triggers).await?;
+        let run = recorder.run();
+        tracing::info!(%run, by = batch.by, "begun: {}", batch.words);
+        let left = self.carry_on(&driver, &recorder, batch.until).await;
+        self.after(run, left, memory)
+    }
+
+    fn after(&self, run: RunId, left: Result<Left, DriverError>, memory: &mut Memory) -> Result<Step, DriverError> {
+        match left {
+            Ok(Left::Came(CameTo::End(outcome))) => tracing::info!(%run, ?outcome, "over"),
+            Ok(Left::Came(CameTo::Pause { what, why })) => {
+                tracing::warn!(%run, "paused: {what}: {why}");
+                self.stands(Standing::Paused { run, why: format!("{what}: {why}") });
+                memory.parked = Some(run);
+            }
+            Ok(Left::Came(CameTo::Gate { service, stage })) => {
+                self.stands(Standing::Paused { run, why: format!("{service}: {stage} is through, and waits for approval") });
+                memory.parked = Some(run);
+            }
+            Ok(Left::OutOfWindow) => {
+                tracing::warn!(%run, "its window is over; it goes on in the next one, or by `refit resume {run}`");
+                self.stands(Standing::Paused { run, why: "its window is over; it goes on in the next one".to_owned() });
+                memory.parked = Some(run);
+            }
+            Ok(Left::Stopped) => tracing::info!(%run, "left at a safe point; the next `refit serve` or `refit resume {run}` goes on"),
+            // The run is over, and says why.
+            Err(error @ (DriverError::Preflight { .. } | DriverError::WouldLoseData { .. })) => {
+                tracing::error!(%run, "{}", report::chain(&error));
+            }
+            Err(error) => return Err(error),
+        }
+        self.news.journalled();
+        Ok(Step::Again)
+    }
+
+    async fn prepare(&self, driver: &Driver, work: &Work) -> Result<Prepared, DriverError> {
+        match work {
+            Work::Change(change) => self.plan(driver, change, &[], false).await.map(|plan| something(plan, &[], None)),
+            Work::Repair(hosts) => repair(driver, hosts).await,
+            Work::Wish(wish) => self.prepare_wish(driver, wish).await,
+        }
+    }
+
+    async fn prepare_wish(&self, driver: &Driver, wish: &Wish) -> Result<Prepared, DriverError> {
+        let hosts = match wish.hosts.as_deref().map(|hosts| select_hosts(hosts, &driver.estate.hosts)).transpose() {
+            Ok(hosts) => hosts,
+            Err(why) => return Ok(Prepared::Nothing(format!("the hosts {why}"))),
+        };
+        if let Some(unknown) = wish.services.iter().find(|name| !driver.estate.services.contains_key(*name)) {
+            return Ok(Prepared::Nothing(format!("there is no service {unknown}")));
+        }
+        if wish.change == Change::Drift {
+            let hosts = hosts.unwrap_or_else(|| driver.estate.hosts.keys().cloned().collect());
+            return repair(driver, &hosts).await;
+        }
+        let mut plan = self.plan(driver, &wish.change, &wish.services, wish.sick).await?;
+        plan.narrow(&wish.services, hosts.as_ref(), &driver.estate);
+        Ok(something(plan, &wish.services, wish.plan.as_deref()))
+    }
+
+    /// Looks at everything and plans, as `refit plan` does.
+    pub async fn plan(&self, driver: &Driver, change: &Change, services: &[ServiceName], sick: bool) -> Result<Plan, DriverError> {
+        let looked = driver.look(change).await?;
+        for line in looked.warnings.iter().chain(&looked.not_pulled) {
+            tracing::warn!("{line}");
+        }
+        let mut plan = plan::plan(&looked.request(driver, change))?;
+        plan.rolls.iter_mut().for_each(|roll| roll.is_asked_for |= sick || services.contains(&roll.service));
+        driver.look_at_hosts(&mut plan).await?;
+        let hosts: BTreeSet<HostName> = plan.rolls.iter().flat_map(|roll| roll.hosts.iter().map(|count| count.host.clone())).collect();
+        let silent = driver.silent_hosts(&hosts).await?;
+        if silent.is_empty() { Ok(plan) } else { Err(DriverError::Preflight { problems: silent, hosts: hosts.len() }) }
+    }
+}
+
+/// What is to be done about a plan. `agreed` is the beginning of the hash of the plan that a person agreed to.
+fn something(plan: Plan, services: &[ServiceName], agreed: Option<&str>) -> Prepared {
+    if let Some(agreed) = agreed
+        && !plan.hash().hex().starts_with(agreed.strip_prefix("sha256:").unwrap_or(agreed))
+    {
+        return Prepared::Nothing(format!("the plan is not {agreed} any more but {}; nothing was begun", plan.hash().short()));
+    }
+    if !plan.rolls.is_empty() || plan.steps.iter().any(|step| step.kind == StepKind::Build) {
+        return Prepared::Plan(Box::new(plan));
+    }
+    let held = plan.held.iter().map(ToString::to_string).chain(plan.held_bases.iter().map(ToString::to_string));
+    let held: Vec<String> = held.chain(plan.sick.iter().map(ToString::to_string)).collect();
+    let about = if services.is_empty() { "everything".to_owned() } else { report::list(services) };
+    Prepared::Nothing(if held.is_empty() { format!("nothing to do: {about} is up to date") } else { held.join("; ") })
+}
+
+async fn repair(driver: &Driver, hosts: &BTreeSet<HostName>) -> Result<Prepared, DriverError> {
+    let seen = driver.see_hosts().await;
+    let mut plan = Plan::to_roll(Change::Drift, Vec::new(), &driver.estate);
+    driver.add_drift(&mut plan, &seen)?;
+    plan.narrow(&[], Some(hosts), &driver.estate);
+    Ok(match plan.rolls.is_empty() {
+        true => Prepared::Nothing("nothing to do: what answers runs what was released".to_owned()),
+        false => Prepared::Plan(Box::new(plan)),
+    })
+}
