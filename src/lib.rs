@@ -8,6 +8,7 @@
 //! * ◇ [`pipeline`]: what people wrote → an [`pipeline::Estate`], or findings that point at the text.
 //! * ◇ [`scan`]: the inheritance of a folder of Dockerfiles that nobody has described yet.
 //! * ◇ [`graph`]: who inherits from whom: cycles, affected images, the longest way.
+//! * ◇ [`trigger`]: why a run begins by itself, and when it may.
 //! * ◇ [`plan`]: graph + known digests + change → a plan. Changes nothing.
 //! * ◇ [`trigger`]: why a run begins, and which change that is.
 //! * ◇ [`build`]: which build may start now, and what a result means for its dependents.

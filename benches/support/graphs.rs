@@ -6,7 +6,7 @@ use std::time::Duration;
 use refit::dockerfile::{EdgeClass, RefKind};
 use refit::graph::{ImageReaches, Reach};
 use refit::model::{Digest, ImageName, ImageRef, Place, ReleaseNumber, SmallMap};
-use refit::pipeline::{BuildSpec, Estate, Image, RebuildPolicy, Sources};
+use refit::pipeline::{BuildSpec, Estate, Image, RebuildPolicy, Refresh, Sources};
 use refit::plan::{self, ImageFacts, LastBuild, SourceFacts};
 use refit::release::ReleasedImage;
 
@@ -71,6 +71,9 @@ pub fn big(images: usize, moved: bool) -> Big {
         sources: Sources::Deployed,
         run: refit::pipeline::RunPolicy::default(),
         keep: std::num::NonZeroU32::MIN,
+        triggers: BTreeMap::new(),
+        freezes: Vec::new(),
+        maintenance: Vec::new(),
     };
     Big { estate, reaches, digests: BTreeMap::from([(root(), now)]), facts }
 }
@@ -104,6 +107,7 @@ fn an_image(image: &ImageName) -> Image {
         tests: Vec::new(),
         tag: None,
         rebuild: RebuildPolicy::default(),
+        refresh: Refresh::default(),
     }
 }
 

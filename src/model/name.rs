@@ -132,6 +132,10 @@ name_type!(
     BuilderName, "builder", "-_."
 );
 name_type!(
+    /// The key of what begins runs by itself.
+    TriggerName, "trigger", "-_."
+);
+name_type!(
     /// The key of an image that the estate builds; also how a Dockerfile may call it: `base`, `shop/web`, `registry.example.com/shop/web`.
     ImageName, "image", "-_./:"
 );

@@ -8,8 +8,9 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::defaults;
+use super::schedule::{Freeze, Refresh, Trigger, Window};
 use super::service::Service;
-use crate::model::{BuilderName, EstateName, HostName, ImageName, ImageRef, Place, ServiceName, serde_duration};
+use crate::model::{BuilderName, EstateName, HostName, ImageName, ImageRef, Place, ServiceName, TriggerName, serde_duration};
 
 /// Everything that refit manages: the union of all the pipeline files of a folder.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -34,6 +35,15 @@ pub struct Estate {
     /// How much of a run may fail, and what happens when more does.
     #[serde(default)]
     pub run: RunPolicy,
+    /// What begins patch cycles by itself.
+    #[serde(default)]
+    pub triggers: BTreeMap<TriggerName, Trigger>,
+    /// When nothing is rolled, in the order in which they begin.
+    #[serde(default)]
+    pub freezes: Vec<Freeze>,
+    /// When runs by webhook and poll may begin; always if there are none.
+    #[serde(default)]
+    pub maintenance: Vec<Window>,
 }
 
 /// How much of a run may fail, and what happens when more does.
@@ -98,6 +108,9 @@ pub struct Image {
     pub tag: Option<String>,
     /// What a moved base means to it, per class of edge.
     pub rebuild: RebuildPolicy,
+    /// Whether patch cycles rebuild it even where nothing below it moved.
+    #[serde(default)]
+    pub refresh: Refresh,
 }
 
 /// How an image is built, in Compose's words.

@@ -12,6 +12,7 @@ use super::lower::{Known, Lower, Want, WantKind, texts};
 use super::lower_network;
 use super::node::Kind;
 use super::raw;
+use super::raw_schedule::Trigger;
 use super::raw_service::Service;
 use crate::model::{EstateName, ImageRef};
 
@@ -28,6 +29,7 @@ pub(super) struct Joined<'a> {
     pub(super) networks: Section<'a, Option<raw::Network>>,
     pub(super) volumes: Section<'a, Option<raw::Volume>>,
     pub(super) secrets: Section<'a, raw::FileSecret>,
+    pub(super) triggers: Section<'a, Trigger>,
     /// Every key that was written in a section, those with mistakes in them included, so that one mistake does not make others.
     written: BTreeMap<&'static str, Vec<String>>,
 }
@@ -46,6 +48,7 @@ impl<'a> Joined<'a> {
             networks: section(files, "networks", "network", |file| &file.networks, findings),
             volumes: section(files, "volumes", "volume", |file| &file.volumes, findings),
             secrets: section(files, "secrets", "secret", |file| &file.secrets, findings),
+            triggers: section(files, "triggers", "trigger", |file| &file.triggers, findings),
             written,
         }
     }

@@ -10,6 +10,8 @@ use super::forms::Short;
 use super::lower::{Lower, WantKind};
 use super::near::did_you_mean;
 use super::raw;
+use super::raw_schedule;
+use super::schedule::Refresh;
 use crate::model::{ImageName, ImageRef};
 
 impl Lower<'_> {
@@ -29,7 +31,11 @@ impl Lower<'_> {
             self.findings.error(&at.key("tag"), format!("the tag template `{tag}` gives different builds the same tag"), help);
         }
         let policy = raw.rebuild.as_ref().map_or_else(RebuildPolicy::default, rebuild_policy);
-        Some(Image { name, reference, at: at.place(), build, tests, tag: raw.tag.clone(), rebuild: policy })
+        let refresh = match raw.refresh {
+            None | Some(raw_schedule::Refresh::OnChange) => Refresh::OnChange,
+            Some(raw_schedule::Refresh::Always) => Refresh::Always,
+        };
+        Some(Image { name, reference, at: at.place(), build, tests, tag: raw.tag.clone(), rebuild: policy, refresh })
     }
 
     fn tests(&mut self, at: &At<'_>, raw: &[raw::ImageTest]) -> Vec<ImageTest> {

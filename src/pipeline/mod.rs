@@ -14,13 +14,13 @@ mod estate;
 mod finding;
 mod forms;
 mod join;
-mod later;
 mod lower;
 mod lower_data;
 mod lower_deploy;
 mod lower_host;
 mod lower_image;
 mod lower_network;
+mod lower_schedule;
 mod lower_service;
 mod lower_waves;
 mod mounts;
@@ -29,9 +29,11 @@ mod node;
 mod parse;
 mod ports;
 mod raw;
+mod raw_schedule;
 mod raw_service;
 mod read;
 mod refused;
+mod schedule;
 mod schema;
 mod selector;
 mod service;
@@ -42,6 +44,8 @@ mod vars;
 mod volumes_from;
 
 #[cfg(test)]
+mod schedule_tests;
+#[cfg(test)]
 mod tests;
 
 pub use estate::{
@@ -51,6 +55,7 @@ pub use estate::{
 pub use finding::{Finding, Severity};
 pub use near::nearest;
 pub use read::{Draft, Fact, Facts, Given, PipelineText, Reading, Wanted, draft};
+pub use schedule::{CycleRefresh, Days, Freeze, FreezeAllow, Priority, Refresh, Trigger, Window};
 pub use schema::schema;
 pub use selector::{Selector, select_hosts};
 pub use service::{Condition, DataPolicy, OnLoss, Service, ServiceImage, Snapshot};

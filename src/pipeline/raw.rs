@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::forms::{Entries, Settings, Short, Text, Words};
+use super::raw_schedule::{Freeze, Refresh, Trigger, Window};
 use super::raw_service::Service;
 
 /// Marks values in the schema that are templates of a tag: some of their names are known only when the image is built.
@@ -45,12 +46,15 @@ pub(super) struct Pipeline {
     /// Secrets for builds, as in Compose.
     #[serde(default)]
     pub(super) secrets: Entries<FileSecret>,
-    /// What begins a run by itself. Read, but not acted on yet.
+    /// What begins patch cycles by itself.
     #[serde(default)]
     pub(super) triggers: Entries<Trigger>,
-    /// When nothing is rolled. Read, but not acted on yet.
+    /// When nothing is rolled; runs wait, and say why.
     #[serde(default)]
     pub(super) freeze: Vec<Freeze>,
+    /// When runs by webhook and poll may begin; outside of all of these they wait (default: always).
+    #[serde(default)]
+    pub(super) maintenance: Vec<Window>,
     /// Which sources a moved base is rebuilt from (default: `deployed`).
     pub(super) sources: Option<Sources>,
     /// How much of a run may fail, and what happens when more does. One file says it for all.
@@ -120,6 +124,8 @@ pub(super) struct Image {
     pub(super) tag: Option<String>,
     /// What a change below it means to it (default: rebuild at once).
     pub(super) rebuild: Option<RebuildPolicy>,
+    /// `always`: its packages come from outside, so every patch cycle rebuilds it, even where no base moved (default: `on-change`).
+    pub(super) refresh: Option<Refresh>,
 }
 
 /// A test of an image.
@@ -297,30 +303,4 @@ pub(super) struct Volume {
     pub(super) external: Option<bool>,
     /// Labels.
     pub(super) labels: Option<Settings>,
-}
-
-/// What begins a run by itself.
-#[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Trigger {
-    /// When, as five cron fields.
-    pub(super) cron: String,
-    /// The time zone that `cron` is meant in (default: `UTC`).
-    #[expect(dead_code, reason = "triggers are not acted on yet")]
-    pub(super) timezone: Option<String>,
-    /// How long after that a run may still begin.
-    pub(super) window: Option<String>,
-}
-
-/// A time in which nothing is rolled.
-#[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Freeze {
-    /// Its first day, such as `2026-12-20`.
-    pub(super) from: String,
-    /// Its last day.
-    pub(super) to: String,
-    /// Why, for those who wait.
-    #[expect(dead_code, reason = "freezes are not acted on yet")]
-    pub(super) reason: Option<String>,
 }

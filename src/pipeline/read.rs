@@ -15,7 +15,6 @@ use super::env_file;
 use super::estate::{Estate, Sources};
 use super::finding::{Finding, Findings, Severity};
 use super::join::{self, Joined};
-use super::later;
 use super::lower::{Lower, Want, WantKind};
 use super::lower_host;
 use super::node::{self, Node};
@@ -277,13 +276,14 @@ fn lowered(name: EstateName, written: &[(At<'_>, &raw::Pipeline)], given: &Given
     let hosts = lower_host::hosts(&joined, folder, findings, wants);
     let builders = lower_host::builders(&joined, folder, findings, wants);
     let bases = join::bases(&joined, findings);
-    later::check(written, findings);
     let host_names = hosts.keys().cloned().collect();
     let mut lower = Lower { name: &name, folder, estate: &known, host_names, findings, wants };
     let images: BTreeMap<_, _> =
         joined.images.iter().filter_map(|(key, (at, raw))| lower.image(at, key, raw)).map(|image| (image.name.clone(), image)).collect();
     let mut services: Vec<(At<'_>, Service)> =
         joined.services.iter().filter_map(|(key, (at, raw))| Some((at.clone(), lower.service(at, key, raw)?))).collect();
+    let triggers = lower.triggers(&joined);
+    let (freezes, maintenance) = (lower.freezes(written), lower.maintenance(written));
     volumes_from::expand(&mut services, &joined.services, findings);
     services.iter().for_each(|(at, service)| conflict::check_service(at, service, &hosts, findings));
     conflict::check_shared_volumes(&services, &hosts, findings);
@@ -293,5 +293,5 @@ fn lowered(name: EstateName, written: &[(At<'_>, &raw::Pipeline)], given: &Given
     let services = services.into_iter().map(|(_, service)| (service.name.clone(), service)).collect();
     let run = join::run(written, findings);
     let keep = join::keep(written, findings).unwrap_or_else(defaults::keep);
-    Estate { name, bases, images, builders, hosts, services, sources, run, keep }
+    Estate { name, bases, images, builders, hosts, services, sources, run, keep, triggers, freezes, maintenance }
 }

@@ -101,6 +101,10 @@ fn the_example_of_the_design_is_read() {
     assert_eq!(named, [("shop_front", true), ("back", false)]);
     assert!(networks.iter().all(|one| one.aliases == ["web"]));
     assert!(matches!(&service.container.mounts[0].source, MountSource::Volume { name, create: Some(_) } if name == "shop_uploads"));
+    let trigger = &estate.triggers[&"patch-tuesday".parse().unwrap()];
+    assert_eq!((trigger.cron.as_str(), trigger.timezone.as_str(), trigger.window.unwrap().as_secs()), ("0 3 * * TUE", "Europe/Brussels", 14_400));
+    let (from, until) = (estate.freezes[0].from.to_string(), estate.freezes[0].until.to_string());
+    assert_eq!((from.as_str(), until.as_str()), ("2026-12-20T00:00:00Z", "2027-01-04T00:00:00Z"), "its last day belongs to it");
 }
 
 #[test]

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::*;
 use crate::graph::{Graph, ImageReaches, samples};
 use crate::model::{ContainerSpec, Digest, ImageName, ImageRef, ReleaseNumber, ServiceName, SlotId};
-use crate::pipeline::{BuildSpec, Estate, Image, Order, RebuildPolicy, RunPolicy, Service, ServiceImage, Sources, UpdateConfig};
+use crate::pipeline::{BuildSpec, Estate, Image, Order, RebuildPolicy, Refresh, RunPolicy, Service, ServiceImage, Sources, UpdateConfig};
 use crate::release::{ReleasedImage, ServiceRelease};
 
 /// All that a [`PlanRequest`] borrows.
@@ -64,6 +64,7 @@ fn image(name: &ImageName) -> Image {
         tests: Vec::new(),
         tag: None,
         rebuild: RebuildPolicy::default(),
+        refresh: Refresh::default(),
     }
 }
 
@@ -92,6 +93,9 @@ impl Sample {
                 sources: Sources::Deployed,
                 run: RunPolicy::default(),
                 keep: std::num::NonZeroU32::MIN,
+                triggers: BTreeMap::new(),
+                freezes: Vec::new(),
+                maintenance: Vec::new(),
             },
             reaches,
             builds: BTreeMap::new(),

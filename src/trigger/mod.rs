@@ -1,10 +1,12 @@
-//! Why a run begins, and which change that is; not what will be done.
+//! Why a run begins, when it may, and which change that is; not what will be done.
 //!
-//! Triggers come from outside (webhooks), from registries that are asked, from the schedule and from people. Each is journalled before anything is
-//! done about it; [`next`] says which of those that wait become one run, and when.
+//! Triggers come from outside (webhooks), from registries that are asked, from the schedule and from people. A trigger is a reason to look, never an
+//! order: what is to be done is found out by the planner, which looks at everything. Each is journalled before anything is done about it;
+//! [`next`] says which of those that wait become one run, and when.
 
 mod cause;
 mod queue;
+pub mod schedule;
 
 pub use cause::{Cause, Heard, Trigger, Wish};
 pub use queue::{Batch, Held, Next, Rules, Waiting, Work, next};
