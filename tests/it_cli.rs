@@ -114,7 +114,7 @@ impl Home {
 }
 
 /// Every command, with arguments that let it run.
-const COMMANDS: [&[&str]; 19] = [
+const COMMANDS: [&[&str]; 20] = [
     &["scan"],
     &["init"],
     &["check"],
@@ -124,6 +124,7 @@ const COMMANDS: [&[&str]; 19] = [
     &["rollback"],
     &["status"],
     &["hosts"],
+    &["schedule"],
     &["history"],
     &["release"],
     &["show"],
@@ -272,7 +273,8 @@ fn mistakes_in_pipelines_are_told_by_place() {
 
 #[test]
 fn warnings_are_told_in_full_once_and_recalled_in_a_line() {
-    let home = Home::with("images: { web: { build: web } }\ntriggers: { tuesday: { cron: \"0 3 * * TUE\" } }\n");
+    let two = "builders: { one: { endpoint: \"unix:///one.sock\" }, two: { endpoint: \"unix:///two.sock\" } }\n";
+    let home = Home::with(&format!("images: {{ web: {{ build: web }} }}\n{two}"));
     insta::assert_snapshot!(home.session(&[&["check"], &["graph"]]));
 }
 

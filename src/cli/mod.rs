@@ -21,6 +21,7 @@ mod resume;
 mod rollback;
 mod rollout;
 mod scan;
+mod schedule;
 mod schema;
 mod show;
 mod signals;

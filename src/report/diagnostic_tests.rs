@@ -99,7 +99,7 @@ cases! {
     one_image_under_two_names: "images:\n  web: { build: web }\n  docker.io/library/web: { build: web }\n  base: { build: base }\nbases: { base: , debian: { watch: soon } }\n";
     paths_that_leave: "images:\n  a: { build: { context: a, dockerfile: ../Dockerfile } }\n  b: { build: { context: { git: \"https://x/y.git\", path: ../z } } }\n  c: { build: { context: c, dockerfile: a, dockerfile_inline: b, network: bridge, platforms: [linux/amd64, linux/arm64] } }\n";
     values_from_the_environment: &service("    environment: [A=1, TOKEN]\n  two: { image: nginx:1, environment: { TOKEN: } }\n");
-    what_is_for_later: &service("triggers: { tuesday: { cron: \"0 3 * * TUE\", timezone: Europe/Brussels, window: 4h }, bad: { cron: daily } }\nfreeze: [ { from: 2026-12-20, to: 2026-01-03, reason: holidays }, { from: soon, to: 2026-01-01 } ]\n");
+    times_that_are_none: &service("triggers: { tuesday: { cron: \"0 3 * * TUE\", timezone: Europe/Brussels, window: 4h }, bad: { cron: daily } }\nfreeze: [ { from: 2026-12-20, to: 2026-01-03, reason: holidays }, { from: soon, to: 2026-01-01 } ]\n");
     tags_that_would_move: "vars: { env: prod }\nimages:\n  a: { build: a, tag: \"{{ env }}\" }\n  b: { build: b, tag: \"{{ env }}-{{ input }}\" }\n  c: { build: c, tag: \"{{ env }}-{{ run }}\" }\n";
     secrets_of_builds: "secrets: { a: { file: x, environment: Y }, b: { }, c: { external: true } }\n";
     networks_and_volumes: "networks: { a: { external: true, driver: overlay }, b: { ipam: { config: [ { subnet: 10.0.0 } ] } } }\nvolumes: { a: { external: true, driver: nfs } }\n";

@@ -9,6 +9,7 @@ mod printer;
 pub mod prune;
 pub mod release;
 mod scan;
+pub mod schedule;
 pub mod status;
 mod story;
 mod table;
