@@ -263,8 +263,7 @@ fn zone_help(name: &str) -> String {
     }
 }
 
-/// So many occurrences show every gap that a pattern of five fields has in a year, but for those that come daily or more often and are uneven only
-/// once a year; there are no such patterns that people write.
+/// A year of a pattern that comes daily, and longer of rarer ones. Those that come more often are uneven from hour to hour or day to day if at all.
 const GAPS_MAX: usize = 400;
 
 /// The shortest time from one occurrence to the next, on a clock that never changes.

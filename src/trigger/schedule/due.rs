@@ -1,4 +1,4 @@
-//! Which occurrence is to be handled now, each exactly once: on time, late but within its window, or not at all because nobody was there.
+//! Which occurrence is to be handled now, each exactly once: on time, late but within its window, or not at all.
 
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -10,7 +10,8 @@ use crate::pipeline::Trigger;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Due {
-    /// Its run begins, or waits for what holds it.
+    /// Its run may begin, as far as its time is concerned; [`fate`](super::fate) says whether something holds it. One that waits is not handled
+    /// yet, and asked for again.
     Begin {
         /// The occurrence.
         occurrence: Occurrence,
@@ -58,8 +59,8 @@ pub fn due(trigger: &Trigger, last_handled: Timestamp, now: Timestamp) -> Option
 fn skip(trigger: &Trigger, at: Timestamp, last_handled: Timestamp) -> Due {
     let occurrence = occurrence(trigger, at);
     let why = match occurrence.closes {
-        Some(closes) => format!("nobody was there before its window closed at {}", shown(trigger, closes)),
-        None => format!("nobody was there before the next one came at {}", shown(trigger, over(trigger, at))),
+        Some(closes) => format!("its window closed at {} before it began", shown(trigger, closes)),
+        None => format!("the next one came at {} before it began", shown(trigger, over(trigger, at))),
     };
     Due::Skip { missed: missed(trigger, last_handled, at), occurrence, why }
 }

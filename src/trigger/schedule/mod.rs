@@ -15,4 +15,4 @@ mod tests;
 pub use due::{Due, clock_is_behind, due};
 pub use hold::{Asked, Origin, Wait, may_begin, may_roll};
 pub use occurrence::{Occurrence, next, occurrences, window_closes};
-pub use outlook::{Fate, Outlook, Planned, Poll, outlook};
+pub use outlook::{Fate, Outlook, Planned, Poll, fate, outlook};

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::hold::{Asked, Origin, Wait, may_begin, may_roll};
-use super::occurrence::{Occurrence, occurrences};
+use super::occurrence::{Occurrence, occurrences, over};
 use crate::model::{ImageName, ImageRef, ServiceName, TriggerName, Zone, serde_duration};
 use crate::pipeline::{CycleRefresh, Estate, Freeze, Priority, Refresh, Trigger, Window};
 
@@ -79,7 +79,7 @@ pub fn outlook(estate: &Estate, from: Timestamp, until: Timestamp) -> Outlook {
     Outlook {
         from,
         until,
-        cycles: cycles.into_iter().filter_map(|one| planned(estate, estate.triggers.get(&one.trigger)?, one)).collect(),
+        cycles: cycles.into_iter().filter_map(|one| Some(planned(estate, estate.triggers.get(&one.trigger)?, one))).collect(),
         refreshes: estate.triggers.values().map(|one| (one.name.clone(), refreshed(estate, one))).filter(|(_, images)| !images.is_empty()).collect(),
         freezes: estate.freezes.iter().filter(|freeze| freeze.from < until && from < freeze.until).cloned().collect(),
         maintenance: estate.maintenance.clone(),
@@ -88,15 +88,22 @@ pub fn outlook(estate: &Estate, from: Timestamp, until: Timestamp) -> Outlook {
     }
 }
 
-fn planned(estate: &Estate, trigger: &Trigger, occurrence: Occurrence) -> Option<Planned> {
+/// What becomes of an occurrence whose time has come, by what holds it at a moment. A cycle has a time of its own and needs no maintenance window.
+pub fn fate(trigger: &Trigger, occurrence: &Occurrence, now: Timestamp, freezes: &[Freeze]) -> Fate {
     let asked = Asked { origin: Origin::Cycle, priority: trigger.priority };
-    let (fate, begins) = match may_begin(occurrence.begins, asked, &estate.freezes, &estate.maintenance) {
-        Ok(()) => (Fate::Begins, Some(occurrence.begins)),
-        Err(wait) if wait.until < super::occurrence::over(trigger, occurrence.at) => {
-            let until = wait.until;
-            (Fate::Waits(wait), Some(until))
-        }
-        Err(wait) => (Fate::Skipped(wait), None),
+    match may_begin(now, asked, freezes, &[]) {
+        Ok(()) => Fate::Begins,
+        Err(wait) if wait.until < over(trigger, occurrence.at) => Fate::Waits(wait),
+        Err(wait) => Fate::Skipped(wait),
+    }
+}
+
+fn planned(estate: &Estate, trigger: &Trigger, occurrence: Occurrence) -> Planned {
+    let fate = fate(trigger, &occurrence, occurrence.begins, &estate.freezes);
+    let begins = match &fate {
+        Fate::Begins => Some(occurrence.begins),
+        Fate::Waits(wait) => Some(wait.until),
+        Fate::Skipped(_) => None,
     };
     let held = |at: Timestamp| {
         let wait = |service: &ServiceName| Some((service.clone(), may_roll(at, service, trigger.priority, &estate.freezes).err()?));
@@ -104,7 +111,7 @@ fn planned(estate: &Estate, trigger: &Trigger, occurrence: Occurrence) -> Option
         estate.freezes.iter().flat_map(|freeze| &freeze.services).filter_map(wait).collect()
     };
     let held = begins.map(held).unwrap_or_default();
-    Some(Planned { occurrence, timezone: trigger.timezone.clone(), priority: trigger.priority, fate, held })
+    Planned { occurrence, timezone: trigger.timezone.clone(), priority: trigger.priority, fate, held }
 }
 
 /// The images that a trigger's cycles rebuild even where nothing below them moved.

@@ -171,7 +171,7 @@ fn one_that_was_missed_begins_once_within_its_window_and_is_skipped_with_a_reaso
     assert_eq!(due(&trigger, tuesday, tuesday + seconds(4 * 3_600 - 1)), None, "once");
     let too_late = due(&trigger, handled, tuesday + seconds(4 * 3_600)).unwrap();
     let Due::Skip { occurrence, missed: 0, why } = too_late else { panic!("{too_late:?}") };
-    assert_eq!((occurrence.at, why.as_str()), (tuesday, "nobody was there before its window closed at Tue 2026-12-08 07:00 Europe/Brussels"));
+    assert_eq!((occurrence.at, why.as_str()), (tuesday, "its window closed at Tue 2026-12-08 07:00 Europe/Brussels before it began"));
     let months = due(&trigger, handled, at("2027-02-02T02:30:00Z")).unwrap();
     assert!(matches!(&months, Due::Begin { occurrence, missed: 8 } if occurrence.at == at("2027-02-02T02:00:00Z")), "{months:?}");
 }
@@ -185,7 +185,7 @@ fn one_without_a_window_may_begin_until_the_next_one_comes() {
     let three = next(&trigger, at("2026-12-08T02:30:00Z")).unwrap();
     assert!(three.begins > three.at);
     let Some(Due::Skip { occurrence, why, .. }) = due(&trigger, handled, three.at) else { panic!() };
-    assert_eq!((occurrence.at, why.as_str()), (at("2026-12-08T02:00:00Z"), "nobody was there before the next one came at Tue 2026-12-08 03:00 UTC"));
+    assert_eq!((occurrence.at, why.as_str()), (at("2026-12-08T02:00:00Z"), "the next one came at Tue 2026-12-08 03:00 UTC before it began"));
     assert_eq!(due(&trigger, occurrence.at, three.at), None);
     assert!(matches!(due(&trigger, occurrence.at, three.begins), Some(Due::Begin { missed: 0, .. })));
 }
@@ -271,6 +271,31 @@ fn a_wait_looks_through_everything_that_follows() {
     let cycle = Asked { origin: Origin::Cycle, priority: Priority::Normal };
     assert_eq!(may_begin(at("2026-12-08T12:00:00Z"), cycle, &freezes, &nights), Ok(()), "a cycle has its own time");
     assert_eq!(may_begin(at("2026-12-08T12:00:00Z"), event(), &freezes, &nights).unwrap_err().until, at("2026-12-08T21:00:00Z"));
+}
+
+#[test]
+fn one_that_waits_is_asked_for_again_until_it_begins_or_is_over() {
+    let trigger = with(4 * 3_600, 0, trigger("0 3 * * TUE", "Europe/Brussels"));
+    let tuesday = at("2026-12-08T02:00:00Z");
+    let lives = |freeze: Freeze| {
+        let (mut handled, mut told) = (tuesday - seconds(1), Vec::new());
+        for minute in 0..300 {
+            let now = tuesday + seconds(minute * 60);
+            let Some(due) = due(&trigger, handled, now) else { continue };
+            let Due::Begin { occurrence, .. } = due else { panic!("{due:?}") };
+            match fate(&trigger, &occurrence, now, std::slice::from_ref(&freeze)) {
+                Fate::Waits(wait) => assert_eq!(wait.until, freeze.until),
+                ended => {
+                    handled = occurrence.at;
+                    told.push((minute, ended));
+                }
+            }
+        }
+        told
+    };
+    assert_eq!(lives(freeze("2026-12-07T00:00:00Z", "2026-12-08T03:30:00Z", FreezeAllow::Nothing)), [(90, Fate::Begins)]);
+    let too_long = lives(freeze("2026-12-07T00:00:00Z", "2026-12-08T06:00:00Z", FreezeAllow::Nothing));
+    assert!(matches!(&too_long[..], [(0, Fate::Skipped(wait))] if wait.why.contains("holidays")), "{too_long:?}");
 }
 
 #[test]
