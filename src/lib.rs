@@ -17,6 +17,7 @@
 //! * ◇ [`rollout`]: desired + observed → actions.
 //! * ◇ [`prune`]: what may go, because nothing can need it any more.
 //! * ◇ [`run`]: the whole story of one change: events, and the fold that makes state of them.
+//! * ◇ [`notice`]: what people are told of it, and when it is tried again.
 //! * [`journal`]: the memory. Appends and reads; judges nothing.
 //! * [`edge`]: the eyes and hands: engines, git, files, clock. Decides nothing.
 //! * [`driver`]: the loop that looks, decides, remembers and acts.
@@ -44,6 +45,8 @@ pub mod release;
 pub mod rollout;
 pub mod run;
 pub mod trigger;
+
+pub mod notice;
 
 pub mod driver;
 pub mod edge;

@@ -74,6 +74,7 @@ pub fn big(images: usize, moved: bool) -> Big {
         triggers: BTreeMap::new(),
         freezes: Vec::new(),
         maintenance: Vec::new(),
+        notify: BTreeMap::new(),
     };
     Big { estate, reaches, digests: BTreeMap::from([(root(), now)]), facts }
 }

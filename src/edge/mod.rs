@@ -17,6 +17,7 @@ pub mod docker;
 pub mod dockerfiles;
 pub mod git;
 mod login;
+pub mod notify;
 pub mod pipeline_files;
 mod refusal;
 mod shown;

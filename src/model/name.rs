@@ -136,6 +136,10 @@ name_type!(
     TriggerName, "trigger", "-_."
 );
 name_type!(
+    /// The key of somebody who is told what happens.
+    NotifyName, "addressee", "-_."
+);
+name_type!(
     /// The key of an image that the estate builds; also how a Dockerfile may call it: `base`, `shop/web`, `registry.example.com/shop/web`.
     ImageName, "image", "-_./:"
 );

@@ -10,7 +10,8 @@ use serde::{Deserialize, Serialize};
 use super::defaults;
 use super::schedule::{Freeze, Refresh, Trigger, Window};
 use super::service::Service;
-use crate::model::{BuilderName, EstateName, HostName, ImageName, ImageRef, Place, ServiceName, TriggerName, serde_duration};
+use crate::model::{BuilderName, EstateName, HostName, ImageName, ImageRef, NotifyName, Place, ServiceName, TriggerName, serde_duration};
+use super::notify::Notify;
 
 /// Everything that refit manages: the union of all the pipeline files of a folder.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -44,6 +45,9 @@ pub struct Estate {
     /// When runs by webhook and poll may begin; always if there are none.
     #[serde(default)]
     pub maintenance: Vec<Window>,
+    /// Who is told what happens.
+    #[serde(default)]
+    pub notify: BTreeMap<NotifyName, Notify>,
 }
 
 /// How much of a run may fail, and what happens when more does.

@@ -13,6 +13,7 @@ use super::lower_network;
 use super::node::Kind;
 use super::raw;
 use super::raw_schedule::Trigger;
+use super::raw_notify::Notify;
 use super::raw_service::Service;
 use crate::model::{EstateName, ImageRef};
 
@@ -30,6 +31,7 @@ pub(super) struct Joined<'a> {
     pub(super) volumes: Section<'a, Option<raw::Volume>>,
     pub(super) secrets: Section<'a, raw::FileSecret>,
     pub(super) triggers: Section<'a, Trigger>,
+    pub(super) notify: Section<'a, Notify>,
     /// Every key that was written in a section, those with mistakes in them included, so that one mistake does not make others.
     written: BTreeMap<&'static str, Vec<String>>,
 }
@@ -49,6 +51,7 @@ impl<'a> Joined<'a> {
             volumes: section(files, "volumes", "volume", |file| &file.volumes, findings),
             secrets: section(files, "secrets", "secret", |file| &file.secrets, findings),
             triggers: section(files, "triggers", "trigger", |file| &file.triggers, findings),
+            notify: section(files, "notify", "addressee", |file| &file.notify, findings),
             written,
         }
     }

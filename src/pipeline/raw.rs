@@ -7,6 +7,7 @@ use serde::Deserialize;
 
 use super::forms::{Entries, Settings, Short, Text, Words};
 use super::raw_schedule::{Freeze, Refresh, Trigger, Window};
+use super::raw_notify::Notify;
 use super::raw_service::Service;
 
 /// Marks values in the schema that are templates of a tag: some of their names are known only when the image is built.
@@ -61,6 +62,9 @@ pub(super) struct Pipeline {
     pub(super) run: Option<Run>,
     /// What `refit prune` keeps.
     pub(super) prune: Option<Prune>,
+    /// Who is told what happens, and how.
+    #[serde(default)]
+    pub(super) notify: Entries<Notify>,
 }
 
 /// How much of a run may fail, and what happens when more does.

@@ -284,6 +284,7 @@ fn lowered(name: EstateName, written: &[(At<'_>, &raw::Pipeline)], given: &Given
         joined.services.iter().filter_map(|(key, (at, raw))| Some((at.clone(), lower.service(at, key, raw)?))).collect();
     let triggers = lower.triggers(&joined);
     let (freezes, maintenance) = (lower.freezes(written), lower.maintenance(written));
+    let notify = joined.notify.iter().filter_map(|(key, (at, raw))| lower.notify(at, key, raw)).collect();
     volumes_from::expand(&mut services, &joined.services, findings);
     services.iter().for_each(|(at, service)| conflict::check_service(at, service, &hosts, findings));
     conflict::check_shared_volumes(&services, &hosts, findings);
@@ -293,5 +294,5 @@ fn lowered(name: EstateName, written: &[(At<'_>, &raw::Pipeline)], given: &Given
     let services = services.into_iter().map(|(_, service)| (service.name.clone(), service)).collect();
     let run = join::run(written, findings);
     let keep = join::keep(written, findings).unwrap_or_else(defaults::keep);
-    Estate { name, bases, images, builders, hosts, services, sources, run, keep, triggers, freezes, maintenance }
+    Estate { name, bases, images, builders, hosts, services, sources, run, keep, triggers, freezes, maintenance, notify }
 }

@@ -96,6 +96,7 @@ impl Sample {
                 triggers: BTreeMap::new(),
                 freezes: Vec::new(),
                 maintenance: Vec::new(),
+                notify: BTreeMap::new(),
             },
             reaches,
             builds: BTreeMap::new(),

@@ -15,7 +15,7 @@ use crate::edge::Engine;
 use crate::edge::docker::DockerEngine;
 use crate::edge::sources::Sources;
 use crate::model::{BuilderName, Secret};
-use crate::pipeline::{Endpoint, Estate};
+use crate::pipeline::{Endpoint, Estate, Notify};
 
 /// Builds at a time, unless the builder's own setting or `--parallel` says otherwise.
 pub const PARALLEL_DEFAULT: u32 = 4;
@@ -49,10 +49,11 @@ pub fn engines_of(estate: &Estate) -> miette::Result<Engines> {
     Ok(Engines { hosts, builder: (BuilderName::clone(name), engine(&builder.endpoint)?) })
 }
 
-/// The variables that build secrets name, and no others.
+/// The variables that secrets for builds and notices name, and no others.
 pub fn secrets_of_environment(estate: &Estate) -> BTreeMap<String, Secret> {
-    let secrets = estate.images.values().flat_map(|image| &image.build.secrets);
-    let names = secrets.filter_map(|secret| match &secret.source {
+    let builds = estate.images.values().flat_map(|image| &image.build.secrets).map(|secret| &secret.source);
+    let secrets = builds.chain(estate.notify.values().flat_map(Notify::secrets));
+    let names = secrets.filter_map(|source| match source {
         crate::pipeline::SecretSource::Environment(name) => Some(name),
         crate::pipeline::SecretSource::File(_) => None,
     });
