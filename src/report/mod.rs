@@ -4,6 +4,7 @@ pub mod diagnostic;
 mod graph;
 pub mod history;
 mod live;
+pub mod metrics;
 mod plan;
 mod printer;
 pub mod prune;
