@@ -98,6 +98,7 @@ impl Build<'_> {
     /// Builds the image, and makes what came of it durable. What fails in it is an outcome; only the journal can make it an error.
     ///
     /// Gets ready at once, and runs no step before `turn`. Storing the image, tests and tags go on beside the next build.
+    #[tracing::instrument(name = "build", skip_all, fields(image = %self.step.image, error = tracing::field::Empty))]
     pub(super) async fn carry_out(&self, turn: &Turn) -> Result<Ended, DriverError> {
         let free = || self.free();
         let log = BuildLog::new(self.recorder.clone(), &self.driver.logs, self.image.name.clone(), Turn::default(), &free);
@@ -107,6 +108,9 @@ impl Build<'_> {
             Err(NotBegun::Broken(broken)) => (broken.into_outcome(), 0),
             Err(NotBegun::Driver(error)) => return Err(error),
         };
+        if let BuildOutcome::Failed { why, .. } = &outcome {
+            tracing::Span::current().record("error", why.as_str());
+        }
         let image = self.step.image.clone();
         self.recorder.record(Event::BuildEnded { image: image.clone(), outcome: outcome.clone(), elapsed_ms }).await?;
         Ok(Ended { image, outcome, staging: staging(self.image, self.pinned.inputs).ok() })

@@ -7,6 +7,8 @@ use std::time::Duration;
 use futures_util::future::BoxFuture;
 use jiff::Timestamp;
 use tokio::task::{JoinError, JoinSet};
+use tracing::Instrument;
+use tracing::field::{Empty, display};
 
 use super::handover::{self, Failed, Handover};
 use super::looks::Looks;
@@ -199,6 +201,16 @@ fn replaced<'a>(action: &'a Action, phase: &Phase) -> Option<&'a str> {
     }
 }
 
+/// The action in one word, for spans.
+fn word(action: &Action) -> &'static str {
+    match action {
+        Action::StartNew { .. } => "start_new",
+        Action::StartAgain { .. } => "start_again",
+        Action::Stop { .. } => "stop",
+        Action::Remove { .. } => "remove",
+    }
+}
+
 type Ended = (Action, Result<(), Failed>);
 
 /// What a rollout has under way.
@@ -311,8 +323,12 @@ impl<'a> Hand<'a> {
             let work = self.rollout.work(&action, &self.progress.phase)?;
             self.busy.insert(action.slot().clone(), None);
             let clock = self.rollout.clock.clone();
+            let span = tracing::info_span!("slot", slot = %action.slot(), action = word(&action), error = Empty);
             self.acting.spawn(async move {
-                let result = work.await;
+                let result = work.instrument(span.clone()).await;
+                if let Err(error) = &result {
+                    span.record("error", display(error));
+                }
                 if result.is_err() {
                     clock.sleep(AFTER_A_FAILURE).await;
                 }

@@ -87,6 +87,7 @@ impl Driver {
     }
 
     /// Carries a run on, from wherever it is, to its end or to a pause.
+    #[tracing::instrument(name = "run", skip_all, fields(run = %recorder.run()))]
     pub async fn carry_on(&self, recorder: &Arc<Recorder>) -> Result<CameTo, DriverError> {
         let came = match self.stages(recorder).await {
             Err(error @ (DriverError::Preflight { .. } | DriverError::WouldLoseData { .. })) => {
@@ -204,6 +205,7 @@ impl Driver {
         self.roll(recorder, desired, Way::Back { why }, word).await
     }
 
+    #[tracing::instrument(name = "rollout", skip_all, fields(service = %desired.service, release = %desired.to.release))]
     async fn roll(&self, recorder: &Arc<Recorder>, desired: Desired, way: Way, word: Option<Person>) -> Result<Progress, DriverError> {
         let service = desired.service.clone();
         let kept = recorder.state(|state| state.rollout(&service).filter(|rollout| rollout.ended.is_none()).cloned()).await;

@@ -75,6 +75,17 @@ mod tests {
     }
 
     #[test]
+    fn the_guide_names_every_kind_and_every_key() {
+        let guide = include_str!("../../docs/seen-from-outside.md");
+        for kind in crate::pipeline::NoticeKind::ALL {
+            let told = if kind.is_told_by_default() { "by default" } else { "if asked for" };
+            assert!(guide.contains(&format!("| `{kind}` | {told} |")), "{kind}");
+        }
+        let shape = json(&rolled_back());
+        shape.as_object().unwrap().keys().for_each(|key| assert!(guide.contains(&format!("\n  \"{key}\": ")), "{key}"));
+    }
+
+    #[test]
     fn a_notice_survives_being_kept() {
         let notice = rolled_back();
         let kept: Notice = serde_json::from_str(&serde_json::to_string(&notice).unwrap()).unwrap();

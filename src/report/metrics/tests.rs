@@ -260,6 +260,36 @@ fn names_beyond_the_most_are_counted_together() {
 }
 
 #[test]
+fn the_guide_names_every_metric() {
+    let guide = include_str!("../../../docs/seen-from-outside.md");
+    // Families without a sample are not written, so each gets one.
+    let meters = Meters::new("1");
+    meters.hook(None, HookResult::Ignored, 0.1);
+    meters.notice(&"ops".parse().unwrap(), NoticeResult::Sent);
+    let text = meters.encode(&Snapshot {
+        queue: BTreeMap::from([("hook", 1)]),
+        bases: BTreeMap::from([("debian:12".parse().unwrap(), Duration::ZERO)]),
+        images: BTreeMap::from([("web".parse().unwrap(), Duration::ZERO)]),
+        slots: BTreeMap::from([(("web".parse().unwrap(), "healthy"), 1)]),
+        drifted: BTreeMap::from([("web".parse().unwrap(), 0)]),
+        hosts: BTreeMap::from([("a".parse().unwrap(), true)]),
+        ..Snapshot::default()
+    });
+    let families: Vec<(&str, &str)> = text.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split_once(' ')).collect();
+    assert!(families.len() >= 20, "{families:?}");
+    for (name, kind) in families {
+        let suffix = if kind == "counter" {
+            "_total"
+        } else if kind == "info" {
+            "_info"
+        } else {
+            ""
+        };
+        assert!(guide.contains(&format!("`{name}{suffix}`")), "{name}{suffix}");
+    }
+}
+
+#[test]
 fn the_reader_of_these_tests_finds_what_is_wrong() {
     let right = "# HELP refit_x A.\n# TYPE refit_x counter\nrefit_x_total{a=\"b\"} 1\n# EOF\n";
     assert_eq!(parse(right).map(|samples| samples.len()), Ok(1));
