@@ -82,9 +82,12 @@ async fn a_server_that_repeats_the_password_does_not_get_it_into_an_error() {
 
 #[tokio::test]
 async fn nothing_is_said_to_a_server_that_offers_no_tls() {
-    let (sent, heard) = sent(&[], MailTls::Starttls, true).await;
-    assert!(sent.is_err());
-    assert!(!heard.iter().any(|line| line.starts_with("AUTH") || line.starts_with("MAIL")), "{heard:?}");
+    let (refused, heard) = sent(&[], MailTls::Starttls, true).await;
+    assert_eq!(refused.unwrap_err().answer, Answer::none());
+    assert!(heard.iter().any(|line| line.starts_with("EHLO")) && !heard.iter().any(|line| line.starts_with("AUTH") || line.starts_with("MAIL")));
+    let (refused, heard) = sent(&[], MailTls::Implicit, true).await;
+    assert_eq!(refused.unwrap_err().answer, Answer::none());
+    assert!(!heard.iter().any(|line| line.starts_with("EHLO")), "{heard:?}");
 }
 
 #[tokio::test(start_paused = true)]
