@@ -226,7 +226,9 @@ impl<'a> Schedule<'a> {
                 Start::Reuse { image, id, inputs: released.filter(|released| released.id == id).map_or(inputs, |released| released.inputs) }
             }
             StepKind::Reuse { id } => Start::Reuse { image, id, inputs },
-            _ if step.reasons.iter().any(|reason| matches!(reason, Reason::Asked | Reason::Missing)) => Start::Build { image, inputs, pins },
+            _ if step.reasons.iter().any(|reason| matches!(reason, Reason::Asked | Reason::Refresh | Reason::Missing)) => {
+                Start::Build { image, inputs, pins }
+            }
             _ => match (released, self.known.get(&inputs)) {
                 (Some(released), _) if released.inputs == inputs && self.can_stay(at, released) => Start::Keep { image, id: released.id, inputs },
                 (_, Some(id)) => Start::Reuse { image, id: *id, inputs },

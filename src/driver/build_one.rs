@@ -13,7 +13,7 @@ use crate::dockerfile::{self, ReadOptions, RefTarget};
 use crate::edge::{BuildError, BuildProgress, BuildRequest, Engine, ImageSeen, SourceFound, TestRun, Turn, labels};
 use crate::model::{Digest, ImageName, ImageRef, Secret};
 use crate::pipeline::{Context, Image, ImageTest, SecretSource};
-use crate::plan::{BuildStep, Pin};
+use crate::plan::{BuildStep, Pin, Reason};
 use crate::release::{self, ReleasedImage, TagParts};
 use crate::run::{BuildOutcome, Event};
 
@@ -184,7 +184,8 @@ impl Build<'_> {
             labels: self.labels(&tag),
             secrets: self.secrets().await?,
             platform: image.build.platform.clone(),
-            no_cache: image.build.no_cache,
+            // What comes from outside is fetched again, which a step that is cached would not.
+            no_cache: image.build.no_cache || self.step.reasons.contains(&Reason::Refresh),
             network: image.build.network.clone(),
             extra_hosts: image.build.extra_hosts.clone(),
             tag: staging(image, self.pinned.inputs).map_err(Broken::new)?,

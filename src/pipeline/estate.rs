@@ -8,10 +8,10 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::defaults;
+use super::notify::Notify;
 use super::schedule::{Freeze, Refresh, Trigger, Window};
 use super::service::Service;
 use crate::model::{BuilderName, EstateName, HostName, ImageName, ImageRef, NotifyName, Place, ServiceName, TriggerName, serde_duration};
-use super::notify::Notify;
 
 /// Everything that refit manages: the union of all the pipeline files of a folder.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

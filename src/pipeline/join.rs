@@ -12,8 +12,8 @@ use super::lower::{Known, Lower, Want, WantKind, texts};
 use super::lower_network;
 use super::node::Kind;
 use super::raw;
-use super::raw_schedule::Trigger;
 use super::raw_notify::Notify;
+use super::raw_schedule::Trigger;
 use super::raw_service::Service;
 use crate::model::{EstateName, ImageRef};
 

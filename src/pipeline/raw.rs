@@ -6,8 +6,8 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::forms::{Entries, Settings, Short, Text, Words};
-use super::raw_schedule::{Freeze, Refresh, Trigger, Window};
 use super::raw_notify::Notify;
+use super::raw_schedule::{Freeze, Refresh, Trigger, Window};
 use super::raw_service::Service;
 
 /// Marks values in the schema that are templates of a tag: some of their names are known only when the image is built.

@@ -110,7 +110,7 @@ fn is_about(change: &Change, base: &ImageRef) -> bool {
     match change {
         Change::Base(moved) => moved == base,
         Change::Moved { bases, .. } => bases.contains(base),
-        Change::Cycle => true,
+        Change::Cycle { .. } => true,
         _ => false,
     }
 }

@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use super::samples::{Sample, base, digest, name, sources};
 use super::*;
 use crate::model::{Attachment, MountSource, MountSpec, NetworkSpec, PortSpec};
-use crate::pipeline::{Order, Rebuild, ServiceImage, Sources};
+use crate::pipeline::{CycleRefresh, Order, Rebuild, Refresh, ServiceImage, Sources};
 
 /// One line for a plan: `build web (base moved, parent base) ; reuse api (…)`.
 fn line(plan: &Plan) -> String {
@@ -18,6 +18,7 @@ fn line(plan: &Plan) -> String {
         Reason::ContextChanged { .. } => "files".to_owned(),
         Reason::SettingsChanged => "settings".to_owned(),
         Reason::Asked => "asked".to_owned(),
+        Reason::Refresh => "refresh".to_owned(),
         Reason::Missing => "missing".to_owned(),
         Reason::UpToDate => "stands".to_owned(),
     };
@@ -96,9 +97,15 @@ fn the_patch_cycle_takes_what_waited_for_it() {
     sample.move_base("debian");
     sample.facts("c").newest = sources("c-2");
     check(&sample, Change::Everything, "?a (debian moved); c (files)");
-    check(&sample, Change::Cycle, "a (debian moved); c (a)");
-    let plan = sample.plan(Change::Cycle).unwrap();
+    let cycle = |refresh| Change::Cycle { refresh };
+    check(&sample, cycle(CycleRefresh::Marked), "a (debian moved); c (a)");
+    let plan = sample.plan(cycle(CycleRefresh::Marked)).unwrap();
     assert_eq!(plan.steps[1].context.commit.as_deref(), Some("c-1"), "a patch ships nobody's unreleased work");
+    // What is made of packages from outside is rebuilt whether anything moved or not.
+    sample.image("b").refresh = Refresh::Always;
+    check(&sample, cycle(CycleRefresh::Marked), "a (debian moved); b (refresh); c (a)");
+    check(&sample, cycle(CycleRefresh::Never), "a (debian moved); c (a)");
+    check(&sample, cycle(CycleRefresh::All), "a (refresh, debian moved); b (refresh); c (refresh, a)");
 }
 
 #[test]

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::image_as_written;
 use crate::model::{Digest, HostName, ImageName, ImageRef, Place, ReleaseNumber, ServiceName, SmallMap};
-use crate::pipeline::{Condition, Estate, Order, RunPolicy, Service};
+use crate::pipeline::{Condition, CycleRefresh, Estate, Order, RunPolicy, Service};
 use crate::rollout::{Stage, Stages};
 
 /// What moved, or who says so.
@@ -30,7 +30,10 @@ pub enum Change {
         images: BTreeSet<ImageName>,
     },
     /// The patch cycle: every base is looked at, what waited for the cycle is rebuilt, and so is what is made of packages from outside.
-    Cycle,
+    Cycle {
+        /// Which images are rebuilt even where nothing below them moved.
+        refresh: CycleRefresh,
+    },
     /// This image and all that stands on it, whether it changed or not.
     Image(ImageName),
     /// Every image is built again, whatever its inputs.
@@ -259,6 +262,8 @@ pub enum Reason {
     SettingsChanged,
     /// A person asked for it.
     Asked,
+    /// Its packages come from outside, where no digest moves: it is built without the cache.
+    Refresh,
     /// The image that was built is gone from the builder.
     Missing,
     /// Nothing it depends on changed.

@@ -11,7 +11,7 @@ use super::{Change, HeldBase, PlanError, Reason};
 use crate::dockerfile::EdgeClass;
 use crate::graph::{Edge, Node, NodeId};
 use crate::model::{Digest, ImageName, ImageRef, Place, ReleaseNumber, SmallMap};
-use crate::pipeline::{Image, Rebuild, Sources};
+use crate::pipeline::{CycleRefresh, Image, Rebuild, Refresh, Sources};
 
 /// What is done about one image.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -155,6 +155,7 @@ impl<'a> Look<'a> {
         let asked = *self.request.change == Change::Rebuild || matches!(self.request.change, Change::Image(image) if *image == self.image(id).name);
         match (self.last(id), asked) {
             (_, true) => (Verdict::Build, self.all_reasons(id, Reason::Asked, verdicts)),
+            (Some(_), _) if self.is_refreshed(id) => (Verdict::Build, self.all_reasons(id, Reason::Refresh, verdicts)),
             (None, _) if self.unreleased_waits && !self.looks_at_sources(id) => (Verdict::Deferred, vec![Reason::NeverBuilt]),
             (None, _) => (self.build_or_reuse(id, verdicts), vec![Reason::NeverBuilt]),
             (Some(last), _) => self.compare(id, last, verdicts),
@@ -164,7 +165,7 @@ impl<'a> Look<'a> {
     /// What a change means to an image that was built before.
     fn compare(&self, id: NodeId, last: &LastBuild, verdicts: &[Verdict]) -> VerdictAndReasons {
         let moved = self.moved(id, last, verdicts);
-        let is_cycle = *self.request.change == Change::Cycle;
+        let is_cycle = matches!(self.request.change, Change::Cycle { .. });
         let triggered = moved.clone().any(|moved| moved.policy == Rebuild::Now || is_cycle && moved.policy == Rebuild::NextCycle);
         let looks_at_sources = self.looks_at_sources(id);
         let own = if triggered || looks_at_sources { self.own_change(id, last, verdicts) } else { None };
@@ -180,6 +181,15 @@ impl<'a> Look<'a> {
         match self.request.change {
             Change::Everything => true,
             Change::Moved { images, .. } => images.contains(&self.image(id).name),
+            _ => false,
+        }
+    }
+
+    /// Whether the patch cycle rebuilds an image whatever moved.
+    fn is_refreshed(&self, id: NodeId) -> bool {
+        match self.request.change {
+            Change::Cycle { refresh: CycleRefresh::Marked } => self.image(id).refresh == Refresh::Always,
+            Change::Cycle { refresh: CycleRefresh::All } => true,
             _ => false,
         }
     }
@@ -242,7 +252,7 @@ impl<'a> Look<'a> {
             Some(HeldBase { base: graph.node(base).reference().clone(), digest: self.digest(base)?, refused: self.quarantined(base)? })
         };
         match self.request.change {
-            Change::Everything | Change::Base(_) | Change::Moved { .. } | Change::Cycle => graph.bases().filter_map(held).collect(),
+            Change::Everything | Change::Base(_) | Change::Moved { .. } | Change::Cycle { .. } => graph.bases().filter_map(held).collect(),
             _ => Vec::new(),
         }
     }

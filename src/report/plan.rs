@@ -122,6 +122,7 @@ fn one_reason(reason: &Reason) -> String {
         Reason::ContextChanged { old, new } => format!("its files changed: {} → {}", unknown(old), unknown(new)),
         Reason::SettingsChanged => "its build settings changed".to_owned(),
         Reason::Asked => "was asked for".to_owned(),
+        Reason::Refresh => "is made of packages from outside; built without the cache".to_owned(),
         Reason::Missing => "is gone from the builder, and others are built on it".to_owned(),
         Reason::UpToDate => "unchanged; others are built on it".to_owned(),
     }

@@ -133,7 +133,7 @@ pub fn change_words(change: &Change) -> String {
             let bases = bases.iter().map(|base| format!("base {}", base.familiar()));
             bases.chain(images.iter().map(|image| format!("the sources of {image}"))).collect::<Vec<_>>().join(", ")
         }
-        Change::Cycle => "the patch cycle".into(),
+        Change::Cycle { .. } => "the patch cycle".into(),
         Change::Image(image) => format!("image {image} and what stands on it"),
         Change::Rebuild => "a rebuild of every image".into(),
         Change::Release(release) => format!("release {release} again"),

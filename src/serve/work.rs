@@ -1,6 +1,6 @@
 //! The task that carries out runs: what was interrupted first, then what the triggers that wait ask for, one run at a time.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,10 +11,11 @@ use super::leave::{Left, span};
 use crate::driver::{CameTo, Driver, DriverError};
 use crate::journal::Journal;
 use crate::model::{HostName, RunId, ServiceName};
-use crate::pipeline::select_hosts;
+use crate::pipeline::{Priority, select_hosts};
 use crate::plan::{self, Change, Plan, StepKind};
 use crate::report;
-use crate::trigger::{self, Batch, Next, Waiting, Wish, Work};
+use crate::trigger::schedule::{self, Asked, Wait};
+use crate::trigger::{self, Batch, Cause, Heard, Next, Trigger, Waiting, Wish, Work};
 
 /// A person's word about a run that stands still may come from another process, so it is looked for so often.
 const WORDS_LOOKED_FOR_EVERY: Duration = Duration::from_secs(1);
@@ -91,8 +92,13 @@ impl Daemon {
         memory.parked = None;
         let waiting = self.waiting()?;
         let now = self.clock.now();
-        match trigger::next(&waiting, &self.how.rules, now, |is_security| self.may_begin(now, is_security)) {
+        match trigger::next(&waiting, &self.how.rules, now, |asked| self.may_begin(now, asked)) {
             Next::Begin(batch) => self.answer(batch, memory).await,
+            Next::Drop { triggers, why } => {
+                tracing::warn!("{why}");
+                self.journal.settle(now, &triggers, &why).await?;
+                Ok(Step::Again)
+            }
             Next::Wait { until, held } => {
                 let why = held.unwrap_or_else(|| "what was heard is let settle".to_owned());
                 self.stands(Standing::Waiting { until, why });
@@ -112,8 +118,9 @@ impl Daemon {
     }
 
     /// Whether what begins by itself may begin now.
-    fn may_begin(&self, _now: Timestamp, _is_security: bool) -> Result<(), trigger::Held> {
-        Ok(())
+    fn may_begin(&self, now: Timestamp, asked: Asked) -> Result<(), Wait> {
+        let loaded = self.loaded();
+        schedule::may_begin(now, asked, &loaded.estate.freezes, &loaded.estate.maintenance)
     }
 
     /// Goes on with a run that has not ended. One that stands still is left alone until somebody says a word.
@@ -131,7 +138,7 @@ impl Daemon {
     /// Plans what a batch of triggers asks for, and carries it out. Whatever comes of it, each of them is settled.
     async fn answer(&self, batch: Batch, memory: &mut Memory) -> Result<Step, DriverError> {
         let driver = self.driver()?;
-        let prepared = match self.prepare(&driver, &batch.work).await {
+        let prepared = match self.prepare(&driver, &batch.work, batch.priority).await {
             Ok(prepared) => prepared,
             // A person is told, and may ask again; what came by itself is tried again.
             Err(error) if matches!(batch.work, Work::Wish(_)) => Prepared::Nothing(report::chain(&error)),
@@ -181,12 +188,47 @@ impl Daemon {
         Ok(Step::Again)
     }
 
-    async fn prepare(&self, driver: &Driver, work: &Work) -> Result<Prepared, DriverError> {
+    async fn prepare(&self, driver: &Driver, work: &Work, priority: Priority) -> Result<Prepared, DriverError> {
         match work {
-            Work::Change(change) => self.plan(driver, change, &[], false).await.map(|plan| something(plan, &[], None)),
+            Work::Change(change) => {
+                let mut plan = self.plan(driver, change, &[], false).await?;
+                self.leave_out_frozen(&mut plan, priority).await?;
+                Ok(something(plan, &[], None))
+            }
             Work::Repair(hosts) => repair(driver, hosts).await,
+            Work::CatchUp(services) => self.catch_up(driver, services).await,
             Work::Wish(wish) => self.prepare_wish(driver, wish).await,
         }
+    }
+
+    /// Rolls what the newest release has of services that stood still when it was made.
+    async fn catch_up(&self, driver: &Driver, services: &BTreeSet<ServiceName>) -> Result<Prepared, DriverError> {
+        let Some(newest) = self.journal.releases(1)?.first().map(|kept| kept.number) else {
+            return Ok(Prepared::Nothing("there is no release".to_owned()));
+        };
+        let services: Vec<ServiceName> = services.iter().filter(|name| driver.estate.services.contains_key(*name)).cloned().collect();
+        let mut plan = self.plan(driver, &Change::Release(newest), &[], false).await?;
+        plan.rolls.retain(|roll| services.contains(&roll.service));
+        Ok(something(plan, &services, None))
+    }
+
+    /// Leaves out of a plan that nobody asked for the services that are frozen, and makes sure that somebody comes back to them.
+    async fn leave_out_frozen(&self, plan: &mut Plan, priority: Priority) -> Result<(), DriverError> {
+        let (now, loaded) = (self.clock.now(), self.loaded());
+        let waits = |service: &ServiceName| schedule::may_roll(now, service, priority, &loaded.estate.freezes).err();
+        let mut behind: BTreeMap<Timestamp, BTreeSet<ServiceName>> = BTreeMap::new();
+        for roll in plan.rolls.extract_if(.., |roll| waits(&roll.service).is_some()) {
+            if let Some(Wait { until, why }) = waits(&roll.service) {
+                tracing::warn!(service = %roll.service, "is not rolled: {why}");
+                behind.entry(until).or_default().insert(roll.service);
+            }
+        }
+        let heard = behind.into_iter().map(|(not_before, services)| {
+            let cause = Cause::Behind { services, not_before };
+            Heard { trigger: Trigger { by: "freeze".to_owned(), words: cause.to_string(), cause }, delivery: None }
+        });
+        self.hear(heard.collect()).await?;
+        Ok(())
     }
 
     async fn prepare_wish(&self, driver: &Driver, wish: &Wish) -> Result<Prepared, DriverError> {

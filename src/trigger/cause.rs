@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::model::{Digest, HostName, ImageName, ImageRef, ServiceName};
+use crate::pipeline::{CycleRefresh, Priority};
 use crate::plan::Change;
 
 /// Something that may begin a run.
@@ -46,8 +47,16 @@ pub enum Cause {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         until: Option<Timestamp>,
         /// Whether it may pass where others are held.
-        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-        is_security: bool,
+        priority: Priority,
+        /// Which images it rebuilds even where nothing below them moved.
+        refresh: CycleRefresh,
+    },
+    /// Services that were frozen when a run rolled the others are behind.
+    Behind {
+        /// Which.
+        services: BTreeSet<ServiceName>,
+        /// When nothing holds them any more, as far as was known.
+        not_before: Timestamp,
     },
     /// What runs on hosts that are back is not what was released.
     Drift {
@@ -93,6 +102,7 @@ impl Cause {
             Self::Base { base, .. } => Some(format!("base {base}")),
             Self::Sources { images } => Some(format!("sources {}", images.iter().map(ImageName::as_str).collect::<Vec<_>>().join(" "))),
             Self::Cycle { name, .. } => Some(format!("cycle {name}")),
+            Self::Behind { services, .. } => Some(format!("behind {}", services.iter().map(ServiceName::as_str).collect::<Vec<_>>().join(" "))),
             Self::Drift { .. } => Some("drift".to_owned()),
             Self::Wish(_) => None,
         }
@@ -104,6 +114,7 @@ impl Cause {
             Self::Base { .. } => "base",
             Self::Sources { .. } => "sources",
             Self::Cycle { .. } => "cycle",
+            Self::Behind { .. } => "behind",
             Self::Drift { .. } => "drift",
             Self::Wish(_) => "wish",
         }
@@ -120,6 +131,10 @@ impl std::fmt::Display for Cause {
                 write!(f, "the sources of {} may have changed", names.join(", "))
             }
             Self::Cycle { name, at, .. } => write!(f, "the cycle {name} of {at:.0}"),
+            Self::Behind { services, .. } => {
+                let names: Vec<_> = services.iter().map(ToString::to_string).collect();
+                write!(f, "{} stood still in a freeze", names.join(", "))
+            }
             Self::Drift { hosts } => {
                 let names: Vec<_> = hosts.iter().map(ToString::to_string).collect();
                 write!(f, "what runs on {} is not what was released", names.join(", "))

@@ -9,4 +9,4 @@ mod queue;
 pub mod schedule;
 
 pub use cause::{Cause, Heard, Trigger, Wish};
-pub use queue::{Batch, Held, Next, Rules, Waiting, Work, next};
+pub use queue::{Batch, Next, Rules, Waiting, Work, next};

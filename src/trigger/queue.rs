@@ -8,8 +8,10 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use super::schedule::{Asked, Origin, Wait};
 use super::{Cause, Trigger, Wish};
-use crate::model::{HostName, TriggerId};
+use crate::model::{HostName, ServiceName, TriggerId};
+use crate::pipeline::{CycleRefresh, Priority};
 use crate::plan::Change;
 
 /// A trigger that waits.
@@ -34,20 +36,18 @@ pub struct Rules {
     pub debounce_max: Duration,
 }
 
-/// Why what begins by itself is held now.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Held {
-    /// When it may be asked again.
-    pub until: Timestamp,
-    /// Why, for people.
-    pub why: String,
-}
-
 /// What is to be done next about the triggers that wait.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Next {
     /// These become one run now.
     Begin(Batch),
+    /// These are answered without a run.
+    Drop {
+        /// Which.
+        triggers: Vec<TriggerId>,
+        /// Why.
+        why: String,
+    },
     /// Nothing yet.
     Wait {
         /// When to ask again, if nothing else comes.
@@ -72,6 +72,8 @@ pub struct Batch {
     pub words: String,
     /// When it has to stop at a safe point; what is left waits for the next cycle.
     pub until: Option<Timestamp>,
+    /// Whether it may pass where others are held.
+    pub priority: Priority,
 }
 
 /// What triggers ask for.
@@ -79,36 +81,58 @@ pub struct Batch {
 pub enum Work {
     /// Look at a change, and carry out what it leads to.
     Change(Change),
+    /// Bring these services to the newest release.
+    CatchUp(BTreeSet<ServiceName>),
     /// Bring what runs on these hosts back to what was released.
     Repair(BTreeSet<HostName>),
     /// What a person asked for.
     Wish(Wish),
 }
 
-/// Decides what is done next. `may_begin` tells whether what begins by itself may begin now; it is asked whether it is for the sake of security.
+/// Decides what is done next. `may_begin` tells whether what begins by itself may begin now.
 ///
 /// A person's wish goes first, the oldest before the others. Then a patch cycle, which answers every base that waits as well; then all bases and
-/// sources that are due, as one change; then repairs. A clock that was set back makes nothing wait for it to come round again.
-pub fn next(waiting: &[Waiting], rules: &Rules, now: Timestamp, may_begin: impl Fn(bool) -> Result<(), Held>) -> Next {
+/// sources that are due, as one change; then what is behind, and repairs. A clock that was set back makes nothing wait for it to come round again.
+pub fn next(waiting: &[Waiting], rules: &Rules, now: Timestamp, may_begin: impl Fn(Asked) -> Result<(), Wait>) -> Next {
     if let Some(batch) = wish(waiting) {
         return Next::Begin(batch);
     }
+    if let Some(triggers) = out_of_window(waiting, now) {
+        return Next::Drop { triggers, why: "its window closed before it could begin; the next cycle looks again".to_owned() };
+    }
     let due: Vec<&Waiting> = waiting.iter().filter(|one| due_at(one, rules, now) <= now).collect();
-    let Some(first) = due.first() else {
+    let Some(batch) = cycle(&due, waiting).or_else(|| moved(&due)).or_else(|| behind(&due)).or_else(|| repair(&due)) else {
         let soonest = waiting.iter().map(|one| due_at(one, rules, now)).min();
         return soonest.map_or(Next::Idle, |until| Next::Wait { until, held: None });
     };
-    let is_security = due.iter().any(|one| matches!(one.trigger.cause, Cause::Cycle { is_security: true, .. }));
-    if let Err(Held { until, why }) = may_begin(is_security) {
-        return Next::Wait { until: until.max(now), held: Some(why) };
+    match may_begin(asked(&batch)) {
+        Ok(()) => Next::Begin(batch),
+        Err(Wait { until, why }) => Next::Wait { until: until.max(now), held: Some(why) },
     }
-    let batch = cycle(&due, waiting).or_else(|| moved(&due)).or_else(|| repair(&due));
-    batch.map_or(Next::Wait { until: first.last_at, held: None }, Next::Begin)
+}
+
+/// What a batch begins by. One that holds a patch cycle has a time of its own.
+fn asked(batch: &Batch) -> Asked {
+    let origin = if matches!(batch.work, Work::Change(Change::Cycle { .. })) { Origin::Cycle } else { Origin::Event };
+    Asked { origin, priority: batch.priority }
+}
+
+fn priority(one: &Waiting) -> Option<Priority> {
+    if let Cause::Cycle { priority, .. } = one.trigger.cause { Some(priority) } else { None }
+}
+
+fn out_of_window(waiting: &[Waiting], now: Timestamp) -> Option<Vec<TriggerId>> {
+    let is_over = |one: &&Waiting| matches!(one.trigger.cause, Cause::Cycle { until: Some(until), .. } if until <= now);
+    let over: Vec<TriggerId> = waiting.iter().filter(is_over).map(|one| one.id).collect();
+    (!over.is_empty()).then_some(over)
 }
 
 /// When a trigger has settled.
 fn due_at(one: &Waiting, rules: &Rules, now: Timestamp) -> Timestamp {
     let settles = matches!(one.trigger.cause, Cause::Base { .. } | Cause::Sources { .. });
+    if let Cause::Behind { not_before, .. } = one.trigger.cause {
+        return not_before;
+    }
     if !settles || one.last_at > now {
         return now;
     }
@@ -136,7 +160,10 @@ fn cycle(due: &[&Waiting], waiting: &[Waiting]) -> Option<Batch> {
     let until = cycles.iter().filter_map(|one| if let Cause::Cycle { until, .. } = one.trigger.cause { until } else { None }).max();
     let bases = waiting.iter().filter(|one| matches!(one.trigger.cause, Cause::Base { .. }));
     let all: Vec<&Waiting> = cycles.iter().copied().chain(bases).collect();
-    Some(batch(&all, Work::Change(Change::Cycle), until))
+    let refreshes: Vec<CycleRefresh> =
+        cycles.iter().filter_map(|one| if let Cause::Cycle { refresh, .. } = one.trigger.cause { Some(refresh) } else { None }).collect();
+    let refresh = [CycleRefresh::All, CycleRefresh::Marked].into_iter().find(|one| refreshes.contains(one)).unwrap_or(CycleRefresh::Never);
+    Some(batch(&all, Work::Change(Change::Cycle { refresh }), until))
 }
 
 fn moved(due: &[&Waiting]) -> Option<Batch> {
@@ -151,6 +178,13 @@ fn moved(due: &[&Waiting]) -> Option<Batch> {
         joined.push(one);
     }
     (!joined.is_empty()).then(|| batch(&joined, Work::Change(Change::Moved { bases, images }), None))
+}
+
+fn behind(due: &[&Waiting]) -> Option<Batch> {
+    let services_of = |one: &&Waiting| if let Cause::Behind { services, .. } = &one.trigger.cause { Some(services.clone()) } else { None };
+    let joined: Vec<&Waiting> = due.iter().copied().filter(|one| services_of(one).is_some()).collect();
+    let services: BTreeSet<ServiceName> = joined.iter().filter_map(services_of).flatten().collect();
+    (!joined.is_empty()).then(|| batch(&joined, Work::CatchUp(services), None))
 }
 
 fn repair(due: &[&Waiting]) -> Option<Batch> {
@@ -169,6 +203,7 @@ fn batch(of: &[&Waiting], work: Work, until: Option<Timestamp>) -> Batch {
         triggers: of.iter().map(|one| one.id).collect(),
         by: distinct(of.iter().map(|one| one.trigger.by.as_str()).collect()),
         words: distinct(of.iter().map(|one| one.trigger.words.as_str()).collect()),
+        priority: of.iter().filter_map(|one| priority(one)).max().unwrap_or_default(),
         work,
         until,
     }
@@ -196,14 +231,14 @@ mod tests {
     }
 
     fn cycle(until: i64) -> Cause {
-        Cause::Cycle { name: "patch".into(), at: at(0), until: Some(at(until)), is_security: false }
+        Cause::Cycle { name: "patch".into(), at: at(0), until: Some(at(until)), priority: Priority::Normal, refresh: CycleRefresh::Marked }
     }
 
     fn wish() -> Cause {
         Cause::Wish(Wish { change: Change::Everything, services: Vec::new(), hosts: None, sick: false, plan: None })
     }
 
-    fn free(_: bool) -> Result<(), Held> {
+    fn free(_: Asked) -> Result<(), Wait> {
         Ok(())
     }
 
@@ -243,7 +278,7 @@ mod tests {
 
     #[test]
     fn a_person_does_not_wait_and_is_not_held() {
-        let held = |_| Err(Held { until: at(900), why: "holidays".into() });
+        let held = |_| Err(Wait { until: at(900), why: "holidays".into() });
         let waiting = [one(1, 0, 0, base("debian")), one(2, 50, 50, wish()), one(3, 50, 50, wish())];
         assert_eq!(begun(next(&waiting, &RULES, at(50), held)).triggers, [TriggerId(2)]);
         assert_eq!(next(&waiting[..1], &RULES, at(50), held), Next::Wait { until: at(900), held: Some("holidays".into()) });
@@ -253,7 +288,11 @@ mod tests {
     fn a_cycle_answers_the_bases_that_wait() {
         let waiting = [one(1, 99, 99, base("debian")), one(2, 100, 100, cycle(500)), one(3, 0, 0, Cause::Drift { hosts: BTreeSet::new() })];
         let batch = begun(next(&waiting, &RULES, at(100), free));
-        assert_eq!((batch.triggers, batch.work, batch.until), (vec![TriggerId(2), TriggerId(1)], Work::Change(Change::Cycle), Some(at(500))));
+        assert_eq!(
+            (batch.triggers, batch.work, batch.until),
+            (vec![TriggerId(2), TriggerId(1)], Work::Change(Change::Cycle { refresh: CycleRefresh::Marked }), Some(at(500)))
+        );
+        assert!(matches!(next(&waiting, &RULES, at(500), free), Next::Drop { triggers, .. } if triggers == [TriggerId(2)]), "its window is closed");
     }
 
     #[test]
@@ -270,6 +309,7 @@ mod tests {
                 0 => base(&format!("base{}", n % 3)),
                 1 => Cause::Sources { images: [format!("image{}", n % 3).parse().unwrap()].into() },
                 2 => cycle(10_000),
+                3 if n % 2 == 0 => Cause::Behind { services: BTreeSet::new(), not_before: at(400) },
                 3 => Cause::Drift { hosts: BTreeSet::new() },
                 _ => wish(),
             };
@@ -282,6 +322,7 @@ mod tests {
                         prop_assert!(until > now && held.is_none());
                         now = until;
                     }
+                    Next::Drop { .. } => prop_assert!(false, "no window closes here"),
                     Next::Begin(batch) => {
                         prop_assert!(!batch.triggers.is_empty());
                         waiting.retain(|one| !batch.triggers.contains(&one.id));
