@@ -8,7 +8,6 @@
 //! * ◇ [`pipeline`]: what people wrote → an [`pipeline::Estate`], or findings that point at the text.
 //! * ◇ [`scan`]: the inheritance of a folder of Dockerfiles that nobody has described yet.
 //! * ◇ [`graph`]: who inherits from whom: cycles, affected images, the longest way.
-//! * ◇ [`trigger`]: why a run begins by itself, and when it may.
 //! * ◇ [`plan`]: graph + known digests + change → a plan. Changes nothing.
 //! * ◇ [`trigger`]: why a run begins, and which change that is.
 //! * ◇ [`build`]: which build may start now, and what a result means for its dependents.
@@ -19,7 +18,7 @@
 //! * ◇ [`run`]: the whole story of one change: events, and the fold that makes state of them.
 //! * ◇ [`notice`]: what people are told of it, and when it is tried again.
 //! * [`journal`]: the memory. Appends and reads; judges nothing.
-//! * [`edge`]: the eyes and hands: engines, git, files, clock. Decides nothing.
+//! * [`edge`]: the eyes and hands: engines, registries, git, files, clock. Decides nothing.
 //! * [`driver`]: the loop that looks, decides, remembers and acts.
 //! * [`sim`]: the same promises as the edge, without a machine; for tests, benchmarks and examples.
 //! * [`workshop`]: opens what refit works with: estate, engines, sources.
@@ -28,7 +27,7 @@
 //! * [`api`]: the daemon's face, over HTTP.
 //! * [`cli`]: one file per command.
 //!
-//! Deliberately absent: a daemon, registries as the way to the hosts, and the inventory of packages.
+//! Deliberately absent: registries as the way to the hosts, and the inventory of packages.
 
 pub mod model;
 

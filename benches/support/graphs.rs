@@ -64,6 +64,7 @@ pub fn big(images: usize, moved: bool) -> Big {
     let estate = Estate {
         name: name("shop"),
         bases: BTreeMap::new(),
+        registries: BTreeMap::new(),
         images,
         builders: BTreeMap::new(),
         hosts: BTreeMap::new(),

@@ -1,7 +1,7 @@
-//! The eyes and hands: engines, sources, clock, files. The only room that knows bollard. Decides nothing.
+//! The eyes and hands: engines, registries, sources, clock, files. The only room that knows bollard. Decides nothing.
 //!
 //! Everything that touches the world stands behind a narrow trait; each has its real body in this room and a simulated one in `sim`:
-//! [`Engine`] with the words of its builds and containers, [`Source`] and [`Clock`].
+//! [`Engine`] with the words of its builds and containers, [`Registry`], [`Source`] and [`Clock`].
 
 mod build;
 mod container;
@@ -20,6 +20,7 @@ mod login;
 pub mod notify;
 pub mod pipeline_files;
 mod refusal;
+pub mod registry;
 mod shown;
 pub mod sources;
 mod volume;
@@ -29,6 +30,7 @@ pub use chain::chain_ids;
 pub use clock::{Clock, SystemClock};
 pub use container::{ContainerFound, Made, NewContainer, ProbeAnswer, release_label};
 pub use engine::{ByteStream, Engine, EngineError, EngineInfo, ImageSeen};
+pub use registry::{Known, Look, Registry, RegistryClient, RegistryError};
 pub use shown::shown;
 pub use sources::{Source, SourceError, SourceFound, Sources};
 pub use volume::{SnapshotSeen, VolumeCopied, VolumeCopy};

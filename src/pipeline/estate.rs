@@ -10,6 +10,8 @@ use serde::{Deserialize, Serialize};
 use super::defaults;
 use super::notify::Notify;
 use super::schedule::{Freeze, Refresh, Trigger, Window};
+use super::follow::Follow;
+use super::registry::RegistryAccess;
 use super::service::Service;
 use crate::model::{BuilderName, EstateName, HostName, ImageName, ImageRef, NotifyName, Place, ServiceName, TriggerName, serde_duration};
 
@@ -20,6 +22,9 @@ pub struct Estate {
     pub name: EstateName,
     /// Bases with settings of their own; Dockerfiles may reach for others.
     pub bases: BTreeMap<ImageRef, Base>,
+    /// Registries by name as references have it, where one is not reached as any other.
+    #[serde(default)]
+    pub registries: BTreeMap<String, RegistryAccess>,
     /// The images that the estate builds.
     pub images: BTreeMap<ImageName, Image>,
     /// Where images are built; never empty (the local engine if nobody said otherwise).
@@ -93,6 +98,12 @@ pub struct Base {
     pub at: Place,
     /// How often the registry is asked; used by the daemon.
     pub watch: Option<Duration>,
+    /// Which tag it stands for, if not the one that its name says.
+    #[serde(default)]
+    pub follow: Option<Follow>,
+    /// How long a digest is left alone after refit first saw it.
+    #[serde(default, with = "serde_duration")]
+    pub cooldown: Duration,
 }
 
 /// An image that the estate builds.

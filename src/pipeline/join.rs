@@ -10,11 +10,13 @@ use super::finding::Findings;
 use super::forms::Entries;
 use super::lower::{Known, Lower, Want, WantKind, texts};
 use super::lower_network;
+use super::lower_watch;
 use super::node::Kind;
 use super::raw;
 use super::raw_notify::Notify;
 use super::raw_schedule::Trigger;
 use super::raw_service::Service;
+use super::raw_watch;
 use crate::model::{EstateName, ImageRef};
 
 /// A section: each key once, with its place.
@@ -22,7 +24,8 @@ type Section<'a, T> = BTreeMap<String, (At<'a>, &'a T)>;
 
 /// The sections of all files.
 pub(super) struct Joined<'a> {
-    pub(super) bases: Section<'a, Option<raw::Base>>,
+    pub(super) bases: Section<'a, Option<raw_watch::Base>>,
+    pub(super) registries: Section<'a, raw_watch::Registry>,
     pub(super) images: Section<'a, raw::Image>,
     pub(super) builders: Section<'a, raw::Builder>,
     pub(super) hosts: Section<'a, raw::Host>,
@@ -43,6 +46,7 @@ impl<'a> Joined<'a> {
         twice(files, "vars", "variable", findings);
         Self {
             bases: section(files, "bases", "base", |file| &file.bases, findings),
+            registries: section(files, "registries", "registry", |file| &file.registries, findings),
             images: section(files, "images", "image", |file| &file.images, findings),
             builders: section(files, "builders", "builder", |file| &file.builders, findings),
             hosts: section(files, "hosts", "host", |file| &file.hosts, findings),
@@ -160,9 +164,6 @@ fn same_reference(joined: &Joined<'_>, findings: &mut Findings) {
 pub(super) fn bases(joined: &Joined<'_>, findings: &mut Findings) -> BTreeMap<ImageRef, Base> {
     let mut bases: BTreeMap<ImageRef, Base> = BTreeMap::new();
     for (key, (at, raw)) in &joined.bases {
-        let watch = raw.as_ref().and_then(|base| base.watch.as_deref());
-        let watch =
-            watch.and_then(|text| crate::model::parse_duration(text).map_err(|error| findings.error(&at.key("watch"), error.to_string(), "")).ok());
         match key.parse::<ImageRef>() {
             Ok(reference) => match bases.get(&reference) {
                 Some(other) => {
@@ -170,7 +171,8 @@ pub(super) fn bases(joined: &Joined<'_>, findings: &mut Findings) -> BTreeMap<Im
                     findings.error_at_key(at, format!("`{key}` is the base {reference}, which is there already"), help);
                 }
                 None => {
-                    bases.insert(reference, Base { at: at.place(), watch });
+                    let base = lower_watch::base(at, &reference, raw.as_ref(), findings);
+                    bases.insert(reference, base);
                 }
             },
             Err(error) => findings.error_at_key(at, error.to_string(), ""),

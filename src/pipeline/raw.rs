@@ -9,6 +9,7 @@ use super::forms::{Entries, Settings, Short, Text, Words};
 use super::raw_notify::Notify;
 use super::raw_schedule::{Freeze, Refresh, Trigger, Window};
 use super::raw_service::Service;
+use super::raw_watch::{Base, Registry};
 
 /// Marks values in the schema that are templates of a tag: some of their names are known only when the image is built.
 pub(super) const TAG_FORMAT: &str = "refit-tag-template";
@@ -22,6 +23,9 @@ pub(super) struct Pipeline {
     /// Images that the estate builds on and does not build itself, where one has settings.
     #[serde(default)]
     pub(super) bases: Entries<Option<Base>>,
+    /// Registries that are reached otherwise than with TLS, the machine's own authorities and nobody in between.
+    #[serde(default)]
+    pub(super) registries: Entries<Registry>,
     /// Images that the estate builds. A Dockerfile may call one by its key.
     #[serde(default)]
     pub(super) images: Entries<Image>,
@@ -103,14 +107,6 @@ pub(super) enum Sources {
     Deployed,
     /// The newest commits.
     Latest,
-}
-
-/// A base with settings of its own.
-#[derive(Debug, Default, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Base {
-    /// How often the registry is asked whether it moved, such as `15m` (default: never).
-    pub(super) watch: Option<String>,
 }
 
 /// An image that the estate builds.

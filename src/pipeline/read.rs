@@ -17,6 +17,7 @@ use super::finding::{Finding, Findings, Severity};
 use super::join::{self, Joined};
 use super::lower::{Lower, Want, WantKind};
 use super::lower_host;
+use super::lower_watch;
 use super::node::{self, Node};
 use super::parse;
 use super::raw;
@@ -276,6 +277,8 @@ fn lowered(name: EstateName, written: &[(At<'_>, &raw::Pipeline)], given: &Given
     let hosts = lower_host::hosts(&joined, folder, findings, wants);
     let builders = lower_host::builders(&joined, folder, findings, wants);
     let bases = join::bases(&joined, findings);
+    let registries = lower_watch::registries(&joined, folder, findings, wants);
+    later::check(written, findings);
     let host_names = hosts.keys().cloned().collect();
     let mut lower = Lower { name: &name, folder, estate: &known, host_names, findings, wants };
     let images: BTreeMap<_, _> =
@@ -294,5 +297,5 @@ fn lowered(name: EstateName, written: &[(At<'_>, &raw::Pipeline)], given: &Given
     let services = services.into_iter().map(|(_, service)| (service.name.clone(), service)).collect();
     let run = join::run(written, findings);
     let keep = join::keep(written, findings).unwrap_or_else(defaults::keep);
-    Estate { name, bases, images, builders, hosts, services, sources, run, keep, triggers, freezes, maintenance, notify }
+    Estate { name, bases, images, builders, hosts, services, sources, run, keep, triggers, freezes, maintenance, notify, registries }
 }

@@ -86,6 +86,7 @@ impl Sample {
             estate: Estate {
                 name: "shop".parse().unwrap(),
                 bases: BTreeMap::new(),
+                registries: BTreeMap::new(),
                 images,
                 builders: BTreeMap::new(),
                 hosts: BTreeMap::new(),

@@ -7,6 +7,7 @@
 mod cause;
 mod queue;
 pub mod schedule;
+pub mod watch;
 
 pub use cause::{Cause, Heard, Trigger, Wish};
 pub use queue::{Batch, Next, Rules, Waiting, Work, next};
