@@ -82,15 +82,24 @@ impl RegistryClient {
 
     async fn send(&self, road: &Road, question: &Question<'_>, grant: Option<&Grant>) -> Result<Response, RegistryError> {
         let line = self.lines.get(&road.trust).await.map_err(|why| question.asked.unreachable(road, why))?;
-        let mut request = line.questions.request(question.method.clone(), format!("{}{}", road.base, question.path)).header(ACCEPT, question.accept);
-        if let Some(etag) = question.unless {
-            request = request.header(IF_NONE_MATCH, etag);
-        }
-        if let Some(grant) = grant {
-            request = request.header(AUTHORIZATION, grant.header.clone());
-        }
+        let request = || {
+            let mut request =
+                line.questions.request(question.method.clone(), format!("{}{}", road.base, question.path)).header(ACCEPT, question.accept);
+            if let Some(etag) = question.unless {
+                request = request.header(IF_NONE_MATCH, etag);
+            }
+            if let Some(grant) = grant {
+                request = request.header(AUTHORIZATION, grant.header.clone());
+            }
+            request.send()
+        };
         debug!(registry = road.registry, method = %question.method, path = question.path, "registry asked");
-        request.send().await.map_err(|error| question.asked.unreachable(road, reason(error)))
+        let mut answer = request().await;
+        // A connection that was kept may have ended on the other side; a new one tells whether that is all.
+        if answer.as_ref().is_err_and(|error| error.is_request() && !error.is_connect() && !error.is_timeout()) {
+            answer = request().await;
+        }
+        answer.map_err(|error| question.asked.unreachable(road, reason(error)))
     }
 
     /// The answer, if it is one.
