@@ -8,10 +8,10 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::defaults;
-use super::notify::Notify;
-use super::schedule::{Freeze, Refresh, Trigger, Window};
 use super::follow::Follow;
+use super::notify::Notify;
 use super::registry::RegistryAccess;
+use super::schedule::{Freeze, Refresh, Trigger, Window};
 use super::service::Service;
 use crate::model::{BuilderName, EstateName, HostName, ImageName, ImageRef, NotifyName, Place, ServiceName, TriggerName, serde_duration};
 

@@ -278,7 +278,6 @@ fn lowered(name: EstateName, written: &[(At<'_>, &raw::Pipeline)], given: &Given
     let builders = lower_host::builders(&joined, folder, findings, wants);
     let bases = join::bases(&joined, findings);
     let registries = lower_watch::registries(&joined, folder, findings, wants);
-    later::check(written, findings);
     let host_names = hosts.keys().cloned().collect();
     let mut lower = Lower { name: &name, folder, estate: &known, host_names, findings, wants };
     let images: BTreeMap<_, _> =

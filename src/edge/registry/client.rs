@@ -184,6 +184,6 @@ impl Registry for RegistryClient {
     }
 
     async fn tags(&self, image: &ImageRef) -> Result<Vec<String>, RegistryError> {
-        self.along(image, |road| async move { self.tags_along(&road).await }).await
+        self.along(image, |road| async move { self.tags_along(&road, image).await }).await
     }
 }

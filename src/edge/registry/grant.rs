@@ -128,8 +128,8 @@ impl RegistryClient {
 
     async fn token(&self, road: &Road, wanted: &Wanted<'_>, login: Option<DockerCredential>, asked: Asked<'_>) -> Result<Grant, RegistryError> {
         let has_login = login.is_some();
-        let url = wanted.url().filter(|url| url.scheme() == "https" || (url.scheme() == "http" && road.trust.is_plain));
-        let url = url.ok_or_else(|| asked.broken(road, None, "it names no place for tokens that a login may be sent to"))?;
+        let url =
+            wanted.url(road.trust.is_plain).ok_or_else(|| asked.broken(road, None, "it names no place for tokens that a login may be sent to"))?;
         let line = self.lines.get(&road.trust).await.map_err(|why| asked.unreachable(road, why))?;
         let request = match login {
             None => line.logins.get(wanted.in_query(url)),
@@ -172,9 +172,11 @@ struct Wanted<'a> {
 }
 
 impl Wanted<'_> {
-    fn url(&self) -> Option<Url> {
+    /// Where tokens are given out, if a login may go there: only a registry that speaks plain HTTP itself may have it sent without TLS.
+    fn url(&self, is_plain: bool) -> Option<Url> {
         let url: Url = self.realm.parse().ok()?;
-        (url.has_host() && url.username().is_empty() && url.password().is_none()).then_some(url)
+        let is_safe = url.scheme() == "https" || (url.scheme() == "http" && is_plain);
+        (is_safe && url.has_host() && url.username().is_empty() && url.password().is_none()).then_some(url)
     }
 
     fn in_query(&self, mut url: Url) -> Url {
@@ -208,7 +210,7 @@ mod tests {
     #[test]
     fn a_token_is_asked_for_in_the_words_of_the_challenge() {
         let wanted = Wanted { realm: "https://auth.example.com/token?a=b", service: "r.example.com", scope: "repository:shop/web:pull" };
-        let url = wanted.url().unwrap();
+        let url = wanted.url(false).unwrap();
         let form = wanted.as_form(&url, "s3cr&t");
         assert_eq!(
             form,
@@ -216,8 +218,14 @@ mod tests {
         );
         assert_eq!(wanted.in_query(url).as_str(), "https://auth.example.com/token?a=b&service=r.example.com&scope=repository%3Ashop%2Fweb%3Apull");
         for bad in ["", "token", "/token", "file:///etc/passwd", "https://user:pass@auth.example.com/"] {
-            assert!(Wanted { realm: bad, ..wanted }.url().is_none(), "{bad}");
+            assert!(Wanted { realm: bad, ..wanted }.url(true).is_none(), "{bad}");
         }
+    }
+
+    #[test]
+    fn a_login_goes_without_tls_only_where_the_registry_itself_has_none() {
+        let wanted = Wanted { realm: "http://auth.example.com/token", service: "", scope: "" };
+        assert!(wanted.url(false).is_none() && wanted.url(true).is_some());
     }
 
     #[tokio::test(start_paused = true)]

@@ -7,6 +7,7 @@ use serde::Deserialize;
 use super::client::{Asked, Question, RegistryClient};
 use super::error::RegistryError;
 use super::road::Road;
+use crate::model::ImageRef;
 
 /// A repository with more tags than these is not followed: the newest may be among those that were not read.
 pub(super) const TAGS_MAX: usize = 20_000;
@@ -22,7 +23,7 @@ struct Page {
 }
 
 impl RegistryClient {
-    pub(super) async fn tags_along(&self, road: &Road) -> Result<Vec<String>, RegistryError> {
+    pub(super) async fn tags_along(&self, road: &Road, image: &ImageRef) -> Result<Vec<String>, RegistryError> {
         let words = format!("tags of {}", road.repository);
         let asked = Asked(&words);
         let mut tags = Vec::new();
@@ -34,7 +35,8 @@ impl RegistryClient {
             next = next_page(response.headers());
             let body = self.body(road, response, PAGE_BYTES_MAX, asked).await?;
             let page: Page = serde_json::from_slice(&body).map_err(|_| asked.broken(road, None, "what it sends is no list of tags"))?;
-            tags.extend(page.tags.unwrap_or_default());
+            // What is no tag by its form cannot be asked for, whoever lists it.
+            tags.extend(page.tags.into_iter().flatten().filter(|tag| image.with_tag(tag).is_ok()));
             if tags.len() > TAGS_MAX {
                 break;
             }

@@ -396,7 +396,7 @@ async fn tags_are_listed_page_by_page_and_have_an_end() {
         "GET /v2/shop/web/tags/list?n=1000" => {
             answer("200 OK", &[("Link", "<http://inner/v2/shop/web/tags/list?n=1000&last=b>; rel=\"next\"")], r#"{"tags":["a","b"]}"#)
         }
-        "GET /v2/shop/web/tags/list?n=1000&last=b" => answer("200 OK", &[], r#"{"tags":["c"]}"#),
+        "GET /v2/shop/web/tags/list?n=1000&last=b" => answer("200 OK", &[], r#"{"tags":["c", "", "no tag", "../d", "e\n"]}"#),
         _ => answer("404 Not Found", &[], ""),
     })
     .await;

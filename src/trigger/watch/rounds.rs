@@ -81,7 +81,8 @@ impl Rounds {
         }
     }
 
-    /// The bases that are due, those that waited longest first. One stays due until [`Rounds::answered`].
+    /// The bases that are due, those that waited longest first. One stays due until [`Rounds::answered`]: who asks knows whom it is asking, and how
+    /// many at once.
     pub fn due(&mut self, now: Timestamp) -> Vec<ImageRef> {
         self.notice_a_clock_set_back(now);
         let mut due: Vec<(Timestamp, &ImageRef)> = self.bases.keys().filter_map(|base| Some((self.next_of(base)?, base))).collect();

@@ -56,8 +56,10 @@ struct Seen {
 }
 
 impl Sightings {
-    /// Remembers what was shown, and says what it means to an estate that is built on `taken`: the digest of an index or of a manifest, or none if
-    /// nothing was built on this base yet, and then whatever is shown counts as moved.
+    /// Remembers what was shown, and says what it means to an estate that is built on `taken`: the digest of an index or of a manifest as the
+    /// registry had it (not the image id by which plans know a base), or none if that is not known, and then whatever is shown counts as moved.
+    ///
+    /// An estate that builds a base for several platforms keeps sightings for each of them.
     ///
     /// The cooldown counts from when refit first saw the content, also if it went away and came back meanwhile: registries that are many machines
     /// answer old and new by turns for a while, and a count that began again each time would never end. For content that was forgotten
