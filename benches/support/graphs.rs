@@ -76,6 +76,7 @@ pub fn big(images: usize, moved: bool) -> Big {
         freezes: Vec::new(),
         maintenance: Vec::new(),
         notify: BTreeMap::new(),
+        hooks: BTreeMap::new(),
     };
     Big { estate, reaches, digests: BTreeMap::from([(root(), now)]), facts }
 }

@@ -22,7 +22,7 @@ pub use cron::{Cron, CronError};
 pub use digest::{Digest, DigestError};
 pub use duration::{DurationError, format_duration, parse_duration, serde_duration};
 pub use id::{ReleaseNumber, RunId, SlotId, TriggerId};
-pub use name::{BuilderName, EstateName, HostName, ImageName, NameError, NotifyName, ServiceName, TriggerName};
+pub use name::{BuilderName, EstateName, HookName, HostName, ImageName, NameError, NotifyName, ServiceName, TriggerName};
 pub use place::Place;
 pub use reference::{ImageRef, ReferenceError};
 pub use secret::Secret;

@@ -144,6 +144,11 @@ name_type!(
     ImageName, "image", "-_./:"
 );
 
+name_type!(
+    /// The key of a hook, and the part of the path that it answers under: `/hooks/<name>`.
+    HookName, "hook", "-_."
+);
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -13,7 +13,8 @@ use super::notify::Notify;
 use super::registry::RegistryAccess;
 use super::schedule::{Freeze, Refresh, Trigger, Window};
 use super::service::Service;
-use crate::model::{BuilderName, EstateName, HostName, ImageName, ImageRef, NotifyName, Place, ServiceName, TriggerName, serde_duration};
+use crate::model::{BuilderName, EstateName, HookName, HostName, ImageName, ImageRef, NotifyName, Place, ServiceName, TriggerName, serde_duration};
+use super::hook::Hook;
 
 /// Everything that refit manages: the union of all the pipeline files of a folder.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -53,6 +54,9 @@ pub struct Estate {
     /// Who is told what happens.
     #[serde(default)]
     pub notify: BTreeMap<NotifyName, Notify>,
+    /// Who may say over HTTP that something moved.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub hooks: BTreeMap<HookName, Hook>,
 }
 
 /// How much of a run may fail, and what happens when more does.

@@ -15,6 +15,7 @@ use super::node::Kind;
 use super::raw;
 use super::raw_notify::Notify;
 use super::raw_schedule::Trigger;
+use super::raw_hook::Hook;
 use super::raw_service::Service;
 use super::raw_watch;
 use crate::model::{EstateName, ImageRef};
@@ -35,6 +36,7 @@ pub(super) struct Joined<'a> {
     pub(super) secrets: Section<'a, raw::FileSecret>,
     pub(super) triggers: Section<'a, Trigger>,
     pub(super) notify: Section<'a, Notify>,
+    pub(super) hooks: Section<'a, Hook>,
     /// Every key that was written in a section, those with mistakes in them included, so that one mistake does not make others.
     written: BTreeMap<&'static str, Vec<String>>,
 }
@@ -56,6 +58,7 @@ impl<'a> Joined<'a> {
             secrets: section(files, "secrets", "secret", |file| &file.secrets, findings),
             triggers: section(files, "triggers", "trigger", |file| &file.triggers, findings),
             notify: section(files, "notify", "addressee", |file| &file.notify, findings),
+            hooks: section(files, "hooks", "hook", |file| &file.hooks, findings),
             written,
         }
     }

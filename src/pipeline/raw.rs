@@ -8,6 +8,7 @@ use serde::Deserialize;
 use super::forms::{Entries, Settings, Short, Text, Words};
 use super::raw_notify::Notify;
 use super::raw_schedule::{Freeze, Refresh, Trigger, Window};
+use super::raw_hook::Hook;
 use super::raw_service::Service;
 use super::raw_watch::{Base, Registry};
 
@@ -48,10 +49,14 @@ pub(super) struct Pipeline {
     /// Volumes, as in Compose.
     #[serde(default)]
     pub(super) volumes: Entries<Option<Volume>>,
-    /// Secrets for builds, as in Compose.
+    /// Secrets for builds, as in Compose, and for hooks.
     #[serde(default)]
     pub(super) secrets: Entries<FileSecret>,
     /// What begins patch cycles by itself.
+    /// Who may say over HTTP that something moved: `POST /hooks/<name>`.
+    #[serde(default)]
+    pub(super) hooks: Entries<Hook>,
+    /// What begins a run by itself. Read, but not acted on yet.
     #[serde(default)]
     pub(super) triggers: Entries<Trigger>,
     /// When nothing is rolled; runs wait, and say why.

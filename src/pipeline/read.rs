@@ -282,6 +282,7 @@ fn lowered(name: EstateName, written: &[(At<'_>, &raw::Pipeline)], given: &Given
     let mut lower = Lower { name: &name, folder, estate: &known, host_names, findings, wants };
     let images: BTreeMap<_, _> =
         joined.images.iter().filter_map(|(key, (at, raw))| lower.image(at, key, raw)).map(|image| (image.name.clone(), image)).collect();
+    let hooks = joined.hooks.iter().filter_map(|(key, (at, raw))| lower.hook(at, key, raw)).map(|hook| (hook.name.clone(), hook)).collect();
     let mut services: Vec<(At<'_>, Service)> =
         joined.services.iter().filter_map(|(key, (at, raw))| Some((at.clone(), lower.service(at, key, raw)?))).collect();
     let triggers = lower.triggers(&joined);
@@ -296,5 +297,5 @@ fn lowered(name: EstateName, written: &[(At<'_>, &raw::Pipeline)], given: &Given
     let services = services.into_iter().map(|(_, service)| (service.name.clone(), service)).collect();
     let run = join::run(written, findings);
     let keep = join::keep(written, findings).unwrap_or_else(defaults::keep);
-    Estate { name, bases, images, builders, hosts, services, sources, run, keep, triggers, freezes, maintenance, notify, registries }
+    Estate { name, bases, images, builders, hosts, services, sources, run, keep, triggers, freezes, maintenance, notify, registries, hooks }
 }

@@ -98,6 +98,7 @@ impl Sample {
                 freezes: Vec::new(),
                 maintenance: Vec::new(),
                 notify: BTreeMap::new(),
+                hooks: BTreeMap::new(),
             },
             reaches,
             builds: BTreeMap::new(),

@@ -5,6 +5,7 @@
 //! [`next`] says which of those that wait become one run, and when.
 
 mod cause;
+pub mod hook;
 mod queue;
 pub mod schedule;
 pub mod watch;
