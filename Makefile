@@ -16,7 +16,7 @@ SETUP := @tests/lab/setup.sh --tests
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test bench prove simulate scale hurt deny fmt clippy check install clean-lab clean-demo
+.PHONY: help demo test bench prove simulate scale hurt fuzz deny fmt clippy check install clean-lab clean-demo
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -56,6 +56,18 @@ scale: ## measure one rollout over 100, 1,000 and 10,000 simulated hosts
 hurt: ## break real engines in every phase, kill refit KILLS=200 times under load, and write docs/reliability.md
 	@tests/lab/setup.sh --tests
 	REFIT_FIGURES=1 REFIT_KILLS=$(or $(KILLS),200) $(CARGO) test --test e2e_break --test e2e_kill9 -- --include-ignored --test-threads=1 --nocapture
+
+# What each target begins with: samples that are in the tree.
+FUZZ_SEEDS_hook_bodies = tests/hooks
+FUZZ_SEEDS_dockerfile = examples/shop/images
+FUZZ_SEEDS_pipeline = pipelines examples/shop/pipelines
+
+fuzz: ## throw random hooks, Dockerfiles and pipelines at what reads them: FUZZ_SECONDS=60 for each
+	@command -v cargo-fuzz >/dev/null || $(CARGO) install --locked cargo-fuzz
+	@# The readers hold no unsafe code, so no sanitizer; RUSTC_BOOTSTRAP because cargo-fuzz asks the stable compiler for what only nightly allows.
+	$(foreach target,hook_bodies dockerfile pipeline,mkdir -p fuzz/corpus/$(target) && \
+		RUSTC_BOOTSTRAP=1 $(CARGO) fuzz run --sanitizer none $(target) fuzz/corpus/$(target) $(FUZZ_SEEDS_$(target)) -- \
+		-max_total_time=$(or $(FUZZ_SECONDS),60) -timeout=10 -max_len=65536 &&) true
 
 deny: ## check the dependencies: advisories, licences, bans, duplicates
 	@command -v cargo-deny >/dev/null || $(CARGO) install --locked cargo-deny
