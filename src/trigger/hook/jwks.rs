@@ -4,6 +4,9 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::Deserialize;
 
+/// Where Google publishes the keys that it signs tokens with. They change about every day; `Cache-Control` says for how long they hold.
+pub const GOOGLE_KEYS_URL: &str = "https://www.googleapis.com/oauth2/v3/certs";
+
 /// One RSA key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Jwk {
@@ -36,7 +39,9 @@ struct RawKey {
     e: Option<String>,
 }
 
-/// Reads a set of keys (RFC 7517); Google's is at `https://www.googleapis.com/oauth2/v3/certs`. Keys of other kinds than RSA are left out.
+/// Reads a set of keys (RFC 7517), such as the one at [`GOOGLE_KEYS_URL`]. Keys of other kinds than RSA are left out.
+///
+/// Errors with [`JwksError`] if it is no set, or an RSA key in it is not whole.
 pub fn read_jwks(text: &[u8]) -> Result<Vec<Jwk>, JwksError> {
     let set: RawSet = serde_json::from_slice(text).map_err(|error| JwksError { reason: error.to_string() })?;
     set.keys.into_iter().filter(|key| key.kty == "RSA").map(key).collect()

@@ -44,7 +44,7 @@ mod tests;
 pub use crate::pipeline::{Hook, HookAuth as Auth, HookFields as Fields, HookFormat as Format};
 pub use error::HookError;
 pub use heard::{Heard, Hint, Push};
-pub use jwks::{Jwk, JwksError, read_jwks};
+pub use jwks::{GOOGLE_KEYS_URL, Jwk, JwksError, read_jwks};
 pub use read::{hear, read};
 pub use recognise::recognise;
 pub use request::Request;

@@ -8,14 +8,19 @@ use super::error::HookError;
 use super::heard::{Heard, Push};
 use super::letter::Letter;
 
-/// GitHub lists so many commits of a push at most.
+/// GitHub lists so many commits of a push at most, and does not say how many there were.
 const GITHUB_COMMITS_MAX: usize = 2048;
+/// Older servers of it list so many; a push of exactly that many may be one of more.
+const GITHUB_SERVER_COMMITS_MAX: usize = 20;
 /// GitHub lists so many changed paths of a commit at most.
 const GITHUB_PATHS_MAX: usize = 3000;
 
 pub(super) fn github(letter: &Letter<'_>) -> Result<Heard, HookError> {
     let forced = letter.body.get("forced").and_then(Value::as_bool);
-    let is_listed = |commits: &[Value]| commits.len() < GITHUB_COMMITS_MAX && commits.iter().all(|commit| paths(commit).count() < GITHUB_PATHS_MAX);
+    let is_listed = |commits: &[Value]| {
+        let is_whole = commits.len() < GITHUB_COMMITS_MAX && commits.len() != GITHUB_SERVER_COMMITS_MAX;
+        is_whole && commits.iter().all(|commit| paths(commit).count() < GITHUB_PATHS_MAX)
+    };
     let urls = ["/repository/clone_url", "/repository/ssh_url", "/repository/git_url", "/repository/html_url"];
     heard(letter, &urls, forced, is_listed)
 }

@@ -75,6 +75,68 @@ fn pushes_to_git_say_what_changed_where_all_of_it_is_listed() {
     }
 }
 
+/// The data alone as the body, the event's attributes in headers.
+#[test]
+fn an_event_in_headers_is_as_good_as_one_in_the_body() {
+    for (kind, sample, part, expected) in [
+        ("dev.cdevents.artifact.published.0.2.0", "cdevents/published.json", "", "registry.example.com/base/debian:12@"),
+        ("harbor.artifact.pushed", "harbor/cloudevent.json", "/data", "harbor.example.com/base/debian:12@"),
+        ("Microsoft.ContainerRegistry.ImagePushed", "acr/push.json", "", "acme.azurecr.io/base/debian:12@"),
+        ("google.cloud.pubsub.topic.v1.messagePublished", "google/push.json", "", "europe-docker.pkg.dev/acme/base/debian:12@"),
+    ] {
+        let whole: serde_json::Value = serde_json::from_slice(&body(sample)).unwrap();
+        let data = whole.pointer(part).unwrap().to_string();
+        let headers = headers(&[("ce-type", kind), ("ce-source", "/somewhere"), ("ce-id", "1"), ("ce-specversion", "1.0")]);
+        let heard = hear(&hook(Auth::BySender), &Request { headers: &headers, body: data.as_bytes(), path: None }).unwrap();
+        assert_eq!(shown(&heard.hints), expected, "{kind}");
+        assert!(heard.delivery.is_some(), "{kind}");
+    }
+    let grid = body("acr/event-grid.json");
+    let heard = read(Format::Acr, &Request { headers: &[], body: &grid, path: None }, &hook(Auth::BySender)).unwrap();
+    assert_eq!(shown(&heard.hints), "acme.azurecr.io/base/debian:12@");
+}
+
+#[test]
+fn an_event_within_an_event_comes_to_an_end() {
+    let mut nested = serde_json::json!({ "specversion": "1.0" });
+    for _ in 0..60 {
+        nested =
+            serde_json::json!({ "specversion": "1.0", "type": "Microsoft.ContainerRegistry.ImagePushed", "source": "s", "id": "1", "data": nested });
+    }
+    let text = nested.to_string();
+    for kind in [None, Some("Microsoft.ContainerRegistry.ImagePushed")] {
+        let headers = kind.map(|kind| headers(&[("ce-type", kind), ("ce-source", "s"), ("ce-id", "1")])).unwrap_or_default();
+        for format in [Format::Acr, Format::CloudEvents] {
+            assert!(read(format, &Request { headers: &headers, body: text.as_bytes(), path: None }, &hook(Auth::BySender)).is_err());
+        }
+    }
+}
+
+#[test]
+fn a_request_is_never_shown() {
+    let headers = headers(&[("authorization", "hidden")]);
+    let shown = format!("{:?}", Request { headers: &headers, body: b"hidden", path: Some("hidden") });
+    assert!(!shown.contains("hidden"), "{shown}");
+}
+
+#[test]
+fn a_list_that_may_have_been_cut_off_counts_as_none() {
+    //    commits  paths of each  listed
+    for (commits, paths, is_listed) in
+        [(1, 1, true), (19, 1, true), (20, 1, false), (21, 1, true), (2048, 1, false), (1, 2999, true), (1, 3000, false)]
+    {
+        let commit = serde_json::json!({ "added": (0..paths).map(|n| format!("{n}")).collect::<Vec<_>>() });
+        let (before, after) = ("1".repeat(40), "2".repeat(40));
+        let push = serde_json::json!({
+            "ref": "refs/heads/main", "before": before, "after": after, "forced": false, "commits": vec![commit; commits],
+            "repository": { "clone_url": "https://github.com/acme/shop.git" },
+        });
+        let headers = headers(&[("x-github-event", "push")]);
+        let heard = hear(&hook(Auth::BySender), &Request { headers: &headers, body: push.to_string().as_bytes(), path: None }).unwrap();
+        assert_eq!(heard.pushes[0].paths.is_some(), is_listed, "{commits} commits of {paths} paths");
+    }
+}
+
 #[test]
 fn a_hint_concerns_its_tag_and_without_one_every_tag_of_its_repository() {
     let hint = |tag: Option<&str>| Hint { repository: "docker.io/library/debian".into(), tag: tag.map(str::to_owned), digest: None };
