@@ -130,7 +130,7 @@ impl Lower<'_> {
 
     fn hook_registry(&mut self, at: &At<'_>, text: &str) -> Option<String> {
         let registry = text.trim_end_matches('/');
-        // With a name of two parts behind it (of one, Docker Hub would make `library/x`), it must be read as a registry and not as a part of a name on Docker Hub.
+        // With a name behind it, it must be read as a registry and not as a part of a name. (Of two parts: of one, Docker Hub makes `library/x`.)
         let read = format!("{registry}/x/x").parse::<ImageRef>();
         let is_one = read.is_ok_and(|image| image.name().strip_suffix("/x/x") == Some(registry));
         if !is_one {

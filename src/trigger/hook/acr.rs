@@ -1,7 +1,7 @@
 //! Azure Container Registry: one event of Distribution's kind, with the registry's name as `request.host`.
 //!
-//! Source: learn.microsoft.com, "Azure Container Registry webhook reference". A push by digest has no tag; charts come as `chart_push`. Event Grid wraps
-//! the same into a CloudEvent.
+//! Source: learn.microsoft.com, "Azure Container Registry webhook reference". A push by digest has no tag; charts come as `chart_push`. Event Grid
+//! wraps the same into a CloudEvent.
 
 use super::cloud_events;
 use super::distribution;

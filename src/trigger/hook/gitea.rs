@@ -1,7 +1,7 @@
 //! Gitea and Forgejo: `package` for their container registry, `push` for git. Both send GitHub's headers too.
 //!
-//! Source: docs.gitea.com, "Webhooks", and its `PackagePayload`. The package's page is on the registry's host; its version is the tag, or the digest of
-//! one platform.
+//! Source: docs.gitea.com, "Webhooks", and its `PackagePayload`. The package's page is on the registry's host; its version is the tag, or the digest
+//! of one platform.
 
 use super::error::HookError;
 use super::heard::Heard;

@@ -49,7 +49,8 @@ fn package(letter: &Letter<'_>, event: &str) -> Result<Heard, HookError> {
     image(&package).map(Heard::from)
 }
 
-/// The image that was published: under its URL, or if that is none under its owner and name. GitHub keeps the owner's capitals, the registry does not.
+/// The image that was published: under its URL, or if that is none under its owner and name. GitHub keeps the owner's capitals, the registry does
+/// not.
 fn image(package: &Letter<'_>) -> Result<Hint, HookError> {
     let version = package.text("/package_version/version");
     let digest = package.text("/package_version/container_metadata/tag/digest").or(version);

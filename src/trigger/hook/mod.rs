@@ -1,7 +1,7 @@
 //! A request to `POST /hooks/<name>` → what its sender says has moved.
 //!
-//! First [`verify`] holds the request against the hook's authentication, then [`hear`] recognises whose format it has and reads it. What comes out is a
-//! hint and never an order: a digest in a payload is somebody's word, so the registry is asked before anything is planned. A request that is well
+//! First [`verify`] holds the request against the hook's authentication, then [`hear`] recognises whose format it has and reads it. What comes out is
+//! a hint and never an order: a digest in a payload is somebody's word, so the registry is asked before anything is planned. A request that is well
 //! formed and means nothing (a ping, a deletion, the push of a blob) is heard too, with a note that says why, because a sender that gets an error
 //! sends it again or stops sending. One file per sender; what they have in common is in `letter` and `heard`.
 

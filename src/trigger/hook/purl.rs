@@ -1,7 +1,7 @@
 //! Package URLs of images: `pkg:oci/name@sha256:…?repository_url=…&tag=…` and `pkg:docker/namespace/name@tag?repository_url=…`.
 //!
-//! Source: the package-url specification, types `oci` and `docker`. For `oci`, `repository_url` is the whole repository, the name included (some leave
-//! the name away, Harbor adds tag and digest); for `docker` it is the registry.
+//! Source: the package-url specification, types `oci` and `docker`. For `oci`, `repository_url` is the whole repository, the name included (some
+//! leave the name away, Harbor adds tag and digest); for `docker` it is the registry.
 
 use super::name;
 

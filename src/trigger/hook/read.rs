@@ -12,8 +12,8 @@ use crate::pipeline::{Hook, HookFormat};
 
 /// Reads a request that was verified, in the hook's format or in the one that it is recognised to have.
 ///
-/// What is well formed and nobody's is heard too, with a note. Errors with [`HookError`] if the body is no JSON within bounds, or lacks what its format
-/// always has.
+/// What is well formed and nobody's is heard too, with a note. Errors with [`HookError`] if the body is no JSON within bounds, or lacks what its
+/// format always has.
 pub fn hear(hook: &Hook, request: &Request<'_>) -> Result<Heard, HookError> {
     let body = json::parse(request)?;
     match hook.format.or_else(|| recognise::of(request, &body, hook.fields.is_some())) {

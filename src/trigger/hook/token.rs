@@ -1,7 +1,7 @@
 //! A token (JWT) that Google signed for a service account: whether it is whole, in time, for us, and of that account.
 //!
-//! Source: RFC 7519, RFC 7515; cloud.google.com, "Authentication for push subscriptions". Only RS256 is taken: it is what Google signs with, and a token
-//! that names its own algorithm (`none`, or an HMAC under the public key) is the oldest trick there is.
+//! Source: RFC 7519, RFC 7515; cloud.google.com, "Authentication for push subscriptions". Only RS256 is taken: it is what Google signs with, and a
+//! token that names its own algorithm (`none`, or an HMAC under the public key) is the oldest trick there is.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;

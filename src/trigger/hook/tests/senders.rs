@@ -121,12 +121,21 @@ fn a_request_is_never_shown() {
 
 #[test]
 fn a_list_that_may_have_been_cut_off_counts_as_none() {
-    //    commits  paths of each  listed
-    for (commits, paths, is_listed) in
-        [(1, 1, true), (19, 1, true), (20, 1, false), (21, 1, true), (2048, 1, false), (1, 2999, true), (1, 3000, false)]
-    {
+    //    before, commits, paths of each, listed
+    for (before, commits, paths, is_listed) in [
+        ("1", 1, 1, true),
+        ("1", 19, 1, true),
+        ("1", 20, 1, false),
+        ("1", 21, 1, true),
+        ("1", 2048, 1, false),
+        ("1", 1, 2999, true),
+        ("1", 1, 3000, false),
+        // Back to an older commit, and a new branch with commits of its own.
+        ("1", 0, 1, false),
+        ("0", 1, 1, false),
+    ] {
         let commit = serde_json::json!({ "added": (0..paths).map(|n| format!("{n}")).collect::<Vec<_>>() });
-        let (before, after) = ("1".repeat(40), "2".repeat(40));
+        let (before, after) = (before.repeat(40), "2".repeat(40));
         let push = serde_json::json!({
             "ref": "refs/heads/main", "before": before, "after": after, "forced": false, "commits": vec![commit; commits],
             "repository": { "clone_url": "https://github.com/acme/shop.git" },
@@ -169,7 +178,10 @@ fn a_body_that_lacks_what_its_format_has_is_malformed() {
         (Format::Gitea, r#"{"action": "created", "package": {"type": "container", "name": "a"}}"#),
         (Format::CloudEvents, r#"{"specversion": "1.0", "type": "t", "source": "s", "id": "1"}"#),
         (Format::CloudEvents, r#"{"type": "t"}"#),
-        (Format::CdEvents, r#"{"context": {"type": "dev.cdevents.artifact.published.latest", "version": "0.4"}}"#),
+        (
+            Format::CdEvents,
+            r#"{"context": {"type": "dev.cdevents.artifact.published.latest", "version": "0.4", "source": "s", "id": "1"}, "subject": {"id": "pkg:oci/a"}}"#,
+        ),
         (
             Format::CdEvents,
             r#"{"context": {"type": "dev.cdevents.artifact.published.0.2.0", "source": "s", "id": "1"}, "subject": {"id": "pkg:oci/a?tag=1"}}"#,
@@ -183,6 +195,20 @@ fn a_body_that_lacks_what_its_format_has_is_malformed() {
         let error = read(format, &request, &hook(Auth::BySender)).expect_err(text);
         assert!(matches!(&error, HookError::Malformed { format: said, .. } if *said == format), "{text}: {error}");
         assert!(error.to_string().contains(format.as_str()), "{error}");
+    }
+}
+
+/// GitHub's own URL of a package is taken only if it is one; owner and name always are.
+#[test]
+fn a_package_whose_url_says_nothing_is_known_by_its_owner_and_name() {
+    for url in ["", ":", "web:1.4", "ghcr.io//web:1.4", "ghcr.io/acme/web:", "GHCR.IO?"] {
+        let body = serde_json::json!({ "action": "published", "package": {
+            "name": "web", "namespace": "Acme", "package_type": "container",
+            "package_version": { "package_url": url, "container_metadata": { "tag": { "name": "1.4" } } },
+        } })
+        .to_string();
+        let request = Request { headers: &[], body: body.as_bytes(), path: None };
+        assert_eq!(shown(&read(Format::Github, &request, &hook(Auth::BySender)).unwrap().hints), "ghcr.io/acme/web:1.4", "{url:?}");
     }
 }
 
