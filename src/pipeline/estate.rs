@@ -9,12 +9,12 @@ use serde::{Deserialize, Serialize};
 
 use super::defaults;
 use super::follow::Follow;
+use super::hook::Hook;
 use super::notify::Notify;
 use super::registry::RegistryAccess;
 use super::schedule::{Freeze, Refresh, Trigger, Window};
 use super::service::Service;
 use crate::model::{BuilderName, EstateName, HookName, HostName, ImageName, ImageRef, NotifyName, Place, ServiceName, TriggerName, serde_duration};
-use super::hook::Hook;
 
 /// Everything that refit manages: the union of all the pipeline files of a folder.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -6,9 +6,9 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::forms::{Entries, Settings, Short, Text, Words};
+use super::raw_hook::Hook;
 use super::raw_notify::Notify;
 use super::raw_schedule::{Freeze, Refresh, Trigger, Window};
-use super::raw_hook::Hook;
 use super::raw_service::Service;
 use super::raw_watch::{Base, Registry};
 
