@@ -25,6 +25,7 @@
 //! * [`report`]: everything shown. Values in, words out.
 //! * [`serve`]: the daemon: triggers come in, wait until they are due, and each becomes a run.
 //! * [`api`]: the daemon's face, over HTTP.
+//! * [`client`]: asks a daemon, over its socket or the network.
 //! * [`cli`]: one file per command.
 //!
 //! Deliberately absent: registries as the way to the hosts, and the inventory of packages.
@@ -55,6 +56,7 @@ pub mod workshop;
 
 pub mod api;
 pub mod cli;
+pub mod client;
 pub mod report;
 pub mod serve;
 pub mod telemetry;

@@ -2,9 +2,10 @@
 
 use axum::body::Bytes;
 use axum::extract::{Path, State};
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
 
 use super::{Api, Problem};
+use crate::serve::HookAnswer;
 
 /// `POST /hooks/{name}`.
 pub(super) async fn hook(State(api): State<Api>, Path(name): Path<String>, headers: HeaderMap, body: Bytes) -> Result<StatusCode, Problem> {
@@ -21,6 +22,15 @@ pub(super) async fn hook_by_path(
     take(&api, &name, Some(&secret), &headers, &body).await
 }
 
-async fn take(_api: &Api, _name: &str, _secret: Option<&str>, _headers: &HeaderMap, _body: &Bytes) -> Result<StatusCode, Problem> {
-    Err(Problem::unauthorised())
+async fn take(api: &Api, name: &str, secret: Option<&str>, headers: &HeaderMap, body: &Bytes) -> Result<StatusCode, Problem> {
+    let text = |value: &HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
+    let headers: Vec<(String, String)> = headers.iter().map(|(name, value)| (name.as_str().to_owned(), text(value))).collect();
+    match api.daemon.take_hook(name, secret, &headers, body).await {
+        HookAnswer::Accepted(_) => Ok(StatusCode::ACCEPTED),
+        // An error would make the sender send it again, or stop sending.
+        HookAnswer::Ignored(_) => Ok(StatusCode::OK),
+        HookAnswer::Refused => Err(Problem::unauthorised()),
+        HookAnswer::Malformed(why) => Err(Problem::bad(why)),
+        HookAnswer::Failed(error) => Err(error.into()),
+    }
 }

@@ -38,6 +38,11 @@ use crate::serve::Daemon;
 /// No request is longer: webhooks are hints, and wishes are short.
 const BODY_BYTES_MAX: usize = 1024 * 1024;
 
+/// Where the daemon of a state folder listens on this machine.
+pub fn socket_of(state: &std::path::Path) -> std::path::PathBuf {
+    state.join("serve.sock")
+}
+
 /// What every handler gets.
 #[derive(Clone)]
 pub struct Api {

@@ -1,9 +1,11 @@
 //! What supervisors and monitors ask for. Needs no token; says nothing about the estate but numbers.
 
 use axum::extract::State;
-use axum::http::StatusCode;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
 
-use super::Api;
+use super::{Api, Problem};
+use crate::report::metrics::CONTENT_TYPE;
 
 /// Whether the daemon lives.
 #[utoipa::path(get, path = "/healthz", tag = "outside", security(()), responses((status = 200, description = "it lives")))]
@@ -25,6 +27,6 @@ pub(super) async fn readyz(State(api): State<Api>) -> (StatusCode, &'static str)
 
 /// Metrics for Prometheus.
 #[utoipa::path(get, path = "/metrics", tag = "outside", security(()), responses((status = 200, description = "metrics, in OpenMetrics' text format")))]
-pub(super) async fn metrics(State(_api): State<Api>) -> String {
-    String::new()
+pub(super) async fn metrics(State(api): State<Api>) -> Result<Response, Problem> {
+    Ok(([(header::CONTENT_TYPE, CONTENT_TYPE)], api.daemon.metrics()?).into_response())
 }

@@ -88,6 +88,8 @@ pub enum Command {
     #[command(after_help = "Example:\n  refit abort 7")]
     Abort(super::person::PersonArgs),
     Prune(super::prune::PruneArgs),
+    Serve(super::serve::ServeArgs),
+    Token(super::token::TokenArgs),
     Schema(super::schema::SchemaArgs),
     Completions(super::completions::CompletionsArgs),
 }
@@ -96,6 +98,8 @@ impl Arguments {
     /// The log filter that `-v` stands for.
     pub fn log_filter(&self) -> Option<&'static str> {
         match self.verbose {
+            // Nobody watches a daemon: what it does is for its log.
+            0 if matches!(self.command, Command::Serve(_)) => Some("refit=info,warn"),
             0 => None,
             1 => Some("refit=info,warn"),
             _ => Some("refit=debug,info"),
@@ -135,6 +139,8 @@ impl Arguments {
             Command::Approve(args) => super::approve::run(&args, state, face).await,
             Command::Abort(args) => super::person::run(&args, crate::rollout::Person::Abort, state, face),
             Command::Prune(args) => super::prune::run(&args, state, face).await,
+            Command::Serve(args) => super::serve::run(args, state, face).await,
+            Command::Token(args) => super::token::run(&args, state, face).await,
             Command::Schema(args) => super::schema::run(&args, face),
             Command::Completions(args) => super::completions::run(&args, face),
         }

@@ -23,9 +23,11 @@ mod rollout;
 mod scan;
 mod schedule;
 mod schema;
+mod serve;
 mod show;
 mod signals;
 mod status;
+mod token;
 mod workshop;
 
 pub use arguments::{Arguments, Command};

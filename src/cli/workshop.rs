@@ -152,7 +152,7 @@ pub(super) fn logs(folder: &PipelineFolder, state: Option<PathBuf>) -> Logs {
     Logs::new(&state_folder(&folder.pipelines, state))
 }
 
-fn take_lock(state: &Path) -> Result<Lock, LockError> {
+pub(super) fn take_lock(state: &Path) -> Result<Lock, LockError> {
     Lock::take(state, SystemClock.now(), &command_line())
 }
 

@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use rusqlite::{Connection, params};
 
-use crate::model::{Digest, ImageName, ImageRef, ReleaseNumber, RunId, TriggerId};
+use crate::model::{Digest, ImageName, ReleaseNumber, RunId, TriggerId};
 use crate::release::Release;
 use crate::rollout::Person;
 use crate::run::Event;
@@ -21,7 +21,7 @@ use super::format::{self, explain};
 use super::lock::Lock;
 use super::record::{BuildKept, QuarantineKept, Recorded, ReleaseKept, RolloutKept, RunSummary};
 use super::tables::{self, LINK, int};
-use super::triggers::{self, AuditLine, HeardAs, Note, Sighting, TokenKept, TriggerKept};
+use super::triggers::{self, AuditLine, HeardAs, Note, TokenKept, TriggerKept};
 use super::writer::{Ask, Done, Writer};
 
 /// The journal's file within the state folder.
@@ -272,16 +272,6 @@ impl SqliteJournal {
     /// One trigger.
     pub fn trigger(&self, id: TriggerId) -> Result<Option<TriggerKept>, JournalError> {
         Ok(self.triggers(Some(TriggerId(id.0.saturating_add(1))), 1)?.pop().filter(|kept| kept.id == id))
-    }
-
-    /// Notes that a base was seen at a digest.
-    pub async fn saw(&self, at: Timestamp, base: &ImageRef, digest: Digest) -> Result<(), JournalError> {
-        self.notes(at, vec![Note::Saw(base.clone(), digest)]).await
-    }
-
-    /// What a base was seen at, the newest last.
-    pub fn sightings(&self, base: &ImageRef) -> Result<Vec<Sighting>, JournalError> {
-        self.read(|connection| triggers::sightings(connection, base))
     }
 
     /// Keeps a new token. A name that is in use is refused by [`JournalError::Other`].

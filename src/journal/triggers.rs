@@ -1,13 +1,13 @@
 //! What may begin a run, as it was heard: durable before anybody is answered, settled in the transaction in which its run begins.
 //!
-//! So a trigger leads to exactly one run, whenever refit is killed. Beside it stands what has to outlive the daemon and belongs to no run: which
-//! digests of a base were seen since when, tokens, how far a follower of the journal has read, and who asked for what.
+//! So a trigger leads to exactly one run, whenever refit is killed. Beside it stands what has to outlive the daemon and belongs to no run: tokens,
+//! how far somebody has come (a follower of the journal, a schedule, a look at a registry), and who asked for what.
 
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use serde::{Deserialize, Serialize};
 
-use crate::model::{Digest, ImageRef, RunId, TriggerId};
+use crate::model::{Digest, RunId, TriggerId};
 use crate::trigger::{Heard, Trigger};
 
 use super::tables::int;
@@ -22,9 +22,6 @@ pub(super) const TABLES: &str = "
     CREATE INDEX triggers_waiting ON triggers (id) WHERE settled_at IS NULL;
     CREATE TABLE deliveries (delivery TEXT PRIMARY KEY, trigger INTEGER NOT NULL, at TEXT NOT NULL) STRICT, WITHOUT ROWID;
     CREATE INDEX deliveries_by_age ON deliveries (at);
-    CREATE TABLE sightings (
-        base TEXT NOT NULL, digest TEXT NOT NULL, first_at TEXT NOT NULL, last_at TEXT NOT NULL, PRIMARY KEY (base, digest)
-    ) STRICT, WITHOUT ROWID;
     CREATE TABLE tokens (
         id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL UNIQUE, role TEXT NOT NULL, hash TEXT NOT NULL UNIQUE,
         made_at TEXT NOT NULL, made_by TEXT NOT NULL, revoked_at TEXT
@@ -88,17 +85,6 @@ pub struct Settled {
     pub run: Option<RunId>,
     /// Why none was needed.
     pub why: Option<String>,
-}
-
-/// A digest that a base was seen at.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Sighting {
-    /// The digest.
-    pub digest: Digest,
-    /// Since when refit knows of it.
-    pub first_at: Timestamp,
-    /// When it was seen last.
-    pub last_at: Timestamp,
 }
 
 /// What a bearer of a token may do; each role may do all that those before it may.
@@ -169,8 +155,6 @@ pub struct AuditLine {
 /// What is written beside the events.
 #[derive(Debug, Clone)]
 pub(super) enum Note {
-    /// A digest that a base was seen at.
-    Saw(ImageRef, Digest),
     /// A new token; one of that name that was revoked gives way.
     Token(TokenKept),
     /// A token is no longer good.
@@ -228,9 +212,6 @@ pub(super) fn settle(connection: &Connection, at: Timestamp, ids: &[TriggerId], 
 pub(super) fn note(connection: &Connection, at: Timestamp, note: &Note) -> rusqlite::Result<()> {
     let at = at.to_string();
     match note {
-        Note::Saw(base, digest) => connection
-            .prepare_cached("INSERT INTO sightings VALUES (?1, ?2, ?3, ?3) ON CONFLICT DO UPDATE SET last_at = ?3")?
-            .execute(params![base.to_string(), digest.to_string(), at])?,
         Note::Token(TokenKept { name, role, hash, made_at, made_by, revoked_at: _ }) => {
             connection.prepare_cached("DELETE FROM tokens WHERE name = ?1 AND revoked_at IS NOT NULL")?.execute([name])?;
             let row = params![name, role.to_string(), hash.to_string(), made_at.to_string(), made_by];
@@ -281,15 +262,6 @@ pub(super) fn newest(connection: &Connection, before: Option<TriggerId>, limit: 
     let mut statement = connection.prepare_cached(&format!("SELECT {TRIGGER} FROM triggers WHERE id < ?1 ORDER BY id DESC LIMIT ?2"))?;
     let before = before.map_or(i64::MAX, |id| int(id.0));
     statement.query_map(params![before, int(limit as u64)], trigger)?.collect()
-}
-
-/// What a base was seen at, the newest last.
-pub(super) fn sightings(connection: &Connection, base: &ImageRef) -> rusqlite::Result<Vec<Sighting>> {
-    let mut statement = connection.prepare_cached("SELECT digest, first_at, last_at FROM sightings WHERE base = ?1 ORDER BY last_at, first_at")?;
-    let sighting = |row: &Row<'_>| {
-        Ok(Sighting { digest: super::tables::parsed(row, 0)?, first_at: super::tables::parsed(row, 1)?, last_at: super::tables::parsed(row, 2)? })
-    };
-    statement.query_map([base.to_string()], sighting)?.collect()
 }
 
 /// All tokens, revoked ones included, by name.

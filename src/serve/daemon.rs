@@ -11,12 +11,14 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use super::estate::{self, Loaded};
+use super::hooks::GoogleKeys;
 use super::news::News;
 use crate::driver::{Driver, DriverError, Settings};
 use crate::edge::sources::Sources;
 use crate::edge::{Clock, SystemClock};
 use crate::journal::{HeardAs, JournalError, Logs, SqliteJournal};
 use crate::model::RunId;
+use crate::report::metrics::{Meters, Snapshot};
 use crate::trigger::{Heard, Rules};
 use crate::workshop::{PARALLEL_DEFAULT, secrets_of_environment};
 
@@ -38,6 +40,20 @@ pub struct How {
     pub parallel: Option<u32>,
     /// How long hints about a base are let settle.
     pub rules: Rules,
+    /// What is done about drift.
+    pub drift: DriftPolicy,
+}
+
+/// What is done about what runs and was not released so.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum DriftPolicy {
+    /// It is put right.
+    #[default]
+    Repair,
+    /// It is told.
+    Report,
+    /// Nobody looks.
+    Off,
 }
 
 /// What the daemon is at.
@@ -81,8 +97,16 @@ pub struct Daemon {
     pub news: News,
     /// Ends everything when it is cancelled.
     pub stop: CancellationToken,
+    /// Counts what happens.
+    pub meters: Meters,
     /// Wakes the task that carries out runs.
     pub(super) wake: Notify,
+    /// Says that another estate is in force.
+    pub(super) reloaded: Notify,
+    /// What the hosts showed last.
+    pub(super) seen: Mutex<Snapshot>,
+    /// The keys of tokens.
+    pub(super) google: tokio::sync::Mutex<GoogleKeys>,
     estate: RwLock<Arc<Loaded>>,
     standing: Mutex<Standing>,
 }
@@ -98,7 +122,11 @@ impl Daemon {
             clock,
             news: News::default(),
             stop,
+            meters: Meters::new(env!("CARGO_PKG_VERSION")),
             wake: Notify::new(),
+            reloaded: Notify::new(),
+            seen: Mutex::default(),
+            google: tokio::sync::Mutex::default(),
             estate: RwLock::new(loaded),
             standing: Mutex::new(Standing::Idle),
             how,
@@ -175,9 +203,12 @@ impl Daemon {
                     refused = None;
                     tracing::info!("the pipeline files changed: the new estate is in force");
                     *self.estate.write().unwrap_or_else(PoisonError::into_inner) = loaded;
+                    self.meters.estate_read(self.clock.now(), true);
                     self.wake.notify_one();
+                    self.reloaded.notify_one();
                 }
                 Err(why) => {
+                    self.meters.estate_read(self.clock.now(), false);
                     refused = Some(stamp);
                     tracing::error!("the pipeline files changed and cannot be used; the estate that was read before stays in force:\n{why}");
                 }

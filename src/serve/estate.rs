@@ -1,6 +1,6 @@
 //! The estate that is in force: read from its files, checked, and read again when they change. A broken one leaves the old in force.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -10,12 +10,13 @@ use jiff::Timestamp;
 use crate::driver::{self, Engines};
 use crate::edge::sources::Sources;
 use crate::graph::Graph;
-use crate::model::ImageRef;
+use crate::model::{HookName, ImageRef};
 use crate::pipeline::{Estate, ServiceImage};
 use crate::report::diagnostic;
 use crate::workshop::{ReadEstate, engines_of, read_estate};
 
 use super::daemon::How;
+use super::hooks::{self, ReadyHook};
 
 /// An estate that was read and found right.
 pub struct Loaded {
@@ -25,6 +26,8 @@ pub struct Loaded {
     pub graph: Graph,
     /// What its Dockerfiles and services stand on and do not build: what a webhook or a registry may say something about.
     pub bases: BTreeSet<ImageRef>,
+    /// Its webhooks, with their secrets at hand.
+    pub(super) hooks: BTreeMap<HookName, ReadyHook>,
     /// Its engines.
     pub engines: Engines,
     /// When it was read.
@@ -50,7 +53,8 @@ impl Loaded {
         warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
         let engines = engines_of(&estate).map_err(|error| error.to_string())?;
         let bases = bases(&estate, &graph);
-        Ok(Arc::new(Self { bases, graph, engines, at, stamp, estate }))
+        let hooks = hooks::ready(&estate)?;
+        Ok(Arc::new(Self { bases, graph, hooks, engines, at, stamp, estate }))
     }
 }
 

@@ -2,45 +2,24 @@
 
 use std::collections::BTreeSet;
 
-use crate::model::{Digest, ImageName, ImageRef};
+use crate::model::ImageName;
 use crate::pipeline::{Context, Estate};
 
-/// What a hint means.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Meant {
-    /// This base may have moved.
-    Base(ImageRef),
-    /// The sources of these images may have changed.
-    Sources(BTreeSet<ImageName>),
-}
-
-/// The base that a push to a registry is about; none if nothing of the estate stands on it.
-///
-/// A push of a digest without a tag moves no name.
-pub fn meant(bases: &BTreeSet<ImageRef>, image: &ImageRef, _digest: Option<Digest>) -> Option<Meant> {
-    bases.get(image).map(|base| Meant::Base(base.clone()))
-}
-
 /// The images whose sources a push to a forge may have changed: those whose context is that repository, at that branch or tag, and one of whose paths
-/// was touched. `paths` is `None` where the sender does not list them all.
-pub fn pushed(estate: &Estate, urls: &[String], reference: &str, paths: Option<&BTreeSet<String>>) -> Option<Meant> {
+/// was touched. `paths` is `None` where they are not all known.
+pub(super) fn pushed(estate: &Estate, urls: &BTreeSet<String>, reference: &str, paths: Option<&BTreeSet<String>>) -> Option<BTreeSet<ImageName>> {
     let urls: BTreeSet<String> = urls.iter().map(|url| plain(url)).collect();
     let name = reference.strip_prefix("refs/heads/").or_else(|| reference.strip_prefix("refs/tags/")).unwrap_or(reference);
     let is_meant = |context: &Context| match context {
         Context::Folder { .. } => false,
-        // The remote's HEAD may be any branch.
-        Context::Git { url, reference, path } => {
-            urls.contains(&plain(url))
-                && reference.as_ref().is_none_or(|wanted| *wanted == name || *wanted == reference_of(name))
-                && touches(paths, path)
+        Context::Git { url, reference: wanted, path } => {
+            // The remote's HEAD may be any branch.
+            let is_there = wanted.as_ref().is_none_or(|wanted| wanted == name || wanted == reference);
+            is_there && urls.contains(&plain(url)) && touches(paths, path)
         }
     };
     let images: BTreeSet<ImageName> = estate.images.values().filter(|image| is_meant(&image.build.context)).map(|image| image.name.clone()).collect();
-    (!images.is_empty()).then_some(Meant::Sources(images))
-}
-
-fn reference_of(name: &str) -> String {
-    format!("refs/heads/{name}")
+    (!images.is_empty()).then_some(images)
 }
 
 fn touches(paths: Option<&BTreeSet<String>>, folder: &str) -> bool {

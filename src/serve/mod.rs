@@ -4,16 +4,22 @@
 //! begins, so the daemon may be killed at any instant. One task carries out runs, one after another ([`Daemon::work`]); others only put triggers into
 //! the journal and wake it. `api` is its face.
 
+mod clockwork;
 mod daemon;
+mod drift;
 mod estate;
 mod heard;
+mod hooks;
 mod leave;
+mod meters;
 mod news;
+mod notices;
+mod poll;
 mod ready;
 mod work;
 
-pub use daemon::{Daemon, How, Standing};
+pub use daemon::{Daemon, DriftPolicy, How, Standing};
 pub use estate::Loaded;
-pub use heard::{Meant, meant, pushed};
+pub use hooks::HookAnswer;
 pub use news::{News, Passing};
 pub use ready::tell_supervisor;
