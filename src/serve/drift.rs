@@ -34,7 +34,7 @@ impl Daemon {
     pub async fn watch_drift(self: Arc<Self>) {
         let mut seen = Seen::default();
         if self.how.drift == DriftPolicy::Off {
-            return;
+            return self.stop.cancelled().await;
         }
         loop {
             tokio::select! {

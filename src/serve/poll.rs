@@ -34,7 +34,7 @@ impl Daemon {
     /// Asks registries until the daemon stops.
     pub async fn poll(self: Arc<Self>) {
         if self.how.offline {
-            return;
+            return self.stop.cancelled().await;
         }
         let (mut rounds, mut known) = (Rounds::default(), KnownNow::new());
         loop {
