@@ -103,7 +103,7 @@ async fn roll(hosts: usize) -> ExitCode {
         sources: Arc::new(sources),
         clock: Arc::new(clock),
         watch: Arc::new(Nobody),
-        settings: Settings { parallel: 2, offline: false, is_attended: true, environment: BTreeMap::new() },
+        settings: Settings { parallel: 2, offline: false, bases: None, is_attended: true, environment: BTreeMap::new() },
     };
     run(&driver, &builder, "first").await;
     let before = events(&sqlite);

@@ -10,7 +10,7 @@ pub(super) use crate::workshop::{engines_of, sources_to_look, state_folder, whoa
 
 use super::estate::{self, EstateArgs};
 use super::{Exit, Face};
-use crate::driver::{Driver, Settings, Watch};
+use crate::driver::{BaseRules, Driver, Settings, Watch};
 use crate::edge::docker::login_trouble;
 use crate::edge::sources::Sources;
 use crate::edge::{Clock, SystemClock};
@@ -19,7 +19,7 @@ use crate::model::{ImageName, RunId, format_duration};
 use crate::report::{self, Live};
 use crate::rollout::Person;
 use crate::run::{Event, RolloutState, RunState};
-use crate::workshop::{PARALLEL_DEFAULT, secrets_of_environment};
+use crate::workshop::{BaseLooks, PARALLEL_DEFAULT, secrets_of_environment};
 
 /// Where the pipelines are, for commands that need no estate.
 #[derive(Debug, Clone, clap::Args)]
@@ -84,10 +84,10 @@ pub(super) fn open(
         Err(exit) => return Ok(Err(exit)),
     };
     let state = state_folder(&args.pipelines, state);
-    let journal = match access {
+    let journal = Arc::new(match access {
         Access::Look => SqliteJournal::open(&state)?,
         Access::Write => SqliteJournal::open_to_write(&state, take_lock(&state)?)?,
-    };
+    });
     let engines = engines_of(&estate)?;
     if !build.offline
         && let Some(trouble) = login_trouble()
@@ -98,7 +98,7 @@ pub(super) fn open(
     let live = Arc::new(Live::new(face.printer.live && !face.json));
     let watch = Arc::new(Shown(live.clone()));
     let mut driver = Driver {
-        journal: Arc::new(journal),
+        journal: journal.clone(),
         logs: Logs::new(&state),
         engines,
         sources: Arc::new(match access {
@@ -110,6 +110,7 @@ pub(super) fn open(
         settings: Settings {
             parallel: build.parallel.or(own).unwrap_or(PARALLEL_DEFAULT) as usize,
             offline: build.offline,
+            bases: (!build.offline).then(|| Arc::new(BaseLooks::new(&estate, journal.clone(), Arc::new(SystemClock))) as Arc<dyn BaseRules>),
             is_attended: std::io::stdin().is_terminal(),
             environment: secrets_of_environment(&estate),
         },

@@ -7,7 +7,7 @@ use std::time::Duration;
 use futures_util::stream::{self, StreamExt};
 
 use super::inheritance::{ImageRead, graph_of, only_warnings, read_images};
-use super::{Driver, DriverError, NotPulled};
+use super::{BaseNow, Driver, DriverError, NotPulled};
 use crate::edge::{Engine, SourceFound};
 use crate::graph::Graph;
 use crate::journal::{BuildKept, Standing};
@@ -154,7 +154,17 @@ impl Driver {
     /// The image of a base: pulled where a registry can be reached, the builder's own where not.
     async fn resolve_one(&self, base: &ImageRef, place: &str) -> Result<(Digest, Option<String>), DriverError> {
         let builder: &Arc<dyn Engine> = self.engines.builder();
-        let pulled = if self.settings.offline { None } else { Some(builder.pull(base).await) };
+        let now = match &self.settings.bases {
+            Some(rules) => rules.now(base).await,
+            None => BaseNow::Newest,
+        };
+        if let BaseNow::AsItIs { why } = &now
+            && let Some(seen) = builder.image(&base.to_string()).await?
+        {
+            return Ok((seen.id, Some(format!("{} was not pulled, the builder's own image is taken: {why}", base.familiar()))));
+        }
+        let meant = if let BaseNow::Tag(tag) = &now { tag } else { base };
+        let pulled = if self.settings.offline { None } else { Some(builder.pull(meant).await) };
         let why = match pulled {
             Some(Ok(seen)) => return Ok((seen.id, None)),
             Some(Err(error)) => Some(NotPulled::of(&error)),

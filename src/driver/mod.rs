@@ -3,6 +3,7 @@
 //! [`Driver::look`] and the planner make a plan; [`Driver::begin`] or [`Driver::take_up`] give a recorder, with which [`Driver::carry_on`]
 //! goes from wherever the run is to its end.
 
+mod base_now;
 mod blame;
 mod build_log;
 mod build_one;
@@ -34,6 +35,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+pub use base_now::{BaseNow, BaseRules};
 pub use engines::Engines;
 pub use error::{DriverError, NotPulled};
 pub use inheritance::{examine, inheritance};
@@ -74,6 +76,8 @@ pub struct Settings {
     pub parallel: usize,
     /// Ask no registry: the builder's own images are the bases.
     pub offline: bool,
+    /// What the names of bases stand for; the newest under each, if nobody says otherwise.
+    pub bases: Option<Arc<dyn BaseRules>>,
     /// Whether somebody is there who can be waited for; if not, a run that only a person can let on ends in between.
     pub is_attended: bool,
     /// refit's environment, from which build secrets may come.

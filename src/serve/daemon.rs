@@ -13,14 +13,16 @@ use tokio_util::sync::CancellationToken;
 use super::estate::{self, Loaded};
 use super::hooks::GoogleKeys;
 use super::news::News;
-use crate::driver::{Driver, DriverError, Settings};
+use crate::driver::{BaseRules, Driver, DriverError, Settings};
 use crate::edge::sources::Sources;
 use crate::edge::{Clock, SystemClock};
 use crate::journal::{HeardAs, JournalError, Logs, SqliteJournal};
 use crate::model::RunId;
+use crate::notice;
+use crate::pipeline::Estate;
 use crate::report::metrics::{Meters, Snapshot};
 use crate::trigger::{Heard, Rules};
-use crate::workshop::{PARALLEL_DEFAULT, secrets_of_environment};
+use crate::workshop::{BaseLooks, PARALLEL_DEFAULT, secrets_of_environment};
 
 /// How often the pipeline files are looked at.
 const FILES_LOOKED_AT_EVERY: Duration = Duration::from_secs(2);
@@ -162,6 +164,11 @@ impl Daemon {
         self.wake.notify_one();
     }
 
+    /// Looks at the bases of an estate.
+    pub(super) fn looks(&self, estate: &Estate) -> BaseLooks {
+        BaseLooks::new(estate, self.journal.clone(), self.clock.clone())
+    }
+
     /// A driver for the estate that is in force.
     pub fn driver(&self) -> Result<Driver, DriverError> {
         let loaded = self.loaded();
@@ -176,6 +183,7 @@ impl Daemon {
             settings: Settings {
                 parallel: self.how.parallel.or(own).unwrap_or(PARALLEL_DEFAULT) as usize,
                 offline: self.how.offline,
+                bases: (!self.how.offline).then(|| Arc::new(self.looks(&loaded.estate)) as Arc<dyn BaseRules>),
                 // A gate that only a person opens is waited at: the word comes through the journal.
                 is_attended: true,
                 environment: secrets_of_environment(&loaded.estate),
@@ -210,6 +218,8 @@ impl Daemon {
                 Err(why) => {
                     self.meters.estate_read(self.clock.now(), false);
                     refused = Some(stamp);
+                    let lines: Vec<String> = why.lines().map(str::to_owned).collect();
+                    self.tell_at_once(notice::estate_broken(self.clock.now(), &lines, &self.loaded().estate.name));
                     tracing::error!("the pipeline files changed and cannot be used; the estate that was read before stays in force:\n{why}");
                 }
             }

@@ -119,6 +119,16 @@ impl Daemon {
         }
     }
 
+    /// Tells of something that is in no journal, beside everything else: it is tried again like the others, for as long as the daemon lives.
+    pub(super) fn tell_at_once(self: &Arc<Self>, notice: Notice) {
+        let loaded = self.loaded();
+        let Ok(notifier) = Notifier::new(secrets_of_environment(&loaded.estate)) else { return };
+        for (name, notify) in loaded.estate.notify.clone().into_iter().filter(|(_, notify)| notify.on.contains(&notice.kind)) {
+            let (daemon, notifier, notice) = (self.clone(), notifier.clone(), notice.clone());
+            tokio::spawn(async move { daemon.send(&name, &notify, &notifier, &notice).await });
+        }
+    }
+
     /// How many notices wait for somebody, by the events that nobody was told of yet.
     pub(super) fn notices_waiting(&self) -> BTreeMap<NotifyName, u64> {
         let last = self.journal.last_position().unwrap_or(0);

@@ -14,6 +14,7 @@ use crate::model::{HostName, RunId, ServiceName};
 use crate::pipeline::{Priority, select_hosts};
 use crate::plan::{self, Change, Plan, StepKind};
 use crate::report;
+use crate::rollout::Person;
 use crate::trigger::schedule::{self, Asked, Wait};
 use crate::trigger::{self, Batch, Cause, Heard, Next, Trigger, Waiting, Wish, Work};
 
@@ -24,6 +25,9 @@ const IDLE: Duration = Duration::from_secs(60);
 /// After trouble with an engine or a registry, it tries again after so long, twice as long each time.
 const RETRY_MIN: Duration = Duration::from_secs(5);
 const RETRY_MAX: Duration = Duration::from_secs(600);
+
+/// Under this name the journal keeps the run that was left because its window closed.
+const OUT_OF_WINDOW: &str = "out of window";
 
 /// What the task does next.
 enum Step {
@@ -125,14 +129,32 @@ impl Daemon {
 
     /// Goes on with a run that has not ended. One that stands still is left alone until somebody says a word.
     async fn take_up_again(&self, run: RunId, memory: &mut Memory) -> Result<Step, DriverError> {
+        let mut until = None;
         if memory.parked == Some(run) && self.journal.words_waiting(run)?.is_empty() {
-            return Ok(Step::Wait(WORDS_LOOKED_FOR_EVERY));
+            match self.next_window(run)? {
+                Some(closes) => until = closes,
+                None => return Ok(Step::Wait(WORDS_LOOKED_FOR_EVERY)),
+            }
+            self.journal.say(run, self.clock.now(), Person::Resume, "refit serve")?;
         }
         let driver = self.driver()?;
         tracing::info!(%run, "taken up again");
         let recorder = driver.take_up(run, "refit serve").await?;
-        let left = self.carry_on(&driver, &recorder, None).await;
-        self.after(run, left, memory)
+        let left = self.carry_on(&driver, &recorder, until).await;
+        self.after(run, left, memory).await
+    }
+
+    /// Whether a run that was left because its window closed may go on, since the next cycle is due; and when that one's window closes.
+    fn next_window(&self, run: RunId) -> Result<Option<Option<Timestamp>>, DriverError> {
+        if self.journal.mark(OUT_OF_WINDOW)?.as_deref() != Some(run.to_string().as_str()) {
+            return Ok(None);
+        }
+        let now = self.clock.now();
+        let cycles = self.waiting()?.into_iter().filter_map(|one| match one.trigger.cause {
+            Cause::Cycle { until, .. } if until.is_none_or(|until| now < until) => Some(until),
+            _ => None,
+        });
+        Ok(cycles.last())
     }
 
     /// Plans what a batch of triggers asks for, and carries it out. Whatever comes of it, each of them is settled.
@@ -157,10 +179,10 @@ impl Daemon {
         let run = recorder.run();
         tracing::info!(%run, by = batch.by, "begun: {}", batch.words);
         let left = self.carry_on(&driver, &recorder, batch.until).await;
-        self.after(run, left, memory)
+        self.after(run, left, memory).await
     }
 
-    fn after(&self, run: RunId, left: Result<Left, DriverError>, memory: &mut Memory) -> Result<Step, DriverError> {
+    async fn after(&self, run: RunId, left: Result<Left, DriverError>, memory: &mut Memory) -> Result<Step, DriverError> {
         match left {
             Ok(Left::Came(CameTo::End(outcome))) => tracing::info!(%run, ?outcome, "over"),
             Ok(Left::Came(CameTo::Pause { what, why })) => {
@@ -176,6 +198,7 @@ impl Daemon {
                 tracing::warn!(%run, "its window is over; it goes on in the next one, or by `refit resume {run}`");
                 self.stands(Standing::Paused { run, why: "its window is over; it goes on in the next one".to_owned() });
                 memory.parked = Some(run);
+                self.journal.set_mark(self.clock.now(), OUT_OF_WINDOW, &run.to_string()).await?;
             }
             Ok(Left::Stopped) => tracing::info!(%run, "left at a safe point; the next `refit serve` or `refit resume {run}` goes on"),
             // The run is over, and says why.

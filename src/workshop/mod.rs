@@ -1,5 +1,6 @@
 //! Opens what refit works with: the estate from its files, its engines, its sources, the state folder. For commands and for the daemon alike.
 
+mod bases;
 mod estate;
 mod person;
 
@@ -7,6 +8,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+pub use bases::BaseLooks;
 pub use estate::{ReadEstate, read_estate};
 pub use person::whoami;
 

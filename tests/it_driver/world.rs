@@ -148,7 +148,7 @@ impl World {
             sources: Arc::new(self.sources.clone()),
             clock: Arc::new(self.clock),
             watch: Arc::new(Silent),
-            settings: Settings { parallel: 2, offline: false, is_attended: true, environment: BTreeMap::new() },
+            settings: Settings { parallel: 2, offline: false, bases: None, is_attended: true, environment: BTreeMap::new() },
         }
     }
 

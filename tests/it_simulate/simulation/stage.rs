@@ -134,7 +134,7 @@ impl Stage {
             sources: Arc::new(self.sources.clone()),
             clock: Arc::new(JumpyClock::new(self.clock, self.jumps.clone())),
             watch: Arc::new(Listener(self.waiting.clone())),
-            settings: Settings { parallel: 2, offline: false, is_attended: true, environment: BTreeMap::new() },
+            settings: Settings { parallel: 2, offline: false, bases: None, is_attended: true, environment: BTreeMap::new() },
         }
     }
 
