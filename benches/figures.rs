@@ -11,12 +11,18 @@
     reason = "a benchmark prints its figures, and one that cannot run should stop"
 )]
 
+#[path = "figures/daemon.rs"]
+mod daemon;
 #[path = "support/dockerfiles.rs"]
 mod dockerfiles;
 #[path = "figures/fresh.rs"]
 mod fresh;
 #[path = "support/graphs.rs"]
 mod graphs;
+#[path = "figures/hooks.rs"]
+mod hooks;
+#[path = "figures/idle.rs"]
+mod idle;
 #[path = "../tests/lab/mod.rs"]
 mod lab;
 #[path = "figures/measure.rs"]
@@ -102,6 +108,8 @@ async fn measure_one(section: &str) {
         "rebuild-installed" => rebuild::run(false).await,
         "patch" => patch::run().await,
         "service" => service::run().await,
+        "hooks" => hooks::run(),
+        "daemon" => idle::run().await,
         "fresh" => fresh::run(),
         other => panic!("no section {other}"),
     }

@@ -15,7 +15,7 @@ use tokio::sync::broadcast::Receiver;
 use utoipa::IntoParams;
 
 use super::{Api, Caller, Problem};
-use crate::journal::{Journal, Recorded, Role, RunSummary};
+use crate::journal::{Journal, Role, RunSummary};
 use crate::model::RunId;
 use crate::run::Event;
 use crate::serve::{Passing, Standing};
@@ -76,18 +76,12 @@ pub(super) async fn events(
     let last_id = headers.get("last-event-id").and_then(|value| value.to_str().ok()).and_then(|id| id.parse().ok());
     let after = last_id.unwrap_or(after);
     let news = api.daemon.news.listen();
-    let known = events_after(&api, run, after)?;
+    api.daemon.journal.run(run)?.ok_or_else(|| Problem::missing(format!("there is no {run}")))?;
     if text(&header::ACCEPT).is_some_and(|accept| accept.contains("text/event-stream")) {
         let follower = Follower { api, run, after, news, ready: Vec::new(), is_over: false };
         return Ok(Sse::new(follow(follower)).keep_alive(KeepAlive::new().interval(KEEP_ALIVE)).into_response());
     }
-    Ok(Json(known).into_response())
-}
-
-fn events_after(api: &Api, run: RunId, after: u64) -> Result<Vec<Recorded>, Problem> {
-    let mut events = api.daemon.journal.events(run)?;
-    events.retain(|recorded| recorded.seq > after);
-    Ok(events)
+    Ok(Json(api.daemon.journal.events_of_after(run, after)?).into_response())
 }
 
 /// Somebody who follows a run.
@@ -121,7 +115,7 @@ fn follow(follower: Follower) -> impl Stream<Item = Result<axum::response::sse::
 impl Follower {
     /// Takes from the journal what is new there.
     fn look(&mut self) {
-        let Ok(events) = events_after(&self.api, self.run, self.after) else {
+        let Ok(events) = self.api.daemon.journal.events_of_after(self.run, self.after) else {
             self.is_over = true;
             return;
         };

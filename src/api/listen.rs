@@ -30,8 +30,6 @@ use super::caller::Local;
 const CONNECTIONS_MAX: usize = 2048;
 /// A request's head must be there in this time, and so must the handshake of TLS. An idle connection is closed after it, too.
 const HEAD_WITHIN: Duration = Duration::from_secs(10);
-/// A request's body must be there in this time, and its answer begun.
-const REQUEST_WITHIN: Duration = Duration::from_secs(60);
 /// How long requests in flight may take when the daemon stops.
 const LEAVE_WITHIN: Duration = Duration::from_secs(5);
 
@@ -250,20 +248,6 @@ fn connection<S>(
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let service = hyper::service::service_fn(move |request: Request<Incoming>| {
-        let router = router.clone();
-        async move { Ok(within(router.oneshot(request.map(axum::body::Body::new))).await) }
-    });
+    let service = hyper::service::service_fn(move |request: Request<Incoming>| router.clone().oneshot(request.map(axum::body::Body::new)));
     http1::Builder::new().timer(TokioTimer::new()).header_read_timeout(HEAD_WITHIN).serve_connection(TokioIo::new(stream), service)
-}
-
-/// An answer that does not begin in time is none.
-async fn within(answer: impl Future<Output = Result<axum::response::Response, std::convert::Infallible>>) -> axum::response::Response {
-    use axum::http::StatusCode;
-    use axum::response::IntoResponse;
-    match tokio::time::timeout(REQUEST_WITHIN, answer).await {
-        Ok(Ok(response)) => response,
-        Ok(Err(never)) => match never {},
-        Err(_) => StatusCode::REQUEST_TIMEOUT.into_response(),
-    }
 }

@@ -73,10 +73,13 @@ pub fn router(daemon: Arc<Daemon>) -> Router {
         .route("/tokens", get(tokens::list).post(tokens::make))
         .route("/tokens/{name}", delete(tokens::revoke))
         .route("/audit", get(reads::audit));
+    let hooks = Router::new()
+        .route("/{name}", post(hooks::hook))
+        .route("/{name}/{secret}", post(hooks::hook_by_path))
+        .layer(axum::middleware::from_fn(hooks::in_time));
     Router::new()
         .nest("/v1", v1)
-        .route("/hooks/{name}", post(hooks::hook))
-        .route("/hooks/{name}/{secret}", post(hooks::hook_by_path))
+        .nest("/hooks", hooks)
         .route("/healthz", get(outside::healthz))
         .route("/readyz", get(outside::readyz))
         .route("/metrics", get(outside::metrics))

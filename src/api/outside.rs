@@ -1,4 +1,4 @@
-//! What supervisors and monitors ask for. Needs no token; says nothing about the estate but numbers.
+//! What supervisors and monitors ask for. Needs no token: it tells names and numbers, and nothing that anybody could do something with.
 
 use axum::extract::State;
 use axum::http::{StatusCode, header};

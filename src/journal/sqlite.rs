@@ -318,6 +318,15 @@ impl SqliteJournal {
         links.into_iter().map(|(link, hash)| tables::recorded(link, hash)).collect()
     }
 
+    /// The events of a run whose place in it is after `seq`, in order; none if there is no such run.
+    pub fn events_of_after(&self, run: RunId, seq: u64) -> Result<Vec<Recorded>, JournalError> {
+        let links: Vec<_> = self.read(|connection| {
+            let mut statement = connection.prepare_cached(&format!("SELECT {LINK} FROM events WHERE run = ?1 AND seq > ?2 ORDER BY seq"))?;
+            statement.query_map([int(run.0), int(seq)], tables::link)?.collect()
+        })?;
+        links.into_iter().map(|(link, hash)| tables::recorded(link, hash)).collect()
+    }
+
     /// The position of the last event; 0 if there is none.
     pub fn last_position(&self) -> Result<u64, JournalError> {
         Ok(self.read(tables::head)?.map_or(0, |(position, _)| position))

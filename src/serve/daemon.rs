@@ -202,8 +202,9 @@ impl Daemon {
                 () = self.stop.cancelled() => return,
                 () = tokio::time::sleep(FILES_LOOKED_AT_EVERY) => {}
             }
-            let stamp = estate::stamp(&self.how.pipelines);
-            if stamp == self.loaded().stamp || refused.as_ref() == Some(&stamp) {
+            let loaded = self.loaded();
+            let stamp = estate::stamp_of(&self.how.pipelines, &loaded.secrets);
+            if stamp == loaded.stamp || refused.as_ref() == Some(&stamp) {
                 continue;
             }
             match Loaded::read(&self.how, self.clock.now()).await {

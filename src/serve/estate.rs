@@ -32,6 +32,8 @@ pub struct Loaded {
     pub engines: Engines,
     /// When it was read.
     pub at: Timestamp,
+    /// The files that hold secrets of hooks.
+    pub(super) secrets: BTreeSet<PathBuf>,
     /// What the files were like then.
     pub(super) stamp: Stamp,
 }
@@ -42,7 +44,7 @@ pub(super) type Stamp = Vec<(PathBuf, u64, Option<SystemTime>)>;
 impl Loaded {
     /// Reads the estate. The error holds everything that is wrong with it, as `refit check` prints it.
     pub(super) async fn read(how: &How, at: Timestamp) -> Result<Arc<Self>, String> {
-        let stamp = stamp(&how.pipelines);
+        let before = stamp(files_of(&how.pipelines));
         let ReadEstate { reading, files } = read_estate(&how.pipelines, &how.vars).map_err(|error| crate::report::chain(&error))?;
         let Some(estate) = reading.estate else { return Err(diagnostic::as_lines(&reading.findings, &files)) };
         for warning in &reading.findings {
@@ -54,7 +56,9 @@ impl Loaded {
         let engines = engines_of(&estate).map_err(|error| error.to_string())?;
         let bases = bases(&estate, &graph);
         let hooks = hooks::ready(&estate)?;
-        Ok(Arc::new(Self { bases, graph, hooks, engines, at, stamp, estate }))
+        let secrets = hooks::secret_files(&estate);
+        let stamp = before.into_iter().chain(stamp(secrets.iter().cloned())).collect();
+        Ok(Arc::new(Self { bases, graph, hooks, secrets, engines, at, stamp, estate }))
     }
 }
 
@@ -67,14 +71,22 @@ fn bases(estate: &Estate, graph: &Graph) -> BTreeSet<ImageRef> {
     graph.bases().map(|id| graph.node(id).reference().clone()).chain(external).collect()
 }
 
-/// Looks at the pipeline files from outside. A folder that cannot be listed looks like an empty one: reading it says why.
-pub(super) fn stamp(folder: &Path) -> Stamp {
-    let Ok(entries) = std::fs::read_dir(folder) else { return Vec::new() };
-    let is_yaml = |path: &Path| path.extension().is_some_and(|suffix| suffix == "yaml" || suffix == "yml");
-    let seen = entries.filter_map(|entry| {
-        let path = entry.ok()?.path();
+/// The pipeline files and the secrets of an estate as they look now from outside.
+pub(super) fn stamp_of(folder: &Path, secrets: &BTreeSet<PathBuf>) -> Stamp {
+    stamp(files_of(folder)).into_iter().chain(stamp(secrets.iter().cloned())).collect()
+}
+
+/// The pipeline files of a folder. One that cannot be listed looks empty: reading it says why.
+fn files_of(folder: &Path) -> impl Iterator<Item = PathBuf> {
+    let is_yaml = |path: &PathBuf| path.extension().is_some_and(|suffix| suffix == "yaml" || suffix == "yml");
+    let entries = std::fs::read_dir(folder).into_iter().flatten();
+    entries.filter_map(move |entry| Some(entry.ok()?.path()).filter(is_yaml))
+}
+
+fn stamp(files: impl Iterator<Item = PathBuf>) -> Stamp {
+    let seen = files.filter_map(|path| {
         let metadata = std::fs::metadata(&path).ok()?;
-        is_yaml(&path).then(|| (path, metadata.len(), metadata.modified().ok()))
+        Some((path, metadata.len(), metadata.modified().ok()))
     });
     let mut stamp: Stamp = seen.collect();
     stamp.sort();

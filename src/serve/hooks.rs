@@ -1,6 +1,7 @@
 //! Webhooks: whether a request is of whom its hook is for, what it says, and what that means for this estate.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
@@ -61,6 +62,12 @@ pub(super) fn ready(estate: &Estate) -> Result<BTreeMap<HookName, ReadyHook>, St
         ready.insert(name.clone(), ReadyHook { hook: hook.clone(), secrets });
     }
     if wrong.is_empty() { Ok(ready) } else { Err(wrong.join("\n")) }
+}
+
+/// The files that secrets of hooks are in: when one changes, the hooks are made ready again.
+pub(super) fn secret_files(estate: &Estate) -> BTreeSet<PathBuf> {
+    let sources = estate.hooks.values().flat_map(|hook| &hook.secrets);
+    sources.filter_map(|source| if let SecretSource::File(path) = source { Some(path.clone()) } else { None }).collect()
 }
 
 fn secret(source: &SecretSource) -> Result<Secret, String> {
