@@ -47,6 +47,9 @@ pub struct ServeArgs {
     /// How long hints about a base are let settle before they become a run.
     #[arg(long, value_name = "TIME", default_value = "30s", value_parser = settling)]
     debounce: Duration,
+    /// Ask the remote of the git repository that the pipelines are in so often, and follow its branch; a webhook of its forge makes it ask at once.
+    #[arg(long, value_name = "TIME", value_parser = parse_duration)]
+    follow: Option<Duration>,
     #[command(flatten)]
     estate: EstateArgs,
     #[command(flatten)]
@@ -134,6 +137,7 @@ fn how(args: ServeArgs, state: PathBuf) -> How {
         offline: args.build.offline,
         parallel: args.build.parallel,
         rules: Rules { debounce: args.debounce, debounce_max: DEBOUNCE_MAX },
+        follow: args.follow,
         drift: match args.drift {
             Drift::Repair => DriftPolicy::Repair,
             Drift::Report => DriftPolicy::Report,
@@ -155,6 +159,7 @@ async fn listeners(args: &ServeArgs, folder: &std::path::Path, has_token: bool) 
 fn parts(daemon: &Arc<Daemon>) -> JoinSet<()> {
     let mut parts = JoinSet::new();
     parts.spawn(daemon.clone().follow_files());
+    parts.spawn(daemon.clone().follow_git());
     parts.spawn(daemon.clone().keep_schedule());
     parts.spawn(daemon.clone().poll());
     parts.spawn(daemon.clone().watch_drift());

@@ -10,7 +10,7 @@ use serde::Serialize;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
-use super::estate::{self, Loaded};
+use super::estate::Loaded;
 use super::hooks::GoogleKeys;
 use super::news::News;
 use crate::driver::{BaseRules, Driver, DriverError, Settings};
@@ -18,14 +18,10 @@ use crate::edge::sources::Sources;
 use crate::edge::{Clock, SystemClock};
 use crate::journal::{HeardAs, JournalError, Logs, SqliteJournal};
 use crate::model::RunId;
-use crate::notice;
 use crate::pipeline::Estate;
 use crate::report::metrics::{Meters, Snapshot};
 use crate::trigger::{Heard, Rules};
 use crate::workshop::{BaseLooks, PARALLEL_DEFAULT, secrets_of_environment};
-
-/// How often the pipeline files are looked at.
-const FILES_LOOKED_AT_EVERY: Duration = Duration::from_secs(2);
 
 /// How the daemon was started.
 #[derive(Debug, Clone)]
@@ -44,6 +40,8 @@ pub struct How {
     pub rules: Rules,
     /// What is done about drift.
     pub drift: DriftPolicy,
+    /// How often the remote of the pipelines' own git repository is asked; never if none.
+    pub follow: Option<Duration>,
 }
 
 /// What is done about what runs and was not released so.
@@ -103,13 +101,17 @@ pub struct Daemon {
     pub meters: Meters,
     /// Wakes the task that carries out runs.
     pub(super) wake: Notify,
+    /// Says that something was pushed somewhere: perhaps to the pipelines' own repository.
+    pub(super) pushed: Notify,
     /// Says that another estate is in force.
     pub(super) reloaded: Notify,
     /// What the hosts showed last.
     pub(super) seen: Mutex<Snapshot>,
     /// The keys of tokens.
     pub(super) google: tokio::sync::Mutex<GoogleKeys>,
-    estate: RwLock<Arc<Loaded>>,
+    pub(super) estate: RwLock<Arc<Loaded>>,
+    /// Held by who reads the estate again: one at a time.
+    pub(super) reading: tokio::sync::Mutex<()>,
     standing: Mutex<Standing>,
 }
 
@@ -126,10 +128,12 @@ impl Daemon {
             stop,
             meters: Meters::new(env!("CARGO_PKG_VERSION")),
             wake: Notify::new(),
+            pushed: Notify::new(),
             reloaded: Notify::new(),
             seen: Mutex::default(),
             google: tokio::sync::Mutex::default(),
             estate: RwLock::new(loaded),
+            reading: tokio::sync::Mutex::default(),
             standing: Mutex::new(Standing::Idle),
             how,
         }))
@@ -192,38 +196,5 @@ impl Daemon {
         };
         driver.leave_out_drained()?;
         Ok(driver)
-    }
-
-    /// Reads the estate again whenever its files change, until the daemon stops.
-    pub async fn follow_files(self: Arc<Self>) {
-        let mut refused = None;
-        loop {
-            tokio::select! {
-                () = self.stop.cancelled() => return,
-                () = tokio::time::sleep(FILES_LOOKED_AT_EVERY) => {}
-            }
-            let loaded = self.loaded();
-            let stamp = estate::stamp_of(&self.how.pipelines, &loaded.secrets);
-            if stamp == loaded.stamp || refused.as_ref() == Some(&stamp) {
-                continue;
-            }
-            match Loaded::read(&self.how, self.clock.now()).await {
-                Ok(loaded) => {
-                    refused = None;
-                    tracing::info!("the pipeline files changed: the new estate is in force");
-                    *self.estate.write().unwrap_or_else(PoisonError::into_inner) = loaded;
-                    self.meters.estate_read(self.clock.now(), true);
-                    self.wake.notify_one();
-                    self.reloaded.notify_one();
-                }
-                Err(why) => {
-                    self.meters.estate_read(self.clock.now(), false);
-                    refused = Some(stamp);
-                    let lines: Vec<String> = why.lines().map(str::to_owned).collect();
-                    self.tell_at_once(notice::estate_broken(self.clock.now(), &lines, &self.loaded().estate.name));
-                    tracing::error!("the pipeline files changed and cannot be used; the estate that was read before stays in force:\n{why}");
-                }
-            }
-        }
     }
 }

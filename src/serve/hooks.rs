@@ -173,6 +173,9 @@ impl Daemon {
                 causes.push(Cause::Base { base: base.clone(), digest });
             }
         }
+        if !heard.pushes.is_empty() {
+            self.pushed.notify_one();
+        }
         for push in &heard.pushes {
             // Without knowing whether history was written anew, the listed paths may not be all that differ.
             let paths = push.paths.as_ref().filter(|_| push.forced == Some(false));

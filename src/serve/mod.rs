@@ -16,6 +16,7 @@ mod news;
 mod notices;
 mod poll;
 mod ready;
+mod reload;
 mod work;
 
 pub use daemon::{Daemon, DriftPolicy, How, Standing};

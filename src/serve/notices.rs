@@ -9,12 +9,13 @@ use tokio::task::JoinSet;
 
 use super::daemon::Daemon;
 use super::leave::span;
+use crate::edge::Clock;
 use crate::edge::notify::Notifier;
 use crate::journal::{Journal, JournalError, Recorded};
 use crate::model::NotifyName;
 use crate::notice::{self, Notice, Retry};
 use crate::pipeline::Notify;
-use crate::report::metrics::NoticeResult;
+use crate::report::metrics::{Meters, NoticeResult};
 use crate::run::RunState;
 use crate::workshop::secrets_of_environment;
 
@@ -58,7 +59,7 @@ impl Daemon {
                 Ok(events) => {
                     for recorded in events {
                         if let Some(notice) = self.notice_of(&recorded).filter(|notice| notify.on.contains(&notice.kind)) {
-                            self.send(&name, &notify, &notifier, &notice).await;
+                            send(&self.meters, &*self.clock, &name, &notify, &notifier, &notice).await;
                         }
                         if let Err(error) = self.journal.set_mark(self.clock.now(), &key, &recorded.position.to_string()).await {
                             tracing::error!(%error, "{name} may be told twice");
@@ -95,37 +96,13 @@ impl Daemon {
         }
     }
 
-    /// Sends a notice, again and again if need be.
-    async fn send(&self, name: &NotifyName, notify: &Notify, notifier: &Notifier, notice: &Notice) {
-        let first_at = self.clock.now();
-        for attempts in 1.. {
-            let not_sent = match notifier.send(notify, notice).await {
-                Ok(()) => return self.meters.notice(name, NoticeResult::Sent),
-                Err(not_sent) => not_sent,
-            };
-            let now = self.clock.now();
-            match notice::next_attempt(attempts, first_at, now, not_sent.answer) {
-                Retry::At(at) => {
-                    self.meters.notice(name, NoticeResult::Failed);
-                    tracing::warn!(addressee = %name, "not told: {not_sent}; tried again at {at:.0}");
-                    self.clock.sleep(span(now, at)).await;
-                }
-                Retry::GiveUp { why } => {
-                    self.meters.notice(name, NoticeResult::GivenUp);
-                    tracing::error!(addressee = %name, "never told of \"{}\": {not_sent}: {why}", notice.headline());
-                    return;
-                }
-            }
-        }
-    }
-
-    /// Tells of something that is in no journal, beside everything else: it is tried again like the others, for as long as the daemon lives.
-    pub(super) fn tell_at_once(self: &Arc<Self>, notice: Notice) {
+    /// Tells of something that is in no journal, beside everything else; it is tried again like the others, for as long as the daemon lives.
+    pub(super) fn tell_at_once(&self, notice: &Notice) {
         let loaded = self.loaded();
         let Ok(notifier) = Notifier::new(secrets_of_environment(&loaded.estate)) else { return };
         for (name, notify) in loaded.estate.notify.clone().into_iter().filter(|(_, notify)| notify.on.contains(&notice.kind)) {
-            let (daemon, notifier, notice) = (self.clone(), notifier.clone(), notice.clone());
-            tokio::spawn(async move { daemon.send(&name, &notify, &notifier, &notice).await });
+            let (meters, clock, notifier, notice) = (self.meters.clone(), self.clock.clone(), notifier.clone(), notice.clone());
+            tokio::spawn(async move { send(&meters, &*clock, &name, &notify, &notifier, &notice).await });
         }
     }
 
@@ -134,5 +111,29 @@ impl Daemon {
         let last = self.journal.last_position().unwrap_or(0);
         let told = |name: &NotifyName| self.journal.mark(&format!("notify {name}")).ok().flatten().and_then(|text| text.parse::<u64>().ok());
         self.loaded().estate.notify.keys().map(|name| (name.clone(), last.saturating_sub(told(name).unwrap_or(last)))).collect()
+    }
+}
+
+/// Sends a notice, again and again if need be.
+async fn send(meters: &Meters, clock: &dyn Clock, name: &NotifyName, notify: &Notify, notifier: &Notifier, notice: &Notice) {
+    let first_at = clock.now();
+    for attempts in 1.. {
+        let not_sent = match notifier.send(notify, notice).await {
+            Ok(()) => return meters.notice(name, NoticeResult::Sent),
+            Err(not_sent) => not_sent,
+        };
+        let now = clock.now();
+        match notice::next_attempt(attempts, first_at, now, not_sent.answer) {
+            Retry::At(at) => {
+                meters.notice(name, NoticeResult::Failed);
+                tracing::warn!(addressee = %name, "not told: {not_sent}; tried again at {at:.0}");
+                clock.sleep(span(now, at)).await;
+            }
+            Retry::GiveUp { why } => {
+                meters.notice(name, NoticeResult::GivenUp);
+                tracing::error!(addressee = %name, "never told of \"{}\": {not_sent}: {why}", notice.headline());
+                return;
+            }
+        }
     }
 }

@@ -7,6 +7,7 @@
 mod address;
 mod credential;
 mod error;
+mod follow;
 mod repository;
 mod transport;
 mod tree;
@@ -17,6 +18,7 @@ mod tests;
 
 pub use address::redact;
 pub use error::GitError;
+pub use follow::{Followed, follow, go_back};
 pub use repository::RepositoryCache;
 pub use tree::TreeContext;
 pub use work_tree::{WorkTreeState, WorkTrees};
