@@ -1,6 +1,7 @@
 //! 10,000 webhooks over 100 connections to the real daemon: how fast they are answered, and whether every one that was answered is in the journal,
 //! also when the daemon is killed in the middle.
 
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::Write;
 use std::net::SocketAddr;
@@ -113,8 +114,8 @@ fn at(answered: &[Answered], share: f64) -> Duration {
 fn lost(folder: &Path, answered: &[Answered]) -> usize {
     let journal = rusqlite::Connection::open(folder.join(".refit/journal.sqlite")).expect("the journal");
     let mut statement = journal.prepare("SELECT delivery FROM deliveries").expect("a table");
-    let kept: Result<Vec<String>, _> = statement.query_map([], |row| row.get(0)).expect("rows").collect();
-    let kept: std::collections::BTreeSet<String> = kept.expect("rows");
+    let kept: Result<BTreeSet<String>, _> = statement.query_map([], |row| row.get(0)).expect("rows").collect();
+    let kept = kept.expect("rows");
     let is_kept = |delivery: &String| {
         let key = format!("figures {delivery} ");
         kept.range(key.clone()..).next().is_some_and(|found| found.starts_with(&key))

@@ -75,7 +75,9 @@ fn several_that_moved_are_one_change() {
         images: images.iter().map(|image| name(image)).collect(),
     };
     let mut sample = Sample::built("a: debian, b: alpine, c: busybox, d: c");
-    ["debian", "alpine", "busybox"].map(|base| sample.move_base(base));
+    for base in ["debian", "alpine", "busybox"] {
+        sample.move_base(base);
+    }
     check(&sample, moved(&["debian", "alpine"], &[]), "a (debian moved); b (alpine moved)");
     // What nobody reaches for (any more) is no mistake: somebody outside says that it moved.
     check(&sample, moved(&["debian", "fedora"], &["gone"]), "a (debian moved)");

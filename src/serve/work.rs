@@ -160,7 +160,7 @@ impl Daemon {
     /// Plans what a batch of triggers asks for, and carries it out. Whatever comes of it, each of them is settled.
     async fn answer(&self, batch: Batch, memory: &mut Memory) -> Result<Step, DriverError> {
         let driver = self.driver()?;
-        let prepared = match self.prepare(&driver, &batch.work, batch.priority).await {
+        let prepared = match self.ready(&driver, &batch).await {
             Ok(prepared) => prepared,
             // A person is told, and may ask again; what came by itself is tried again.
             Err(error) if matches!(batch.work, Work::Wish(_)) => Prepared::Nothing(report::chain(&error)),
@@ -209,6 +209,15 @@ impl Daemon {
         }
         self.news.journalled();
         Ok(Step::Again)
+    }
+
+    /// What is to be done about a batch, with every host that it needs there.
+    async fn ready(&self, driver: &Driver, batch: &Batch) -> Result<Prepared, DriverError> {
+        let prepared = self.prepare(driver, &batch.work, batch.priority).await?;
+        if let Prepared::Plan(plan) = &prepared {
+            all_answer(driver, plan).await?;
+        }
+        Ok(prepared)
     }
 
     async fn prepare(&self, driver: &Driver, work: &Work, priority: Priority) -> Result<Prepared, DriverError> {
@@ -280,10 +289,15 @@ impl Daemon {
         let mut plan = plan::plan(&looked.request(driver, change))?;
         plan.rolls.iter_mut().for_each(|roll| roll.is_asked_for |= sick || services.contains(&roll.service));
         driver.look_at_hosts(&mut plan).await?;
-        let hosts: BTreeSet<HostName> = plan.rolls.iter().flat_map(|roll| roll.hosts.iter().map(|count| count.host.clone())).collect();
-        let silent = driver.silent_hosts(&hosts).await?;
-        if silent.is_empty() { Ok(plan) } else { Err(DriverError::Preflight { problems: silent, hosts: hosts.len() }) }
+        Ok(plan)
     }
+}
+
+/// Before a run is begun every host of it answers; else what asks for it waits.
+async fn all_answer(driver: &Driver, plan: &Plan) -> Result<(), DriverError> {
+    let hosts: BTreeSet<HostName> = plan.rolls.iter().flat_map(|roll| roll.hosts.iter().map(|count| count.host.clone())).collect();
+    let silent = driver.silent_hosts(&hosts).await?;
+    if silent.is_empty() { Ok(()) } else { Err(DriverError::Preflight { problems: silent, hosts: hosts.len() }) }
 }
 
 /// What is to be done about a plan. `agreed` is the beginning of the hash of the plan that a person agreed to.

@@ -309,7 +309,7 @@ mod tests {
                 0 => base(&format!("base{}", n % 3)),
                 1 => Cause::Sources { images: [format!("image{}", n % 3).parse().unwrap()].into() },
                 2 => cycle(10_000),
-                3 if n % 2 == 0 => Cause::Behind { services: BTreeSet::new(), not_before: at(400) },
+                3 if n.is_multiple_of(2) => Cause::Behind { services: BTreeSet::new(), not_before: at(400) },
                 3 => Cause::Drift { hosts: BTreeSet::new() },
                 _ => wish(),
             };
