@@ -1,26 +1,11 @@
 //! Webhooks of registries and forges: verified, durable, answered; everything else comes later.
 
-use std::time::Duration;
-
 use axum::body::Bytes;
-use axum::extract::{Path, Request, State};
+use axum::extract::{Path, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
-use axum::middleware::Next;
-use axum::response::{IntoResponse, Response};
 
 use super::{Api, Problem};
 use crate::serve::HookAnswer;
-
-/// A hook that is not there in this time is given up: whoever sends it so slowly does not mean well, or sends it again.
-const WITHIN: Duration = Duration::from_secs(10);
-
-/// Gives up requests whose bodies do not come.
-pub(super) async fn in_time(request: Request, next: Next) -> Response {
-    match tokio::time::timeout(WITHIN, next.run(request)).await {
-        Ok(response) => response,
-        Err(_) => StatusCode::REQUEST_TIMEOUT.into_response(),
-    }
-}
 
 /// `POST /hooks/{name}`.
 pub(super) async fn hook(State(api): State<Api>, Path(name): Path<String>, headers: HeaderMap, body: Bytes) -> Result<StatusCode, Problem> {

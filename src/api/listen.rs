@@ -1,7 +1,7 @@
 //! Where the daemon listens: a socket in the state folder, and TCP, with TLS or on loopback.
 //!
 //! A connection that sends nothing, or sends slowly, is closed after a while, and there are only so many at a time, so that nobody can make the daemon
-//! grow.
+//! grow. Whoever only holds one open gives way to those who come.
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -9,8 +9,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use axum::Router;
+use axum::body::Body;
 use axum::extract::Request;
-use hyper::body::Incoming;
+use axum::response::{IntoResponse, Response};
+use http_body_util::BodyExt;
+use hyper::body::{Body as _, Incoming};
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
@@ -19,17 +22,23 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, UnixListener};
-use tokio::sync::Semaphore;
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
+use super::Problem;
 use super::caller::Local;
+use super::room::{AtWork, Guest, Room};
+use super::timely::{Late, Timely};
 
-/// So many connections at a time; a further one is closed at once.
+/// So many connections at a time; for a further one, one that is idle is closed.
 const CONNECTIONS_MAX: usize = 2048;
 /// A request's head must be there in this time, and so must the handshake of TLS. An idle connection is closed after it, too.
 const HEAD_WITHIN: Duration = Duration::from_secs(10);
+/// A request's body must be there in this time.
+const BODY_WITHIN: Duration = Duration::from_secs(10);
+/// The answer must be begun in this time: for a plan every base may have to be pulled.
+const REQUEST_WITHIN: Duration = Duration::from_secs(600);
 /// How long requests in flight may take when the daemon stops.
 const LEAVE_WITHIN: Duration = Duration::from_secs(5);
 
@@ -164,7 +173,7 @@ fn acceptor(tls: &Tls) -> Result<TlsAcceptor, ListenError> {
 
 /// Serves until told to stop; then requests in flight are answered first.
 pub async fn listen(listener: Listener, router: Router, stop: CancellationToken) {
-    let room = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+    let room = Room::of(CONNECTIONS_MAX);
     let graceful = GracefulShutdown::new();
     match listener {
         Listener::Local(listener) => {
@@ -208,46 +217,73 @@ async fn accepted<T>(stop: &CancellationToken, next: impl Future<Output = std::i
     Some(next)
 }
 
-fn answer<S>(stream: S, router: &Router, room: &Arc<Semaphore>, graceful: &GracefulShutdown)
+fn answer<S>(stream: S, router: &Router, room: &Arc<Room>, graceful: &GracefulShutdown)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let Ok(place) = room.clone().try_acquire_owned() else { return };
-    let connection = graceful.watch(connection(stream, router.clone()));
-    tokio::spawn(async move {
-        // Whoever hangs up in the middle is nobody's trouble.
-        let _ = connection.await;
-        drop(place);
-    });
+    let Some(guest) = room.enter() else { return };
+    let connection = graceful.watch(connection(stream, router.clone(), guest.work()));
+    tokio::spawn(while_there_is_room(guest, connection));
 }
 
 fn answer_tls(
     stream: tokio::net::TcpStream,
     acceptor: TlsAcceptor,
     router: &Router,
-    room: &Arc<Semaphore>,
+    room: &Arc<Room>,
     watcher: hyper_util::server::graceful::Watcher,
 ) {
-    let Ok(place) = room.clone().try_acquire_owned() else { return };
-    let router = router.clone();
-    tokio::spawn(async move {
+    let Some(guest) = room.enter() else { return };
+    let (router, work) = (router.clone(), guest.work());
+    tokio::spawn(while_there_is_room(guest, async move {
         if let Ok(Ok(stream)) = tokio::time::timeout(HEAD_WITHIN, acceptor.accept(stream)).await {
-            let _ = watcher.watch(connection(stream, router)).await;
+            let _ = watcher.watch(connection(stream, router, work)).await;
         }
-        drop(place);
-    });
+    }));
+}
+
+/// Whoever hangs up in the middle is nobody's trouble, and who gives way is closed.
+async fn while_there_is_room<T>(guest: Guest, connection: impl Future<Output = T>) {
+    tokio::select! {
+        _ = connection => {}
+        () = guest.gives_way() => {}
+    }
 }
 
 fn connection<S>(
     stream: S,
     router: Router,
-) -> http1::Connection<
-    TokioIo<S>,
-    impl hyper::service::Service<Request<Incoming>, Response = axum::response::Response, Error = std::convert::Infallible, Future: Send>,
->
+    work: impl Fn() -> AtWork + Clone + Send + Sync + 'static,
+) -> http1::Connection<TokioIo<S>, impl hyper::service::Service<Request<Incoming>, Response = Response, Error = std::convert::Infallible, Future: Send>>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let service = hyper::service::service_fn(move |request: Request<Incoming>| router.clone().oneshot(request.map(axum::body::Body::new)));
+    let service = hyper::service::service_fn(move |request: Request<Incoming>| {
+        let (router, at_work) = (router.clone(), work());
+        async move { Ok(respond(router, request, at_work).await) }
+    });
     http1::Builder::new().timer(TokioTimer::new()).header_read_timeout(HEAD_WITHIN).serve_connection(TokioIo::new(stream), service)
+}
+
+/// Answers a request: one that is not there in time gets no other answer than that, and neither does one whose answer does not begin in time.
+async fn respond(router: Router, request: Request<Incoming>, at_work: AtWork) -> Response {
+    let late = Late::default();
+    let answer = router.oneshot(request.map(|body| Body::new(Timely::new(body, BODY_WITHIN, late.clone()))));
+    match tokio::time::timeout(REQUEST_WITHIN, answer).await {
+        Ok(Ok(_)) | Err(_) if late.is_so() => Problem::late().into_response(),
+        Ok(Ok(response)) => response.map(|body| working(body, at_work)),
+        Ok(Err(never)) => match never {},
+        Err(_) => Problem::late().into_response(),
+    }
+}
+
+/// Whoever is sent events is at work until the last one.
+fn working(body: Body, at_work: AtWork) -> Body {
+    if body.size_hint().exact().is_some() {
+        return body;
+    }
+    Body::new(body.map_frame(move |frame| {
+        let _held = &at_work;
+        frame
+    }))
 }

@@ -14,6 +14,8 @@ mod outside;
 mod plans;
 mod problem;
 mod reads;
+mod room;
+mod timely;
 mod tokens;
 mod triggers;
 
@@ -21,6 +23,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
+use axum::middleware::map_response;
 use axum::routing::{delete, get, post};
 
 pub use caller::{Caller, Tokens, hash_of, new_token};
@@ -73,13 +76,10 @@ pub fn router(daemon: Arc<Daemon>) -> Router {
         .route("/tokens", get(tokens::list).post(tokens::make))
         .route("/tokens/{name}", delete(tokens::revoke))
         .route("/audit", get(reads::audit));
-    let hooks = Router::new()
-        .route("/{name}", post(hooks::hook))
-        .route("/{name}/{secret}", post(hooks::hook_by_path))
-        .layer(axum::middleware::from_fn(hooks::in_time));
     Router::new()
         .nest("/v1", v1)
-        .nest("/hooks", hooks)
+        .route("/hooks/{name}", post(hooks::hook))
+        .route("/hooks/{name}/{secret}", post(hooks::hook_by_path))
         .route("/healthz", get(outside::healthz))
         .route("/readyz", get(outside::readyz))
         .route("/metrics", get(outside::metrics))
@@ -87,5 +87,6 @@ pub fn router(daemon: Arc<Daemon>) -> Router {
         .fallback(problem::no_such_resource)
         .method_not_allowed_fallback(problem::no_such_method)
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
+        .layer(map_response(problem::in_one_form))
         .with_state(Api { daemon })
 }

@@ -1,5 +1,6 @@
 //! What went wrong, as the caller gets it. Source: RFC 9457.
 
+use axum::body::to_bytes;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
@@ -8,6 +9,10 @@ use utoipa::ToSchema;
 use crate::driver::DriverError;
 use crate::journal::JournalError;
 use crate::report;
+
+const CONTENT_TYPE: &str = "application/problem+json";
+/// What is taken over of a refusal in words: one sentence of a framework.
+const REFUSAL_BYTES_MAX: usize = 1024;
 
 /// A problem, as `application/problem+json`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -51,6 +56,11 @@ impl Problem {
         Self::new(StatusCode::CONFLICT, "not now", detail)
     }
 
+    /// The request was not there in time.
+    pub(super) fn late() -> Self {
+        Self::new(StatusCode::REQUEST_TIMEOUT, "too late", "the request was not there in time")
+    }
+
     /// The daemon is at fault, or its disk.
     pub(super) fn broken(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, "the daemon failed", detail)
@@ -87,8 +97,20 @@ impl IntoResponse for Problem {
         }
         let body = serde_json::to_vec(&self).unwrap_or_default();
         let challenge = if status == StatusCode::UNAUTHORIZED { Some([(header::WWW_AUTHENTICATE, "Bearer")]) } else { None };
-        (status, challenge.map(axum::response::AppendHeaders), [(header::CONTENT_TYPE, "application/problem+json")], body).into_response()
+        (status, challenge.map(axum::response::AppendHeaders), [(header::CONTENT_TYPE, CONTENT_TYPE)], body).into_response()
     }
+}
+
+/// Gives to what was refused before any handler saw it, in plain words, the form of all other problems.
+pub(super) async fn in_one_form(response: Response) -> Response {
+    let status = response.status();
+    let is_one = response.headers().get(header::CONTENT_TYPE).is_some_and(|kind| kind == CONTENT_TYPE);
+    if !status.is_client_error() || is_one {
+        return response;
+    }
+    let words = to_bytes(response.into_body(), REFUSAL_BYTES_MAX).await.unwrap_or_default();
+    let title = if status == StatusCode::PAYLOAD_TOO_LARGE { "the request is too long" } else { "the request cannot be understood" };
+    Problem::new(status, title, String::from_utf8_lossy(&words)).into_response()
 }
 
 /// What is answered where there is nothing.

@@ -87,6 +87,7 @@ pub(super) async fn run(args: ServeArgs, state: Option<PathBuf>, face: &mut Face
     let folder = workshop::state_folder(&args.estate.pipelines, state);
     let journal = SqliteJournal::open_to_write(&folder, workshop::take_lock(&folder)?)?;
     let has_token = journal.tokens()?.iter().any(|token| token.revoked_at.is_none());
+    raise_file_limit();
     let listeners = listeners(&args, &folder, has_token).await?;
     let mut signals = Signals::listen().map_err(|error| miette::miette!("signals cannot be listened to: {error}"))?;
     let stop = CancellationToken::new();
@@ -127,6 +128,15 @@ pub(super) async fn run(args: ServeArgs, state: Option<PathBuf>, face: &mut Face
         _ = signals.next() => tracing::warn!("told again: leaves at once; what is begun is gone on with by the next one"),
     }
     Ok(exit)
+}
+
+/// A connection is an open file, and so is one to a host: the usual limit of 1024 would let idle connections keep the daemon from its hosts.
+fn raise_file_limit() {
+    let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile);
+    let raised = rustix::process::Rlimit { current: limit.maximum, ..limit };
+    if let Err(error) = rustix::process::setrlimit(rustix::process::Resource::Nofile, raised) {
+        tracing::warn!(%error, "no more than {:?} files can be open at a time", limit.current);
+    }
 }
 
 fn how(args: ServeArgs, state: PathBuf) -> How {
