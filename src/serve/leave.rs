@@ -11,7 +11,7 @@ use crate::journal::Journal;
 use crate::rollout::Person;
 
 /// Who says the words that the daemon itself says about a run.
-const DAEMON: &str = "refit serve";
+pub(super) const DAEMON: &str = "refit serve";
 
 /// Why a run is not carried on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

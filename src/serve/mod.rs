@@ -17,6 +17,7 @@ mod notices;
 mod poll;
 mod ready;
 mod reload;
+mod window;
 mod work;
 
 pub use daemon::{Daemon, DriftPolicy, How, Standing};

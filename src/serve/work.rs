@@ -7,7 +7,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::daemon::{Daemon, Standing};
-use super::leave::{Left, span};
+use super::leave::{DAEMON, Left, span};
 use crate::driver::{CameTo, Driver, DriverError};
 use crate::journal::Journal;
 use crate::model::{HostName, RunId, ServiceName};
@@ -25,9 +25,6 @@ const IDLE: Duration = Duration::from_secs(60);
 /// After trouble with an engine or a registry, it tries again after so long, twice as long each time.
 const RETRY_MIN: Duration = Duration::from_secs(5);
 const RETRY_MAX: Duration = Duration::from_secs(600);
-
-/// Under this name the journal keeps the run that was left because its window closed.
-const OUT_OF_WINDOW: &str = "out of window";
 
 /// What the task does next.
 enum Step {
@@ -127,34 +124,23 @@ impl Daemon {
         schedule::may_begin(now, asked, &loaded.estate.freezes, &loaded.estate.maintenance)
     }
 
-    /// Goes on with a run that has not ended. One that stands still is left alone until somebody says a word.
+    /// Goes on with a run that has not ended. One that stands still is left alone until somebody says a word, or the next window opens.
     async fn take_up_again(&self, run: RunId, memory: &mut Memory) -> Result<Step, DriverError> {
-        let mut until = None;
-        if memory.parked == Some(run) && self.journal.words_waiting(run)?.is_empty() {
-            match self.next_window(run)? {
-                Some(closes) => until = closes,
-                None => return Ok(Step::Wait(WORDS_LOOKED_FOR_EVERY)),
-            }
-            self.journal.say(run, self.clock.now(), Person::Resume, "refit serve")?;
+        let nothing_is_new = memory.parked == Some(run) && self.journal.words_waiting(run)?.is_empty();
+        if nothing_is_new && !self.a_cycle_waits()? {
+            return Ok(Step::Wait(WORDS_LOOKED_FOR_EVERY));
+        }
+        let window = self.window_of(run, self.clock.now())?;
+        if window.opens {
+            self.journal.say(run, self.clock.now(), Person::Resume, DAEMON)?;
+        } else if nothing_is_new {
+            return Ok(Step::Wait(WORDS_LOOKED_FOR_EVERY));
         }
         let driver = self.driver()?;
         tracing::info!(%run, "taken up again");
         let recorder = driver.take_up(run, "refit serve").await?;
-        let left = self.carry_on(&driver, &recorder, until).await;
-        self.after(run, left, memory).await
-    }
-
-    /// Whether a run that was left because its window closed may go on, since the next cycle is due; and when that one's window closes.
-    fn next_window(&self, run: RunId) -> Result<Option<Option<Timestamp>>, DriverError> {
-        if self.journal.mark(OUT_OF_WINDOW)?.as_deref() != Some(run.to_string().as_str()) {
-            return Ok(None);
-        }
-        let now = self.clock.now();
-        let cycles = self.waiting()?.into_iter().filter_map(|one| match one.trigger.cause {
-            Cause::Cycle { until, .. } if until.is_none_or(|until| now < until) => Some(until),
-            _ => None,
-        });
-        Ok(cycles.last())
+        let left = self.carry_on(&driver, &recorder, window.until).await;
+        self.after(run, left, memory)
     }
 
     /// Plans what a batch of triggers asks for, and carries it out. Whatever comes of it, each of them is settled.
@@ -179,10 +165,10 @@ impl Daemon {
         let run = recorder.run();
         tracing::info!(%run, by = batch.by, "begun: {}", batch.words);
         let left = self.carry_on(&driver, &recorder, batch.until).await;
-        self.after(run, left, memory).await
+        self.after(run, left, memory)
     }
 
-    async fn after(&self, run: RunId, left: Result<Left, DriverError>, memory: &mut Memory) -> Result<Step, DriverError> {
+    fn after(&self, run: RunId, left: Result<Left, DriverError>, memory: &mut Memory) -> Result<Step, DriverError> {
         match left {
             Ok(Left::Came(CameTo::End(outcome))) => tracing::info!(%run, ?outcome, "over"),
             Ok(Left::Came(CameTo::Pause { what, why })) => {
@@ -198,7 +184,6 @@ impl Daemon {
                 tracing::warn!(%run, "its window is over; it goes on in the next one, or by `refit resume {run}`");
                 self.stands(Standing::Paused { run, why: "its window is over; it goes on in the next one".to_owned() });
                 memory.parked = Some(run);
-                self.journal.set_mark(self.clock.now(), OUT_OF_WINDOW, &run.to_string()).await?;
             }
             Ok(Left::Stopped) => tracing::info!(%run, "left at a safe point; the next `refit serve` or `refit resume {run}` goes on"),
             // The run is over, and says why.
