@@ -44,6 +44,9 @@ pub struct ServeArgs {
     /// What is done about what runs and was not released so.
     #[arg(long, value_enum, default_value_t = Drift::Repair, value_name = "WHAT")]
     drift: Drift,
+    /// How often the hosts are asked for it; what was seen twice counts.
+    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = parse_duration, hide = true)]
+    drift_every: Duration,
     /// How long hints about a base are let settle before they become a run.
     #[arg(long, value_name = "TIME", default_value = "30s", value_parser = settling)]
     debounce: Duration,
@@ -153,6 +156,7 @@ fn how(args: ServeArgs, state: PathBuf) -> How {
             Drift::Report => DriftPolicy::Report,
             Drift::Off => DriftPolicy::Off,
         },
+        drift_every: args.drift_every,
     }
 }
 

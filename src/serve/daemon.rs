@@ -42,6 +42,8 @@ pub struct How {
     pub drift: DriftPolicy,
     /// How often the remote of the pipelines' own git repository is asked; never if none.
     pub follow: Option<Duration>,
+    /// How often the hosts are asked for it.
+    pub drift_every: Duration,
 }
 
 /// What is done about what runs and was not released so.

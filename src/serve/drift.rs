@@ -15,8 +15,6 @@ use crate::model::HostName;
 use crate::plan::{Change, Plan};
 use crate::trigger::{Cause, Heard, Trigger};
 
-/// How often the hosts are asked.
-const LOOKED_AT_EVERY: Duration = Duration::from_secs(30);
 /// The next repair waits so long, twice as long each time while nothing gets better.
 const PAUSE_MIN: Duration = Duration::from_secs(60);
 const PAUSE_MAX: Duration = Duration::from_secs(3600);
@@ -39,7 +37,7 @@ impl Daemon {
         loop {
             tokio::select! {
                 () = self.stop.cancelled() => return,
-                () = self.clock.sleep(LOOKED_AT_EVERY) => {}
+                () = self.clock.sleep(self.how.drift_every) => {}
             }
             // While a run goes on, nothing is as it was released.
             if self.standing() != Standing::Idle {
