@@ -2,14 +2,13 @@
 
 use std::process::ExitCode;
 
-use clap::Parser;
 use refit::cli::{self, Arguments, Exit};
 
 /// Where a collector of spans is named. Source: OpenTelemetry's specification, "OTLP Exporter Configuration".
 const COLLECTORS: [&str; 2] = ["OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"];
 
 fn main() -> ExitCode {
-    let arguments = Arguments::parse();
+    let arguments = Arguments::read();
     // All TLS clients, bollard's and reqwest's, take the provider of the process; a second installation cannot happen here.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let has_collector = COLLECTORS.iter().any(|name| std::env::var_os(name).is_some_and(|value| !value.is_empty()));

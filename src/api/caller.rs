@@ -16,6 +16,10 @@ const TOKEN_PREFIX: &str = "refit_";
 /// Of so much chance.
 const TOKEN_BYTES: usize = 32;
 
+/// The header in which a request that comes in over the socket says who asks.
+pub const BY: &str = "refit-by";
+const NAME_CHARS_MAX: usize = 200;
+
 /// Marks a request that came in over the socket in the state folder.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Local;
@@ -79,12 +83,19 @@ impl Caller {
     }
 }
 
+/// Who may open the socket may say who he is: it is for people to read.
+fn local_name(parts: &Parts) -> String {
+    let said = parts.headers.get(BY).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let fits = (1..=NAME_CHARS_MAX).contains(&said.len()) && said.chars().all(|c| c.is_ascii_graphic());
+    if fits { said.to_owned() } else { "local".to_owned() }
+}
+
 impl FromRequestParts<Api> for Caller {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, Problem> {
         if parts.extensions.get::<Local>().is_some() {
-            return Ok(Self { name: "local".to_owned(), role: Role::Admin });
+            return Ok(Self { name: local_name(parts), role: Role::Admin });
         }
         let given = parts.headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok());
         let token = given.and_then(|value| value.strip_prefix("Bearer ")).ok_or_else(Problem::unauthorised)?;

@@ -17,6 +17,7 @@ use utoipa::IntoParams;
 use super::{Api, Caller, Problem};
 use crate::journal::{Journal, Role, RunSummary};
 use crate::model::RunId;
+use crate::rollout::Person;
 use crate::run::Event;
 use crate::serve::{Passing, Standing};
 
@@ -36,6 +37,9 @@ pub struct RunStanding {
     /// Why it stands still.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub why: Option<String>,
+    /// What people said about it that nobody has heard yet.
+    #[serde(default)]
+    pub words_waiting: Vec<Person>,
 }
 
 /// From which event on.
@@ -53,16 +57,17 @@ pub(super) async fn run(caller: Caller, State(api): State<Api>, Path(run): Path<
     caller.may(Role::Read)?;
     let run: RunId = run.parse().map_err(Problem::bad)?;
     let summary = api.daemon.journal.run(run)?.ok_or_else(|| Problem::missing(format!("there is no {run}")))?;
+    let words_waiting = api.daemon.journal.words_waiting(run)?;
     let (standing, why) = match api.daemon.standing() {
         _ if summary.ended_at.is_some() => ("ended", None),
-        Standing::Paused { run: paused, why } if paused == run => ("paused", Some(why)),
+        Standing::Paused { run: paused, why } if paused == run && words_waiting.is_empty() => ("paused", Some(why)),
         _ => ("goes-on", None),
     };
-    Ok(Json(RunStanding { summary, standing: standing.to_owned(), why }))
+    Ok(Json(RunStanding { summary, standing: standing.to_owned(), why, words_waiting }))
 }
 
 /// The events of a run: as a list, or, for who accepts `text/event-stream`, one after another until it ends. `Last-Event-ID` counts as `after`.
-#[utoipa::path(get, path = "/v1/runs/{run}/events", tag = "runs", params(("run" = String, Path, description = "`7` or `run-7`"), After), responses((status = 200, description = "events in order; as a stream also `waiting` and `build_step`, which are in no journal"), (status = 404, body = Problem)))]
+#[utoipa::path(get, path = "/v1/runs/{run}/events", tag = "runs", params(("run" = String, Path, description = "`7` or `run-7`"), After), responses((status = 200, description = "events in order; as a stream also `waiting`, `build_step` and `standing` (it stands still, or waits for something), which are in no journal"), (status = 404, body = Problem)))]
 pub(super) async fn events(
     caller: Caller,
     State(api): State<Api>,
@@ -78,7 +83,7 @@ pub(super) async fn events(
     let news = api.daemon.news.listen();
     api.daemon.journal.run(run)?.ok_or_else(|| Problem::missing(format!("there is no {run}")))?;
     if text(&header::ACCEPT).is_some_and(|accept| accept.contains("text/event-stream")) {
-        let follower = Follower { api, run, after, news, ready: Vec::new(), is_over: false };
+        let follower = Follower { api, run, after, news, ready: Vec::new(), before: None, told: None, is_over: false };
         return Ok(Sse::new(follow(follower)).keep_alive(KeepAlive::new().interval(KEEP_ALIVE)).into_response());
     }
     Ok(Json(api.daemon.journal.events_of_after(run, after)?).into_response())
@@ -92,6 +97,9 @@ struct Follower {
     news: Receiver<Passing>,
     /// What is to be sent, the next one last.
     ready: Vec<axum::response::sse::Event>,
+    /// What the daemon was at when it was looked at last, and what was told of that.
+    before: Option<Standing>,
+    told: Option<Standing>,
     is_over: bool,
 }
 
@@ -115,6 +123,8 @@ fn follow(follower: Follower) -> impl Stream<Item = Result<axum::response::sse::
 impl Follower {
     /// Takes from the journal what is new there.
     fn look(&mut self) {
+        // First: a run that is seen to stand still has journalled all that led to it.
+        let standing = self.standing();
         let Ok(events) = self.api.daemon.journal.events_of_after(self.run, self.after) else {
             self.is_over = true;
             return;
@@ -124,7 +134,24 @@ impl Follower {
             self.is_over |= matches!(recorded.event, Event::RunEnded { .. });
             self.ready.extend(sent("recorded", &recorded).map(|event| event.id(recorded.seq.to_string())));
         }
+        if !self.is_over && self.told != standing {
+            self.ready.extend(standing.as_ref().and_then(|standing| sent("standing", standing)));
+            self.told = standing;
+        }
         self.ready.reverse();
+    }
+
+    /// Whether the run stands still, or something holds it. What is only seen once may be of before the run began.
+    fn standing(&mut self) -> Option<Standing> {
+        let now = self.api.daemon.standing();
+        let is_still_so = self.before.replace(now.clone()).is_some_and(|before| before == now);
+        let is_of_run = match &now {
+            // Who has said a word that nobody has heard yet is not told that the run waits for one.
+            Standing::Paused { run, .. } => *run == self.run && self.api.daemon.journal.words_waiting(self.run).is_ok_and(|words| words.is_empty()),
+            Standing::Waiting { .. } => is_still_so,
+            Standing::Idle | Standing::Running { .. } => false,
+        };
+        is_of_run.then_some(now)
     }
 
     /// Waits until something may be new, and takes what passes.

@@ -26,13 +26,13 @@ use axum::extract::DefaultBodyLimit;
 use axum::middleware::map_response;
 use axum::routing::{delete, get, post};
 
-pub use caller::{Caller, Tokens, hash_of, new_token};
+pub use caller::{BY, Caller, Tokens, hash_of, new_token};
 pub use events::RunStanding;
 pub use listen::{ListenError, Listener, Tls, listen};
 pub use openapi::document;
 pub use plans::PlanMade;
 pub use problem::Problem;
-pub use reads::Page;
+pub use reads::{JournalVerified, Page};
 pub use tokens::{NewToken, TokenMade};
 pub use triggers::Asked;
 
@@ -63,6 +63,7 @@ pub fn router(daemon: Arc<Daemon>) -> Router {
         .route("/status", get(reads::status))
         .route("/releases", get(reads::releases))
         .route("/releases/{release}", get(reads::release))
+        .route("/releases/{release}/quarantine", delete(reads::unquarantine))
         .route("/runs", get(reads::runs))
         .route("/runs/{run}", get(events::run))
         .route("/runs/{run}/events", get(events::events))
@@ -70,11 +71,13 @@ pub fn router(daemon: Arc<Daemon>) -> Router {
         .route("/runs/{run}/logs/{image}", get(reads::log))
         .route("/runs/{run}/{word}", post(actions::say))
         .route("/triggers", get(triggers::list).post(triggers::hear))
-        .route("/triggers/{trigger}", get(triggers::one))
+        .route("/triggers/{trigger}", get(triggers::one).delete(triggers::withdraw))
         .route("/rollouts", post(triggers::wish))
         .route("/plans", post(plans::plan))
         .route("/tokens", get(tokens::list).post(tokens::make))
         .route("/tokens/{name}", delete(tokens::revoke))
+        .route("/schedule", get(reads::schedule))
+        .route("/journal", get(reads::journal))
         .route("/audit", get(reads::audit));
     Router::new()
         .nest("/v1", v1)

@@ -12,8 +12,8 @@ use super::{actions, events, outside, plans, reads, tokens, triggers};
 #[openapi(
     info(title = "refit", description = "Rebuilds every image above a base that moved, and rolls the result across Docker hosts, safely."),
     paths(
-        reads::standing, reads::estate, reads::graph, reads::services, reads::status, reads::releases, reads::release, reads::runs, events::run,
-        events::events, reads::logs, reads::log, actions::say, triggers::list, triggers::hear, triggers::one, triggers::wish, plans::plan,
+        reads::standing, reads::estate, reads::graph, reads::services, reads::status, reads::schedule, reads::journal, reads::releases, reads::release, reads::unquarantine, reads::runs, events::run,
+        events::events, reads::logs, reads::log, actions::say, triggers::list, triggers::hear, triggers::one, triggers::withdraw, triggers::wish, plans::plan,
         tokens::list, tokens::make, tokens::revoke, reads::audit, outside::healthz, outside::readyz, outside::metrics,
     ),
     modifiers(&Bearer),

@@ -1,5 +1,7 @@
 //! Plans over HTTP: what a wish would lead to. Changes nothing.
 
+use std::collections::BTreeMap;
+
 use axum::Json;
 use axum::extract::State;
 use axum::extract::rejection::JsonRejection;
@@ -7,8 +9,9 @@ use serde::{Deserialize, Serialize};
 
 use super::{Api, Asked, Caller, Problem};
 use crate::journal::Role;
-use crate::pipeline::select_hosts;
+use crate::model::HostName;
 use crate::plan::Plan;
+use crate::serve::Foreseen;
 
 /// A plan that was made for somebody.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -17,6 +20,15 @@ pub struct PlanMade {
     pub hash: String,
     /// Builds at a time, for the estimate of how long it takes.
     pub parallel: usize,
+    /// What people should know of the looks at sources, bases and hosts.
+    #[serde(default)]
+    pub warnings: Vec<String>,
+    /// Hosts that the plan rolls to and that do not answer, a line for each: it cannot be carried out.
+    #[serde(default)]
+    pub silent: Vec<String>,
+    /// Hosts that were asked for and do not answer, so that the plan leaves them out, and why.
+    #[serde(default)]
+    pub left_out: BTreeMap<HostName, String>,
     /// The plan.
     pub plan: Plan,
 }
@@ -26,12 +38,7 @@ pub struct PlanMade {
 pub(super) async fn plan(caller: Caller, State(api): State<Api>, body: Result<Json<Asked>, JsonRejection>) -> Result<Json<PlanMade>, Problem> {
     caller.may(Role::Read)?;
     let Json(Asked { wish, .. }) = body.map_err(|error| Problem::bad(error.body_text()))?;
-    let driver = api.daemon.driver()?;
-    let hosts = wish.hosts.as_deref().map(|hosts| select_hosts(hosts, &driver.estate.hosts)).transpose().map_err(Problem::bad)?;
-    if let Some(unknown) = wish.services.iter().find(|name| !driver.estate.services.contains_key(*name)) {
-        return Err(Problem::missing(format!("there is no service {unknown}")));
-    }
-    let mut plan = api.daemon.plan(&driver, &wish.change, &wish.services, wish.sick).await?;
-    plan.narrow(&wish.services, hosts.as_ref(), &driver.estate);
-    Ok(Json(PlanMade { hash: plan.hash().to_string(), parallel: driver.settings.parallel, plan }))
+    let mut driver = api.daemon.driver()?;
+    let Foreseen { plan, warnings, silent, left_out } = api.daemon.foresee(&mut driver, &wish).await?;
+    Ok(Json(PlanMade { hash: plan.hash().to_string(), parallel: driver.settings.parallel, warnings, silent, left_out, plan }))
 }

@@ -9,6 +9,7 @@ use utoipa::ToSchema;
 use crate::driver::DriverError;
 use crate::journal::JournalError;
 use crate::report;
+use crate::serve::WishError;
 
 const CONTENT_TYPE: &str = "application/problem+json";
 /// What is taken over of a refusal in words: one sentence of a framework.
@@ -24,16 +25,24 @@ pub struct Problem {
     /// What happened, where, and what to do next.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub detail: String,
+    /// The next move, where it is not part of the detail.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub help: Option<String>,
 }
 
 impl Problem {
     fn new(status: StatusCode, title: &str, detail: impl Into<String>) -> Self {
-        Self { status: status.as_u16(), title: title.to_owned(), detail: detail.into() }
+        Self { status: status.as_u16(), title: title.to_owned(), detail: detail.into(), help: None }
     }
 
     /// The request makes no sense.
     pub(super) fn bad(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::BAD_REQUEST, "the request cannot be understood", detail)
+    }
+
+    /// With the next move.
+    pub(super) fn with_help(self, help: impl Into<String>) -> Self {
+        Self { help: Some(help.into()), ..self }
     }
 
     /// Nobody knows who asks. Says nothing more.
@@ -69,14 +78,16 @@ impl Problem {
 
 impl std::fmt::Display for Problem {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        if self.detail.is_empty() { f.write_str(&self.title) } else { write!(f, "{}: {}", self.title, self.detail) }
+        let words = if self.detail.is_empty() { self.title.clone() } else { format!("{}: {}", self.title, self.detail) };
+        f.write_str(&words)?;
+        self.help.as_ref().map_or(Ok(()), |help| write!(f, " ({help})"))
     }
 }
 
 impl From<JournalError> for Problem {
     fn from(error: JournalError) -> Self {
         match error {
-            JournalError::NoSuchRun { run } => Self::missing(format!("there is no {run}; `/v1/runs` lists the runs")),
+            JournalError::NoSuchRun { run } => Self::missing(format!("there is no {run}")).with_help("`/v1/runs` lists the runs"),
             other => Self::broken(report::chain(&other)),
         }
     }
@@ -84,8 +95,22 @@ impl From<JournalError> for Problem {
 
 impl From<DriverError> for Problem {
     fn from(error: DriverError) -> Self {
-        let detail = report::chain(&error);
-        if error.is_world() { Self::new(StatusCode::BAD_GATEWAY, "an engine or a registry is at fault", detail) } else { Self::conflict(detail) }
+        let help = miette::Diagnostic::help(&error).map(|help| help.to_string());
+        let detail = report::diagnostic::causes(&error);
+        let problem =
+            if error.is_world() { Self::new(StatusCode::BAD_GATEWAY, "an engine or a registry is at fault", detail) } else { Self::conflict(detail) };
+        Self { help, ..problem }
+    }
+}
+
+impl From<WishError> for Problem {
+    fn from(error: WishError) -> Self {
+        let help = miette::Diagnostic::help(&error).map(|help| help.to_string()).unwrap_or_default();
+        match error {
+            WishError::Driver(error) => error.into(),
+            WishError::NoService { .. } => Self::missing(error.to_string()).with_help(help),
+            WishError::Hosts { .. } => Self::bad(error.to_string()).with_help(help),
+        }
     }
 }
 

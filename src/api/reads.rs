@@ -2,22 +2,29 @@
 
 use axum::Json;
 use axum::extract::{Path, Query, State};
-use axum::http::header;
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use utoipa::IntoParams;
 
 use super::{Api, Caller, Problem};
-use crate::journal::{AuditLine, Journal, ReleaseKept, Role, RunSummary, Standing};
-use crate::model::{ImageName, ReleaseNumber, RunId};
+use crate::journal::{AuditLine, Journal, ReleaseKept, Role, RunSummary, Standing, Verified};
+use crate::model::{Digest, ImageName, ReleaseNumber, RunId};
 use crate::release::Release;
 use crate::report::{self, GraphFormat};
 use crate::rollout::SlotStatus;
+use crate::run::Event;
+use crate::trigger::schedule::outlook;
 
 /// So many entries come in a page, unless another number is asked for.
 pub(super) const LIMIT_DEFAULT: usize = 50;
 const LIMIT_MAX: usize = 1000;
+/// So many days are looked ahead, unless another number is asked for; as `refit schedule` does.
+const DAYS_DEFAULT: u16 = 14;
+/// A year and a day: whatever comes yearly is seen.
+const DAYS_MAX: u16 = 366;
 
 /// Which page.
 #[derive(Debug, Default, Deserialize, IntoParams)]
@@ -36,6 +43,44 @@ impl Paging {
 
     pub(super) fn cursor<T: std::str::FromStr<Err = String>>(&self) -> Result<Option<T>, Problem> {
         self.cursor.as_deref().map(str::parse).transpose().map_err(Problem::bad)
+    }
+}
+
+/// Which runs.
+#[derive(Debug, Default, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Runs {
+    /// How many entries, at most 1000 (default: 50).
+    limit: Option<usize>,
+    /// `next` of the page before.
+    cursor: Option<String>,
+    /// Only those that have not ended (default: all).
+    #[serde(default)]
+    unfinished: bool,
+}
+
+/// How far ahead.
+#[derive(Debug, Default, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Ahead {
+    /// How many days, from 1 to 366 (default: 14).
+    days: Option<u16>,
+}
+
+/// What going through the journal's chain of hashes found.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct JournalVerified {
+    /// How many events are in order, from the first one on.
+    pub events: u64,
+    /// The hash of the last one of them; it stands for all.
+    pub hash: Digest,
+    /// Where the chain is broken, and how.
+    pub broken: Option<String>,
+}
+
+impl From<Verified> for JournalVerified {
+    fn from(Verified { events, hash, broken }: Verified) -> Self {
+        Self { events, hash, broken: broken.map(|broken| broken.to_string()) }
     }
 }
 
@@ -106,12 +151,55 @@ pub(super) async fn release(caller: Caller, State(api): State<Api>, Path(release
 }
 
 /// The newest runs.
-#[utoipa::path(get, path = "/v1/runs", tag = "runs", params(Paging), responses((status = 200, description = "a page of runs")))]
-pub(super) async fn runs(caller: Caller, State(api): State<Api>, Query(paging): Query<Paging>) -> Result<Json<Page<RunSummary>>, Problem> {
+#[utoipa::path(get, path = "/v1/runs", tag = "runs", params(Runs), responses((status = 200, description = "a page of runs")))]
+pub(super) async fn runs(caller: Caller, State(api): State<Api>, Query(asked): Query<Runs>) -> Result<Json<Page<RunSummary>>, Problem> {
     caller.may(Role::Read)?;
+    let Runs { limit, cursor, unfinished } = asked;
+    let paging = Paging { limit, cursor };
     let before = paging.cursor::<RunId>()?;
-    let all = api.daemon.journal.runs(usize::MAX)?.into_iter();
+    let all = api.daemon.journal.runs(usize::MAX)?.into_iter().filter(|run| !unfinished || run.ended_at.is_none());
     Ok(Json(page(all.filter(|run| before.is_none_or(|before| run.run < before)), paging.limit(), |run| run.run.to_string())))
+}
+
+/// What will begin by itself and when, and what holds it back.
+#[utoipa::path(get, path = "/v1/schedule", tag = "daemon", params(Ahead), responses((status = 200, description = "as `refit schedule --json` prints it; for who accepts `text/plain`, as `refit schedule` does")))]
+pub(super) async fn schedule(caller: Caller, State(api): State<Api>, Query(ahead): Query<Ahead>, headers: HeaderMap) -> Result<Response, Problem> {
+    caller.may(Role::Read)?;
+    let days = ahead.days.unwrap_or(DAYS_DEFAULT);
+    if !(1..=DAYS_MAX).contains(&days) {
+        return Err(Problem::bad(format!("`days` is from 1 to {DAYS_MAX}")));
+    }
+    let now = api.daemon.clock.now();
+    let until = now.checked_add(SignedDuration::from_hours(24 * i64::from(days))).unwrap_or(Timestamp::MAX);
+    let outlook = outlook(&api.daemon.loaded().estate, now, until);
+    let is_text = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok()).is_some_and(|accept| accept.starts_with("text/plain"));
+    if is_text {
+        let text = report::schedule::as_text(&outlook).join("\n") + "\n";
+        return Ok(([(header::CONTENT_TYPE, "text/plain; charset=utf-8")], text).into_response());
+    }
+    Ok(Json(report::schedule::as_json(&outlook)).into_response())
+}
+
+/// Whether anything in the journal was changed after it was written. Goes through all of it.
+#[utoipa::path(get, path = "/v1/journal", tag = "daemon", responses((status = 200, description = "as `refit history --verify --json` prints it")))]
+pub(super) async fn journal(caller: Caller, State(api): State<Api>) -> Result<Json<JournalVerified>, Problem> {
+    caller.may(Role::Read)?;
+    let journal = api.daemon.journal.clone();
+    let verified = tokio::task::spawn_blocking(move || journal.verify()).await.map_err(|error| Problem::broken(error.to_string()))??;
+    Ok(Json(verified.into()))
+}
+
+/// Takes a release, and the bases that came with it, out of quarantine.
+#[utoipa::path(delete, path = "/v1/releases/{release}/quarantine", tag = "releases", params(("release" = String, Path, description = "`7` or `r7`")), responses((status = 204, description = "the next rollout may apply it again"), (status = 404, body = Problem)))]
+pub(super) async fn unquarantine(caller: Caller, State(api): State<Api>, Path(release): Path<String>) -> Result<StatusCode, Problem> {
+    caller.may(Role::Operate)?;
+    let number: ReleaseNumber = release.parse().map_err(Problem::bad)?;
+    let missing = || Problem::missing(format!("release {number} is not in quarantine"));
+    let run = api.daemon.journal.standing()?.put_by(number).ok_or_else(missing)?;
+    let event = Event::Unquarantined { release: number, by: caller.name.clone() };
+    api.daemon.journal.append(run, api.daemon.clock.now(), &event).await?;
+    caller.audit(&api, format!("unquarantine {number}"), "lifted").await?;
+    Ok(StatusCode::NO_CONTENT)
 }
 
 fn page<T>(all: impl Iterator<Item = T>, limit: usize, cursor: impl Fn(&T) -> String) -> Page<T> {

@@ -11,7 +11,7 @@ use utoipa::ToSchema;
 
 use super::reads::{LIMIT_DEFAULT, Page, Paging};
 use super::{Api, Caller, Problem};
-use crate::journal::{HeardAs, Role, TriggerKept};
+use crate::journal::{HeardAs, Role, Settled, TriggerKept};
 use crate::model::{ImageName, ImageRef, TriggerId};
 use crate::trigger::{Cause, Heard, Trigger, Wish};
 
@@ -98,4 +98,29 @@ pub(super) async fn one(caller: Caller, State(api): State<Api>, Path(trigger): P
     let id: TriggerId = trigger.parse().map_err(Problem::bad)?;
     let kept = api.daemon.journal.trigger(id)?.ok_or_else(|| Problem::missing(format!("there is no trigger {id}, or it was long ago")))?;
     Ok(Json(kept))
+}
+
+/// Withdraws a trigger that waits: it leads to no run.
+#[utoipa::path(delete, path = "/v1/triggers/{trigger}", tag = "triggers", params(("trigger" = String, Path, description = "`7` or `t7`")), responses((status = 204, description = "it leads to no run"), (status = 404, body = Problem), (status = 409, description = "it was answered already", body = Problem)))]
+pub(super) async fn withdraw(caller: Caller, State(api): State<Api>, Path(trigger): Path<String>) -> Result<StatusCode, Problem> {
+    caller.may(Role::Operate)?;
+    let id: TriggerId = trigger.parse().map_err(Problem::bad)?;
+    let find = || Problem::missing(format!("there is no trigger {id}, or it was long ago"));
+    let answered = |settled: Settled| match settled.run {
+        Some(run) => Problem::conflict(format!("{run} answers it")).with_help(format!("`refit pause {run}` and `refit abort {run}` stop it")),
+        None => Problem::conflict(settled.why.unwrap_or_else(|| "it was answered".to_owned())),
+    };
+    if let Some(settled) = api.daemon.journal.trigger(id)?.ok_or_else(find)?.settled {
+        return Err(answered(settled));
+    }
+    let why = format!("withdrawn by {}", caller.name);
+    api.daemon.journal.settle(api.daemon.clock.now(), &[id], &why).await?;
+    // A run may have begun in between.
+    match api.daemon.journal.trigger(id)?.ok_or_else(find)?.settled {
+        Some(settled) if settled.run.is_some() => Err(answered(settled)),
+        _ => {
+            caller.audit(&api, format!("withdraw {id}"), "withdrawn").await?;
+            Ok(StatusCode::NO_CONTENT)
+        }
+    }
 }

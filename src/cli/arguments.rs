@@ -3,8 +3,10 @@
 use std::path::PathBuf;
 
 use clap::builder::styling::{AnsiColor, Styles};
-use clap::{Parser, Subcommand, ValueEnum};
+use clap::parser::ValueSource;
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
+use super::server::{At, ServerArgs};
 use super::{Exit, Face};
 
 const STYLES: Styles = Styles::styled().header(AnsiColor::Green.on_default().bold()).literal(AnsiColor::Cyan.on_default().bold());
@@ -31,6 +33,10 @@ pub struct Arguments {
     /// Where refit keeps its journal, logs and cache [default: `.refit` beside the pipelines].
     #[arg(long, global = true, value_name = "DIR", env = "REFIT_STATE")]
     pub state: Option<PathBuf>,
+
+    /// Whom to ask.
+    #[command(flatten)]
+    pub server: ServerArgs,
 
     /// When to use colours; `NO_COLOR` is obeyed too.
     #[arg(long, global = true, value_enum, default_value_t = Colour::Auto, value_name = "WHEN")]
@@ -95,6 +101,16 @@ pub enum Command {
 }
 
 impl Arguments {
+    /// Reads the command line. Where it is none, says so and ends the process.
+    pub fn read() -> Self {
+        let mut matches = Self::command().get_matches();
+        let is_typed = matches.value_source("server") == Some(ValueSource::CommandLine);
+        match Self::from_arg_matches_mut(&mut matches) {
+            Ok(arguments) => Self { server: ServerArgs { is_typed, ..arguments.server }, ..arguments },
+            Err(error) => error.format(&mut Self::command()).exit(),
+        }
+    }
+
     /// The log filter that `-v` stands for.
     pub fn log_filter(&self) -> Option<&'static str> {
         match self.verbose {
@@ -117,27 +133,28 @@ impl Arguments {
 
     /// Runs the command.
     pub(super) async fn dispatch(self, face: &mut Face) -> miette::Result<Exit> {
-        let state = self.state;
+        let at = At::of(self.state, &self.server, &self.command)?;
+        let state = at.state.clone();
         match self.command {
             Command::Scan(args) => super::scan::run(&args, face),
             Command::Init(args) => super::init::run(&args, face),
             Command::Check(args) => super::check::run(&args, state, face).await,
             Command::Graph(args) => super::graph::run(&args, state, face).await,
-            Command::Plan(args) => super::plan::run(&args, state, face).await,
-            Command::Rollout(args) => super::rollout::run(&args, state, face).await,
+            Command::Plan(args) => super::plan::run(&args, at, face).await,
+            Command::Rollout(args) => super::rollout::run(&args, at, face).await,
             Command::Rollback(args) => super::rollback::run(&args, state, face).await,
-            Command::Converge(args) => super::converge::run(&args, state, face).await,
-            Command::Status(args) => super::status::run(&args, state, face).await,
+            Command::Converge(args) => super::converge::run(&args, at, face).await,
+            Command::Status(args) => super::status::run(&args, at, face).await,
             Command::Hosts(args) => super::hosts::run(&args, state, face).await,
-            Command::Schedule(args) => super::schedule::run(&args, face),
-            Command::History(args) => super::history::run(&args, state, face),
-            Command::Release(args) => super::release::run(&args, state, face).await,
-            Command::Show(args) => super::show::run(&args, state, face),
-            Command::Logs(args) => super::build_logs::run(&args, state, face),
-            Command::Pause(args) => super::person::run(&args, crate::rollout::Person::Pause, state, face),
-            Command::Resume(args) => super::resume::run(&args, state, face).await,
-            Command::Approve(args) => super::approve::run(&args, state, face).await,
-            Command::Abort(args) => super::person::run(&args, crate::rollout::Person::Abort, state, face),
+            Command::Schedule(args) => super::schedule::run(&args, &at, face).await,
+            Command::History(args) => super::history::run(&args, &at, face).await,
+            Command::Release(args) => super::release::run(&args, at, face).await,
+            Command::Show(args) => super::show::run(&args, &at, face),
+            Command::Logs(args) => super::build_logs::run(&args, &at, face).await,
+            Command::Pause(args) => super::person::run(&args, crate::rollout::Person::Pause, &at, face),
+            Command::Resume(args) => super::resume::run(&args, at, face).await,
+            Command::Approve(args) => super::approve::run(&args, at, face).await,
+            Command::Abort(args) => super::person::run(&args, crate::rollout::Person::Abort, &at, face),
             Command::Prune(args) => super::prune::run(&args, state, face).await,
             Command::Serve(args) => super::serve::run(args, state, face).await,
             Command::Token(args) => super::token::run(&args, state, face).await,

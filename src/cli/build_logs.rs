@@ -1,13 +1,13 @@
 //! `refit logs`.
 
-use std::path::PathBuf;
-
 use miette::IntoDiagnostic;
 
+use super::server::At;
 use super::workshop::{self, PipelineFolder};
 use super::{Exit, Face};
+use crate::client::Client;
 use crate::driver::DriverError;
-use crate::journal::{Journal, Logs};
+use crate::journal::Logs;
 use crate::model::{ImageName, RunId};
 
 /// Show the log of a build.
@@ -23,21 +23,51 @@ pub struct LogsArgs {
 }
 
 /// Runs `refit logs`.
-pub(super) fn run(args: &LogsArgs, state: Option<PathBuf>, face: &mut Face) -> miette::Result<Exit> {
-    let journal = workshop::read_journal(&args.folder, state.clone())?;
-    let run = workshop::run_or_newest(&journal, args.run)?;
+pub(super) async fn run(args: &LogsArgs, at: &At, face: &mut Face) -> miette::Result<Exit> {
+    let journal = at.journal(&args.folder)?;
+    let run = workshop::run_or_newest(journal.as_ref(), args.run)?;
     if journal.run(run).map_err(DriverError::from)?.is_none() {
         return Err(DriverError::UnknownRun(run).into());
     }
-    let logs = workshop::logs(&args.folder, state);
+    let shelf = match &at.server {
+        Some(client) => Shelf::There(client),
+        None => Shelf::Here(workshop::logs(&args.folder, at.state.clone())),
+    };
     match &args.image {
-        None => list(run, &logs, face),
-        Some(image) => show(run, image, &logs, face),
+        None => list(run, &shelf, face).await,
+        Some(image) => show(run, image, &shelf, face).await,
     }
 }
 
-fn list(run: RunId, logs: &Logs, face: &mut Face) -> miette::Result<Exit> {
-    let images = logs.images(run).into_diagnostic()?;
+/// Where the logs are.
+enum Shelf<'a> {
+    /// In the state folder.
+    Here(Logs),
+    /// At a daemon.
+    There(&'a Client),
+}
+
+impl Shelf<'_> {
+    async fn images(&self, run: RunId) -> miette::Result<Vec<ImageName>> {
+        match self {
+            Self::Here(logs) => logs.images(run).into_diagnostic(),
+            Self::There(client) => Ok(client.get(&format!("/v1/runs/{run}/logs")).await?),
+        }
+    }
+
+    async fn read(&self, run: RunId, image: &ImageName) -> miette::Result<Option<String>> {
+        match self {
+            Self::Here(logs) => Ok(logs.read(run, image).into_diagnostic()?.map(|text| String::from_utf8_lossy(&text).into_owned())),
+            Self::There(client) => match client.text(&format!("/v1/runs/{run}/logs/{image}")).await {
+                Err(error) if error.status() == Some(404) => Ok(None),
+                other => Ok(Some(other?)),
+            },
+        }
+    }
+}
+
+async fn list(run: RunId, shelf: &Shelf<'_>, face: &mut Face) -> miette::Result<Exit> {
+    let images = shelf.images(run).await?;
     if face.json {
         face.printer.json(&serde_json::json!({ "run": run, "images": images }));
     } else if images.is_empty() {
@@ -48,13 +78,12 @@ fn list(run: RunId, logs: &Logs, face: &mut Face) -> miette::Result<Exit> {
     Ok(Exit::Done)
 }
 
-fn show(run: RunId, image: &ImageName, logs: &Logs, face: &mut Face) -> miette::Result<Exit> {
-    let Some(text) = logs.read(run, image).into_diagnostic()? else {
-        let images: Vec<String> = logs.images(run).into_diagnostic()?.iter().map(ToString::to_string).collect();
+async fn show(run: RunId, image: &ImageName, shelf: &Shelf<'_>, face: &mut Face) -> miette::Result<Exit> {
+    let Some(text) = shelf.read(run, image).await? else {
+        let images: Vec<String> = shelf.images(run).await?.iter().map(ToString::to_string).collect();
         let help = if images.is_empty() { format!("{run} built nothing") } else { format!("it has logs of: {}", images.join(", ")) };
         return Err(miette::miette!(help = help, "{run} has no log of {image}"));
     };
-    let text = String::from_utf8_lossy(&text);
     if face.json {
         face.printer.json(&serde_json::json!({ "run": run, "image": image, "log": text }));
     } else {

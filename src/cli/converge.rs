@@ -1,14 +1,11 @@
 //! `refit converge`.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
-
 use super::estate::known;
 use super::rollout;
-use super::workshop::{self, Access, BuildArgs, RepairArgs, Workshop};
-use super::{Exit, Face};
-use crate::driver::Seen;
-use crate::model::{HostName, ServiceName};
+use super::server::At;
+use super::workshop::{self, Access, BuildArgs, RepairArgs};
+use super::{Exit, Face, wish};
+use crate::model::ServiceName;
 use crate::plan::{Change, Plan};
 
 /// Bring what runs back to what was released; builds nothing and rolls nothing newer.
@@ -21,16 +18,20 @@ use crate::plan::{Change, Plan};
 #[command(after_help = "Example:\n  refit converge\n  refit converge web --hosts web-2 --dry-run")]
 pub struct ConvergeArgs {
     /// Only these services [default: all that drifted].
-    services: Vec<ServiceName>,
+    pub(super) services: Vec<ServiceName>,
     /// Only on hosts that this selects: labels (`zone=a,pool=web`), a name, or `*`.
     #[arg(long, value_name = "SELECTOR")]
-    hosts: Option<String>,
+    pub(super) hosts: Option<String>,
     #[command(flatten)]
-    how: RepairArgs,
+    pub(super) how: RepairArgs,
 }
 
 /// Runs `refit converge`.
-pub(super) async fn run(args: &ConvergeArgs, state: Option<PathBuf>, face: &mut Face) -> miette::Result<Exit> {
+pub(super) async fn run(args: &ConvergeArgs, at: At, face: &mut Face) -> miette::Result<Exit> {
+    if let Some(daemon) = at.daemon(&args.how.estate.pipelines) {
+        return wish::converge(&daemon, args, face).await;
+    }
+    let state = at.state;
     let access = if args.how.dry_run { Access::Look } else { Access::Write };
     let build = BuildArgs { parallel: None, offline: true };
     let mut workshop = match workshop::open(&args.how.estate, &build, state, access, face)? {
@@ -45,7 +46,7 @@ pub(super) async fn run(args: &ConvergeArgs, state: Option<PathBuf>, face: &mut 
         return Ok(exit);
     }
     let seen = workshop.driver.see_hosts().await;
-    let silent = silent(&workshop, &seen, &args.services, hosts.as_ref());
+    let silent = workshop.driver.silent(&seen, &args.services, hosts.as_ref());
     for (host, why) in &silent {
         face.printer.err(&format!("warning: {host} is left out, it does not answer: {why}"));
     }
@@ -54,7 +55,7 @@ pub(super) async fn run(args: &ConvergeArgs, state: Option<PathBuf>, face: &mut 
     rollout::tell_drained(hosts.as_ref(), &workshop.driver.estate, face);
     plan.narrow(&args.services, hosts.as_ref(), &workshop.driver.estate);
     let exit = if plan.rolls.is_empty() || args.how.dry_run {
-        show(&plan, &workshop, face);
+        show(&plan, workshop.parallel(), face);
         Exit::Done
     } else {
         rollout::begin(&workshop, plan, args.how.yes, face).await?
@@ -62,19 +63,11 @@ pub(super) async fn run(args: &ConvergeArgs, state: Option<PathBuf>, face: &mut 
     Ok(if exit == Exit::Done && !silent.is_empty() { Exit::Between } else { exit })
 }
 
-/// Hosts that were asked for, on which services run, and which do not answer; each with why.
-fn silent(workshop: &Workshop, seen: &Seen, services: &[ServiceName], hosts: Option<&BTreeSet<HostName>>) -> BTreeMap<HostName, String> {
-    let concerned = workshop.driver.estate.services.values().filter(|service| services.is_empty() || services.contains(&service.name));
-    let concerned: BTreeSet<&HostName> = concerned.flat_map(|service| &service.hosts).collect();
-    let asked = |host: &HostName| concerned.contains(host) && hosts.is_none_or(|hosts| hosts.contains(host));
-    let silent = seen.hosts.iter().filter(|(host, _)| asked(host));
-    silent.filter_map(|(host, found)| Some((host.clone(), found.as_ref().err()?.clone()))).collect()
-}
-
-fn show(plan: &Plan, workshop: &Workshop, face: &mut Face) {
+/// Shows what would be put right.
+pub(super) fn show(plan: &Plan, parallel: usize, face: &mut Face) {
     if plan.rolls.is_empty() && !face.json {
         face.printer.out("Nothing to do: what answers runs what was released.");
     } else {
-        super::plan::show(plan, workshop, face);
+        super::plan::show(plan, parallel, face);
     }
 }

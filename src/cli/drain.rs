@@ -120,7 +120,7 @@ async fn runs_something_on(workshop: &Workshop, host: &HostName) -> bool {
 /// Shows the plan, asks, and carries it out. A host on which nothing runs is noted all the same.
 async fn carry_out(workshop: &Workshop, plan: Plan, host: &HostName, question: &str, how: &RepairArgs, face: &mut Face) -> miette::Result<Exit> {
     if how.dry_run {
-        super::plan::show(&plan, workshop, face);
+        super::plan::show(&plan, workshop.parallel(), face);
         return Ok(Exit::Done);
     }
     if workshop.driver.journal.releases(1)?.is_empty() {

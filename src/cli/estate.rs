@@ -3,10 +3,11 @@
 use std::path::PathBuf;
 
 use super::{Exit, Face};
+use crate::client::Client;
 use crate::model::ServiceName;
-use crate::pipeline::{self, Estate};
+use crate::pipeline::Estate;
 use crate::report::diagnostic;
-use crate::workshop::{ReadEstate, read_estate};
+use crate::workshop::{ReadEstate, read_estate, unknown_service};
 
 /// Which estate.
 #[derive(Debug, Clone, clap::Args)]
@@ -18,6 +19,22 @@ pub struct EstateArgs {
     /// Set a variable for `{{ K }}`; wins over `vars:`, and may be repeated.
     #[arg(long = "var", value_name = "K=V", value_parser = variable)]
     pub vars: Vec<(String, String)>,
+}
+
+impl EstateArgs {
+    /// A daemon has read its estate with its own variables: others cannot be given along.
+    pub(super) fn refuse_for(&self, daemon: &Client) -> miette::Result<()> {
+        refuse(!self.vars.is_empty(), "--var", daemon)
+    }
+}
+
+/// Refuses an option that is a daemon's own.
+pub(super) fn refuse(is_given: bool, option: &str, daemon: &Client) -> miette::Result<()> {
+    if !is_given {
+        return Ok(());
+    }
+    let help = format!("leave out {option}; `refit serve {option} …` sets it for all that the daemon does");
+    Err(miette::miette!(help = help, "`{option}` cannot be chosen here: the refit at {} carries it out, and has its own", daemon.name()))
 }
 
 fn variable(text: &str) -> Result<(String, String), String> {
@@ -62,12 +79,8 @@ pub(super) fn load(args: &EstateArgs, face: &mut Face) -> Result<Estate, Exit> {
 
 /// Refuses services that the estate does not have, with the nearest that it has.
 pub(super) fn known(services: &[ServiceName], estate: &Estate) -> miette::Result<()> {
-    let Some(unknown) = services.iter().find(|name| !estate.services.contains_key(*name)) else { return Ok(()) };
-    let names = || estate.services.keys().map(ServiceName::as_str);
-    let help = match pipeline::nearest(unknown.as_str(), names()) {
-        Some(near) => format!("did you mean {near}?"),
-        None if estate.services.is_empty() => "the estate has no services: add them to a pipeline file under `services:`".to_owned(),
-        None => format!("the estate has: {}", names().collect::<Vec<_>>().join(", ")),
-    };
-    Err(miette::miette!(help = help, "there is no service {unknown}"))
+    match unknown_service(services, estate) {
+        Some((unknown, help)) => Err(miette::miette!(help = help, "there is no service {unknown}")),
+        None => Ok(()),
+    }
 }

@@ -1,5 +1,7 @@
 //! How a command ends.
 
+use super::server::DaemonHolds;
+use crate::client::ClientError;
 use crate::driver::DriverError;
 use crate::edge::EngineError;
 use crate::journal::{JournalError, LockError};
@@ -21,9 +23,10 @@ pub enum Exit {
 
 /// The exit code of an error: usage and configuration are the caller's, everything else is the world's.
 pub(super) fn of(report: &miette::Report) -> Exit {
-    let asked = matches!(report.downcast_ref::<JournalError>(), Some(JournalError::NoSuchRun { .. }));
-    let world = report.downcast_ref::<JournalError>().is_some() && !asked
+    let world = report.downcast_ref::<JournalError>().is_some_and(|error| !error.is_usage())
         || report.downcast_ref::<LockError>().is_some()
+        || report.downcast_ref::<DaemonHolds>().is_some()
+        || report.downcast_ref::<ClientError>().is_some_and(|error| !error.is_usage())
         || report.downcast_ref::<EngineError>().is_some()
         || report.downcast_ref::<DriverError>().is_some_and(DriverError::is_world);
     if world { Exit::Failed } else { Exit::Usage }

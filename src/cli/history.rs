@@ -1,10 +1,9 @@
 //! `refit history`.
 
-use std::path::PathBuf;
-
-use super::workshop::{self, PipelineFolder};
+use super::server::At;
+use super::workshop::PipelineFolder;
 use super::{Exit, Face};
-use crate::journal::{Journal, Verified};
+use crate::api::JournalVerified;
 use crate::report::history;
 
 /// List the runs, newest first, and which release each service is on.
@@ -22,10 +21,14 @@ pub struct HistoryArgs {
 }
 
 /// Runs `refit history`.
-pub(super) fn run(args: &HistoryArgs, state: Option<PathBuf>, face: &mut Face) -> miette::Result<Exit> {
-    let journal = workshop::read_journal(&args.folder, state)?;
+pub(super) async fn run(args: &HistoryArgs, at: &At, face: &mut Face) -> miette::Result<Exit> {
+    let journal = at.journal(&args.folder)?;
     if args.verify {
-        return Ok(verified(&journal.verify()?, face));
+        let found = match &at.server {
+            Some(client) => client.get("/v1/journal").await?,
+            None => journal.verify()?.into(),
+        };
+        return Ok(verified(&found, face));
     }
     let runs = journal.runs(args.limit)?;
     let states = journal.service_states()?;
@@ -37,16 +40,15 @@ pub(super) fn run(args: &HistoryArgs, state: Option<PathBuf>, face: &mut Face) -
     Ok(Exit::Done)
 }
 
-fn verified(verified: &Verified, face: &mut Face) -> Exit {
-    let broken = verified.broken.as_ref().map(ToString::to_string);
+fn verified(verified: &JournalVerified, face: &mut Face) -> Exit {
     if face.json {
-        face.printer.json(&serde_json::json!({ "events": verified.events, "hash": verified.hash, "broken": broken }));
+        face.printer.json(&serde_json::json!({ "events": verified.events, "hash": verified.hash, "broken": verified.broken }));
     } else {
-        face.printer.out(&match &broken {
+        face.printer.out(&match &verified.broken {
             None if verified.events == 0 => "the journal is empty".to_owned(),
             None => format!("{} events, unbroken; the last one's hash stands for all: {}", verified.events, verified.hash),
             Some(broken) => format!("the journal was changed after it was written: {broken} (the {} events before it are in order)", verified.events),
         });
     }
-    if broken.is_none() { Exit::Done } else { Exit::Failed }
+    if verified.broken.is_none() { Exit::Done } else { Exit::Failed }
 }

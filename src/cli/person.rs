@@ -1,11 +1,9 @@
 //! `refit pause` and `refit abort`: a person's word about a run that another process carries out.
 
-use std::path::PathBuf;
-
+use super::server::At;
 use super::workshop::{self, PipelineFolder};
 use super::{Exit, Face};
 use crate::edge::{Clock, SystemClock};
-use crate::journal::Journal;
 use crate::model::RunId;
 use crate::rollout::Person;
 
@@ -19,9 +17,9 @@ pub struct PersonArgs {
 }
 
 /// Runs `refit pause` or `refit abort`.
-pub(super) fn run(args: &PersonArgs, word: Person, state: Option<PathBuf>, face: &mut Face) -> miette::Result<Exit> {
-    let journal = workshop::read_journal(&args.folder, state)?;
-    let run = workshop::unfinished(&journal, args.run)?;
+pub(super) fn run(args: &PersonArgs, word: Person, at: &At, face: &mut Face) -> miette::Result<Exit> {
+    let journal = at.journal(&args.folder)?;
+    let run = workshop::unfinished(journal.as_ref(), args.run)?;
     journal.say(run, SystemClock.now(), word, &workshop::whoami())?;
     if face.json {
         face.printer.json(&serde_json::json!({ "run": run, "said": word }));

@@ -1,10 +1,9 @@
 //! `refit plan`.
 
-use std::path::PathBuf;
-
 use super::estate::EstateArgs;
+use super::server::At;
 use super::workshop::{self, Access, BuildArgs, Workshop};
-use super::{Exit, Face};
+use super::{Exit, Face, wish};
 use crate::driver::DriverError;
 use crate::model::{ImageName, ImageRef, ReleaseNumber, ServiceName};
 use crate::plan::{self, Change, Plan};
@@ -59,13 +58,16 @@ impl ChangeArgs {
 }
 
 /// Runs `refit plan`.
-pub(super) async fn run(args: &PlanArgs, state: Option<PathBuf>, face: &mut Face) -> miette::Result<Exit> {
-    let workshop = match workshop::open(&args.estate, &args.build, state, Access::Look, face)? {
+pub(super) async fn run(args: &PlanArgs, at: At, face: &mut Face) -> miette::Result<Exit> {
+    if let Some(daemon) = &at.server {
+        return wish::plan(daemon, args, face).await;
+    }
+    let workshop = match workshop::open(&args.estate, &args.build, at.state, Access::Look, face)? {
         Ok(workshop) => workshop,
         Err(exit) => return Ok(exit),
     };
     let plan = make(&workshop, &args.change.change(), |_| args.sick, face).await?;
-    show(&plan, &workshop, face);
+    show(&plan, workshop.parallel(), face);
     Ok(Exit::Done)
 }
 
@@ -83,8 +85,7 @@ pub(super) async fn make(workshop: &Workshop, change: &Change, is_asked_for: imp
 }
 
 /// Prints a plan.
-pub(super) fn show(plan: &Plan, workshop: &Workshop, face: &mut Face) {
-    let parallel = workshop.driver.settings.parallel;
+pub(super) fn show(plan: &Plan, parallel: usize, face: &mut Face) {
     if face.json {
         face.printer.json(&report::plan_json(plan, parallel));
     } else {

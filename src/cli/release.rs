@@ -1,12 +1,11 @@
 //! `refit release`.
 
-use std::path::PathBuf;
-
+use super::server::{self, At};
 use super::workshop::{self, PipelineFolder};
 use super::{Exit, Face};
 use crate::driver::DriverError;
 use crate::edge::{Clock, SystemClock};
-use crate::journal::{Journal, Standing};
+use crate::journal::{Journal, SqliteJournal, Standing};
 use crate::model::ReleaseNumber;
 use crate::report;
 use crate::run::Event;
@@ -31,8 +30,8 @@ pub struct ReleaseArgs {
 }
 
 /// Runs `refit release`.
-pub(super) async fn run(args: &ReleaseArgs, state: Option<PathBuf>, face: &mut Face) -> miette::Result<Exit> {
-    let journal = workshop::read_journal(&args.folder, state.clone())?;
+pub(super) async fn run(args: &ReleaseArgs, at: At, face: &mut Face) -> miette::Result<Exit> {
+    let journal = at.journal(&args.folder)?;
     let standing = journal.standing()?;
     let Some(number) = args.release else {
         let releases = journal.releases(args.limit)?;
@@ -46,7 +45,7 @@ pub(super) async fn run(args: &ReleaseArgs, state: Option<PathBuf>, face: &mut F
     };
     let release = journal.release(number)?.ok_or(DriverError::UnknownRelease(number))?;
     if args.unquarantine {
-        return unquarantine(number, &standing, args, state, face).await;
+        return unquarantine(number, &standing, args, &at, face).await;
     }
     let whole = report::release::whole(&release, &standing);
     if face.json {
@@ -58,17 +57,17 @@ pub(super) async fn run(args: &ReleaseArgs, state: Option<PathBuf>, face: &mut F
 }
 
 /// Lifts the quarantine of a release, in the run that put it there.
-async fn unquarantine(
-    number: ReleaseNumber,
-    standing: &Standing,
-    args: &ReleaseArgs,
-    state: Option<PathBuf>,
-    face: &mut Face,
-) -> miette::Result<Exit> {
+async fn unquarantine(number: ReleaseNumber, standing: &Standing, args: &ReleaseArgs, at: &At, face: &mut Face) -> miette::Result<Exit> {
     let Some(run) = standing.put_by(number) else { return Err(not_in_quarantine(number, standing)) };
-    let journal = workshop::write_journal(&args.folder, state)?;
     let by = workshop::whoami();
-    journal.append(run, SystemClock.now(), &Event::Unquarantined { release: number, by: by.clone() }).await?;
+    match at.daemon(&args.folder.pipelines) {
+        Some(daemon) => daemon.delete(&format!("/v1/releases/{number}/quarantine")).await?,
+        None => {
+            let state = workshop::state_folder(&args.folder.pipelines, at.state.clone());
+            let journal = SqliteJournal::open_to_write(&state, server::take_lock(&state)?)?;
+            journal.append(run, SystemClock.now(), &Event::Unquarantined { release: number, by: by.clone() }).await?;
+        }
+    }
     if face.json {
         face.printer.json(&serde_json::json!({ "release": number, "unquarantined_by": by }));
     }

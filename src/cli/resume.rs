@@ -3,8 +3,10 @@
 use std::path::PathBuf;
 
 use super::estate::EstateArgs;
+use super::server::At;
 use super::workshop::{self, Access, BuildArgs};
-use super::{Exit, Face};
+use super::{Exit, Face, follow};
+use crate::client::{Client, RemoteJournal};
 use crate::edge::{Clock, SystemClock};
 use crate::journal::{Journal, LockError, SqliteJournal};
 use crate::model::RunId;
@@ -25,7 +27,11 @@ pub struct ResumeArgs {
 }
 
 /// Runs `refit resume`.
-pub(super) async fn run(args: &ResumeArgs, state: Option<PathBuf>, face: &mut Face) -> miette::Result<Exit> {
+pub(super) async fn run(args: &ResumeArgs, at: At, face: &mut Face) -> miette::Result<Exit> {
+    if let Some(daemon) = at.daemon(&args.estate.pipelines) {
+        return of_daemon(daemon, args.run, face).await;
+    }
+    let state = at.state;
     let folder = workshop::state_folder(&args.estate.pipelines, state.clone());
     let journal = SqliteJournal::open(&folder)?;
     let run = workshop::unfinished(&journal, args.run)?;
@@ -36,6 +42,16 @@ pub(super) async fn run(args: &ResumeArgs, state: Option<PathBuf>, face: &mut Fa
     drop(journal);
     let told = if aborted { "it ends it, and every service that it rolled goes back" } else { "it was told to go on" };
     take_up(run, &args.estate, &args.build, state, told, face).await
+}
+
+/// Has a daemon go on with a run, and follows it.
+async fn of_daemon(daemon: Client, run: Option<RunId>, face: &mut Face) -> miette::Result<Exit> {
+    let journal = RemoteJournal::of(daemon.clone());
+    let run = workshop::unfinished(&journal, run)?;
+    // One that was aborted and could not end so is told again: the daemon goes on with what stands still when it hears a word.
+    let aborted = workshop::last_word(&journal, run)? == Some(Person::Abort);
+    let word = if aborted { Person::Abort } else { Person::Resume };
+    follow::after_a_word(daemon, &journal, run, word, face).await
 }
 
 /// Takes a run up, unless another process carries it out; that one has been `told` what was to be said.

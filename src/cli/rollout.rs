@@ -1,22 +1,23 @@
 //! `refit rollout`.
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::estate::{EstateArgs, known};
 use super::plan::{self, ChangeArgs};
+use super::server::At;
 use super::signals::{Signals, Told};
 use super::workshop::{self, Access, BuildArgs, Workshop};
-use super::{Exit, Face};
+use super::{Exit, Face, wish};
 use crate::driver::{CameTo, DriverError, Recorder};
-use crate::model::{HostName, ReleaseNumber, ServiceName};
+use crate::model::{HostName, ReleaseNumber, RunId, ServiceName};
 use crate::pipeline::{Estate, select_hosts};
-use crate::plan::{Plan, StepKind};
+use crate::plan::Plan;
 use crate::report;
 use crate::rollout::Person;
 use crate::run::RunOutcome;
+use crate::workshop::drained_warnings;
 
 /// Build what is out of date and roll it out, with health checks and automatic rollback.
 ///
@@ -74,12 +75,12 @@ impl PlanHash {
     }
 
     /// What was agreed to is what is done. A plan that has become another one is shown and refused.
-    fn check(&self, plan: &Plan, workshop: &Workshop, face: &mut Face) -> miette::Result<()> {
+    pub(super) fn check(&self, plan: &Plan, parallel: usize, face: &mut Face) -> miette::Result<()> {
         let now = plan.hash();
         if now.hex().starts_with(&self.0) {
             return Ok(());
         }
-        plan::show(plan, workshop, face);
+        plan::show(plan, parallel, face);
         Err(miette::miette!(
             help = "look at the plan above: something moved, was built or was rolled since; `refit rollout` with its hash does that one",
             "the plan is not {} any more but {}; nothing was begun",
@@ -90,8 +91,11 @@ impl PlanHash {
 }
 
 /// Runs `refit rollout`.
-pub(super) async fn run(args: &RolloutArgs, state: Option<PathBuf>, face: &mut Face) -> miette::Result<Exit> {
-    let mut workshop = match workshop::open(&args.estate, &args.build, state, Access::Write, face)? {
+pub(super) async fn run(args: &RolloutArgs, at: At, face: &mut Face) -> miette::Result<Exit> {
+    if let Some(daemon) = at.daemon(&args.estate.pipelines) {
+        return wish::rollout(&daemon, args, face).await;
+    }
+    let mut workshop = match workshop::open(&args.estate, &args.build, at.state, Access::Write, face)? {
         Ok(workshop) => workshop,
         Err(exit) => return Ok(exit),
     };
@@ -109,31 +113,39 @@ pub(super) async fn run(args: &RolloutArgs, state: Option<PathBuf>, face: &mut F
     tell_drained(hosts.as_ref(), &workshop.driver.estate, face);
     plan.narrow(&args.services, hosts.as_ref(), &workshop.driver.estate);
     if let Some(agreed) = &args.plan {
-        agreed.check(&plan, &workshop, face)?;
+        agreed.check(&plan, workshop.parallel(), face)?;
     }
     begin(&workshop, plan, args.yes || args.plan.is_some(), face).await
 }
 
 /// Shows a plan, asks, and carries it out.
 pub(super) async fn begin(workshop: &Workshop, plan: Plan, yes: bool, face: &mut Face) -> miette::Result<Exit> {
-    if plan.rolls.is_empty() && !plan.steps.iter().any(|step| step.kind == StepKind::Build) {
-        plan::show(&plan, workshop, face);
+    if plan.does_nothing() {
+        plan::show(&plan, workshop.parallel(), face);
         return Ok(Exit::Done);
     }
-    if !face.json {
-        report::plan(&plan, workshop.driver.settings.parallel).lines().for_each(|line| face.printer.err(line));
-    }
-    let hosts: BTreeSet<HostName> = plan.rolls.iter().flat_map(|roll| roll.hosts.iter().map(|count| count.host.clone())).collect();
-    let silent = workshop.driver.silent_hosts(&hosts).await?;
-    if !silent.is_empty() {
-        return Err(DriverError::Preflight { problems: silent, hosts: hosts.len() }.into());
-    }
-    if !yes && !face.ask(&question(&plan, &hosts), "look at the plan above; `--yes` carries it out without asking")? {
-        face.printer.err("nothing was begun");
+    let silent = workshop.driver.silent_hosts(&plan.hosts()).await?;
+    if !is_agreed(&plan, workshop.parallel(), silent, yes, face)? {
         return Ok(Exit::Failed);
     }
     let recorder = workshop.driver.begin(plan, &workshop::whoami(), &workshop::command_line()).await?;
     carry_on(workshop, &recorder, face).await
+}
+
+/// Shows a plan and asks. `silent` are hosts that do not answer: then there is nothing to agree to.
+pub(super) fn is_agreed(plan: &Plan, parallel: usize, silent: Vec<String>, yes: bool, face: &mut Face) -> miette::Result<bool> {
+    if !face.json {
+        report::plan(plan, parallel).lines().for_each(|line| face.printer.err(line));
+    }
+    let hosts = plan.hosts();
+    if !silent.is_empty() {
+        return Err(DriverError::Preflight { problems: silent, hosts: hosts.len() }.into());
+    }
+    if yes || face.ask(&question(plan, &hosts), "look at the plan above; `--yes` carries it out without asking")? {
+        return Ok(true);
+    }
+    face.printer.err("nothing was begun");
+    Ok(false)
 }
 
 /// Carries a run on to its end, listening to signals, and says how it ended.
@@ -159,23 +171,9 @@ pub(super) async fn carry_on(workshop: &Workshop, recorder: &Arc<Recorder>, face
             face.printer.err(&format!("{run} stopped here; `refit resume {run}` goes on, builds that ended are not done again"));
             Exit::Interrupted
         }
-        Some(Ok(CameTo::Pause { what, why })) => {
-            face.printer.err(&format!("paused: {what}: {why}"));
-            face.printer.err(&format!("`refit resume {run}` goes on, `refit abort {run}` takes back all that it rolled"));
-            Exit::Between
-        }
-        Some(Ok(CameTo::Gate { service, stage })) => {
-            face.printer.err(&format!("waits for approval: {service}: {stage} is through, and nobody is here to say whether it goes on"));
-            face.printer.err(&format!("`refit approve {run}` goes on, `refit abort {run}` ends it, and the service that it is rolling goes back"));
-            Exit::Between
-        }
-        Some(Ok(CameTo::End(outcome))) => {
-            let exit = exit_of(&outcome);
-            if exit != Exit::Done {
-                face.printer.err(&format!("`refit show {run}` tells why, `refit status` what runs now"));
-            }
-            exit
-        }
+        Some(Ok(CameTo::Pause { what, why })) => tell_pause(run, &format!("{what}: {why}"), face),
+        Some(Ok(CameTo::Gate { service, stage })) => tell_gate(run, &service, &stage, face),
+        Some(Ok(CameTo::End(outcome))) => tell_end(run, &outcome, face),
         // The run is over, and its error says what to do.
         Some(Err(error @ (DriverError::Preflight { .. } | DriverError::WouldLoseData { .. }))) => return Err(error.into()),
         Some(Err(error)) => {
@@ -189,6 +187,29 @@ pub(super) async fn carry_on(workshop: &Workshop, recorder: &Arc<Recorder>, face
         face.printer.json(&summary);
     }
     Ok(exit)
+}
+
+/// Says that a run stands still.
+pub(super) fn tell_pause(run: RunId, why: &str, face: &mut Face) -> Exit {
+    face.printer.err(&format!("paused: {why}"));
+    face.printer.err(&format!("`refit resume {run}` goes on, `refit abort {run}` takes back all that it rolled"));
+    Exit::Between
+}
+
+/// Says that a run waits for a person, and that none is here.
+pub(super) fn tell_gate(run: RunId, service: &ServiceName, stage: &str, face: &mut Face) -> Exit {
+    face.printer.err(&format!("waits for approval: {service}: {stage} is through, and nobody is here to say whether it goes on"));
+    face.printer.err(&format!("`refit approve {run}` goes on, `refit abort {run}` ends it, and the service that it is rolling goes back"));
+    Exit::Between
+}
+
+/// Says where to look if a run did not end well.
+pub(super) fn tell_end(run: RunId, outcome: &RunOutcome, face: &mut Face) -> Exit {
+    let exit = exit_of(outcome);
+    if exit != Exit::Done {
+        face.printer.err(&format!("`refit show {run}` tells why, `refit status` what runs now"));
+    }
+    exit
 }
 
 /// How a run's end is told to a shell.
@@ -256,10 +277,7 @@ pub(super) fn selected(selector: Option<&str>, estate: &Estate) -> miette::Resul
 
 /// Says of hosts that were asked for and are drained that nothing is done there.
 pub(super) fn tell_drained(hosts: Option<&BTreeSet<HostName>>, estate: &Estate, face: &mut Face) {
-    let drained: BTreeSet<&HostName> = estate.services.values().flat_map(|service| &service.drained).collect();
-    for host in hosts.into_iter().flatten().filter(|host| drained.contains(host)) {
-        face.printer.err(&format!("warning: {host} is drained, nothing is rolled there; `refit hosts undrain {host}` lifts that"));
-    }
+    drained_warnings(hosts, estate).iter().for_each(|line| face.printer.err(&format!("warning: {line}")));
 }
 
 fn question(plan: &Plan, hosts: &BTreeSet<HostName>) -> String {

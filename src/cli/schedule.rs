@@ -3,6 +3,7 @@
 use jiff::{SignedDuration, Timestamp};
 
 use super::estate::{self, EstateArgs};
+use super::server::At;
 use super::{Exit, Face};
 use crate::edge::{Clock, SystemClock};
 use crate::report::schedule;
@@ -26,7 +27,16 @@ pub struct ScheduleArgs {
 const DAYS_MAX: i64 = 366;
 
 /// Runs `refit schedule`.
-pub(super) fn run(args: &ScheduleArgs, face: &mut Face) -> miette::Result<Exit> {
+pub(super) async fn run(args: &ScheduleArgs, at: &At, face: &mut Face) -> miette::Result<Exit> {
+    if let Some(client) = &at.server {
+        args.estate.refuse_for(client)?;
+        let path = format!("/v1/schedule?days={}", args.days);
+        match face.json {
+            true => face.printer.json(&client.get::<serde_json::Value>(&path).await?),
+            false => face.printer.out(client.text(&path).await?.trim_end_matches('\n')),
+        }
+        return Ok(Exit::Done);
+    }
     let estate = match estate::load(&args.estate, face) {
         Ok(estate) => estate,
         Err(exit) => return Ok(exit),

@@ -1,11 +1,9 @@
 //! `refit show`.
 
-use std::path::PathBuf;
-
+use super::server::At;
 use super::workshop::{self, PipelineFolder};
 use super::{Exit, Face};
 use crate::driver::DriverError;
-use crate::journal::Journal;
 use crate::model::RunId;
 use crate::report::{self, Detail};
 
@@ -23,9 +21,9 @@ pub struct ShowArgs {
 }
 
 /// Runs `refit show`.
-pub(super) fn run(args: &ShowArgs, state: Option<PathBuf>, face: &mut Face) -> miette::Result<Exit> {
-    let journal = workshop::read_journal(&args.folder, state)?;
-    let run = workshop::run_or_newest(&journal, args.run)?;
+pub(super) fn run(args: &ShowArgs, at: &At, face: &mut Face) -> miette::Result<Exit> {
+    let journal = at.journal(&args.folder)?;
+    let run = workshop::run_or_newest(journal.as_ref(), args.run)?;
     let events = journal.events(run).map_err(DriverError::from)?;
     if events.is_empty() {
         return Err(DriverError::UnknownRun(run).into());
@@ -45,7 +43,7 @@ pub(super) fn run(args: &ShowArgs, state: Option<PathBuf>, face: &mut Face) -> m
             report::plan(plan, 0).lines().for_each(|line| face.printer.out(&format!("{:19}  {line}", "")));
         }
     }
-    if let Some(waits) = workshop::gate_of(&journal, run)? {
+    if let Some(waits) = workshop::gate_of(journal.as_ref(), run)? {
         face.printer.out(&format!("{:19}  {waits}", ""));
     }
     Ok(Exit::Done)

@@ -1,11 +1,14 @@
 //! `refit status`.
 
-use std::path::PathBuf;
-
 use super::estate::EstateArgs;
+use super::server::At;
 use super::workshop::{self, Access, BuildArgs};
 use super::{Exit, Face};
+use crate::client::{Client, RemoteJournal};
+use crate::edge::{Clock, SystemClock};
+use crate::journal::Journal;
 use crate::report;
+use crate::rollout::SlotStatus;
 
 /// Show what runs where, and whether that is what was released.
 ///
@@ -19,21 +22,33 @@ pub struct StatusArgs {
 }
 
 /// Runs `refit status`.
-pub(super) async fn run(args: &StatusArgs, state: Option<PathBuf>, face: &mut Face) -> miette::Result<Exit> {
-    let workshop = match workshop::open(&args.estate, &BuildArgs { parallel: None, offline: true }, state, Access::Look, face)? {
+pub(super) async fn run(args: &StatusArgs, at: At, face: &mut Face) -> miette::Result<Exit> {
+    if let Some(client) = &at.server {
+        args.estate.refuse_for(client)?;
+        return of_daemon(client, face).await;
+    }
+    let workshop = match workshop::open(&args.estate, &BuildArgs { parallel: None, offline: true }, at.state, Access::Look, face)? {
         Ok(workshop) => workshop,
         Err(exit) => return Ok(exit),
     };
     let driver = &workshop.driver;
     let seen = driver.see_hosts().await;
-    let statuses = driver.status(&seen, &driver.expected()?);
+    show(&driver.status(&seen, &driver.expected()?), driver.journal.as_ref(), face)
+}
+
+async fn of_daemon(client: &Client, face: &mut Face) -> miette::Result<Exit> {
+    let statuses: Vec<SlotStatus> = client.get("/v1/status").await?;
+    show(&statuses, &RemoteJournal::of(client.clone()), face)
+}
+
+fn show(statuses: &[SlotStatus], journal: &dyn Journal, face: &mut Face) -> miette::Result<Exit> {
     if face.json {
         face.printer.json(&statuses);
     } else {
-        report::status::as_text(&statuses, driver.clock.now()).iter().for_each(|line| face.printer.out(line));
+        report::status::as_text(statuses, SystemClock.now()).iter().for_each(|line| face.printer.out(line));
     }
-    for run in driver.journal.unfinished()? {
-        let waits = workshop::gate_of(driver.journal.as_ref(), run)?;
+    for run in journal.unfinished()? {
+        let waits = workshop::gate_of(journal, run)?;
         face.printer.err(&waits.unwrap_or_else(|| format!("{run} has not ended; `refit resume {run}` goes on with it if nobody does")));
     }
     let well = statuses.iter().all(|status| status.drift.is_none() && status.is_well());

@@ -54,7 +54,7 @@ pub(super) async fn run(args: &TokenArgs, state: Option<PathBuf>, face: &mut Fac
 async fn add(folder: &Path, new: NewToken, face: &mut Face) -> miette::Result<Exit> {
     new.check().map_err(|why| miette::miette!("{why}"))?;
     let made = if Lock::holder(folder).is_some() {
-        Client::local(&api::socket_of(folder))?.post::<api::TokenMade>("/v1/tokens", &new).await?
+        Client::local(&api::socket_of(folder), &workshop::whoami())?.post::<api::TokenMade>("/v1/tokens", &new).await?
     } else {
         let journal = SqliteJournal::open_to_write(folder, workshop::take_lock(folder)?)?;
         if journal.tokens()?.iter().any(|kept| kept.name == new.name && kept.revoked_at.is_none()) {
@@ -99,7 +99,7 @@ async fn revoke(folder: &Path, name: &str, face: &mut Face) -> miette::Result<Ex
         return Err(miette::miette!(help = "`refit token list` lists them", "there is no token {name}, or it was revoked"));
     }
     if Lock::holder(folder).is_some() {
-        Client::local(&api::socket_of(folder))?.delete(&format!("/v1/tokens/{name}")).await?;
+        Client::local(&api::socket_of(folder), &workshop::whoami())?.delete(&format!("/v1/tokens/{name}")).await?;
     } else {
         SqliteJournal::open_to_write(folder, workshop::take_lock(folder)?)?.revoke_token(SystemClock.now(), name).await?;
     }

@@ -9,7 +9,8 @@ use jiff::Timestamp;
 pub(super) use crate::workshop::{engines_of, sources_to_look, state_folder, whoami};
 
 use super::estate::{self, EstateArgs};
-use super::{Exit, Face};
+use super::{Exit, Face, server};
+use crate::client::Client;
 use crate::driver::{BaseRules, Driver, Settings, Watch};
 use crate::edge::docker::login_trouble;
 use crate::edge::sources::Sources;
@@ -41,6 +42,14 @@ pub struct BuildArgs {
     pub offline: bool,
 }
 
+impl BuildArgs {
+    /// How a daemon builds is its own.
+    pub(super) fn refuse_for(&self, daemon: &Client) -> miette::Result<()> {
+        estate::refuse(self.offline, "--offline", daemon)?;
+        estate::refuse(self.parallel.is_some(), "--parallel", daemon)
+    }
+}
+
 /// How what was released is put in place again, or away for a while: nothing is built.
 #[derive(Debug, clap::Args)]
 pub(super) struct RepairArgs {
@@ -60,6 +69,13 @@ pub(super) struct Workshop {
     pub driver: Driver,
     /// What is shown while it goes on.
     pub live: Arc<Live>,
+}
+
+impl Workshop {
+    /// Builds at a time.
+    pub(super) fn parallel(&self) -> usize {
+        self.driver.settings.parallel
+    }
 }
 
 /// Whether a command writes the journal.
@@ -86,7 +102,7 @@ pub(super) fn open(
     let state = state_folder(&args.pipelines, state);
     let journal = Arc::new(match access {
         Access::Look => SqliteJournal::open(&state)?,
-        Access::Write => SqliteJournal::open_to_write(&state, take_lock(&state)?)?,
+        Access::Write => SqliteJournal::open_to_write(&state, server::take_lock(&state)?)?,
     });
     let engines = engines_of(&estate)?;
     if !build.offline
@@ -137,17 +153,6 @@ impl Watch for Shown {
     }
 }
 
-/// The journal, to look into.
-pub(super) fn read_journal(folder: &PipelineFolder, state: Option<PathBuf>) -> miette::Result<SqliteJournal> {
-    Ok(SqliteJournal::open(&state_folder(&folder.pipelines, state))?)
-}
-
-/// The journal, to write a word into that belongs to no run that goes on.
-pub(super) fn write_journal(folder: &PipelineFolder, state: Option<PathBuf>) -> miette::Result<SqliteJournal> {
-    let state = state_folder(&folder.pipelines, state);
-    Ok(SqliteJournal::open_to_write(&state, take_lock(&state)?)?)
-}
-
 /// The logs of builds.
 pub(super) fn logs(folder: &PipelineFolder, state: Option<PathBuf>) -> Logs {
     Logs::new(&state_folder(&folder.pipelines, state))
@@ -165,8 +170,17 @@ pub(super) fn command_line() -> String {
 fn words(arguments: impl Iterator<Item = String>) -> String {
     let without_value = |setting: &str| format!("{}=***", setting.split_once('=').map_or(setting, |(name, _)| name));
     let mut line = "refit".to_owned();
-    let mut is_setting = false;
+    let (mut is_setting, mut is_server) = (false, false);
     for argument in arguments {
+        let whom = argument.split('=').next().unwrap_or_default();
+        // Whom a command asks is no part of what it asks for, and a URL may hold a password.
+        if std::mem::take(&mut is_server) {
+            continue;
+        }
+        if matches!(whom, "--server" | "--server-ca") {
+            is_server = whom == argument;
+            continue;
+        }
         let shown = match argument.strip_prefix("--var=") {
             _ if is_setting => without_value(&argument),
             Some(setting) => format!("--var={}", without_value(setting)),
@@ -229,5 +243,11 @@ mod tests {
     fn the_value_of_a_variable_is_not_journalled() {
         let asked = ["rollout", "--var", "token=a=b", "--var=key=c=d", "--yes"].map(String::from);
         assert_eq!(super::words(asked.into_iter()), "refit rollout --var token=*** --var=key=*** --yes");
+    }
+
+    #[test]
+    fn whom_a_command_asks_is_not_journalled() {
+        let asked = ["--server", "https://a:b@c", "rollout", "--server=https://d", "--server-ca", "ca.pem", "--yes"].map(String::from);
+        assert_eq!(super::words(asked.into_iter()), "refit rollout --yes");
     }
 }

@@ -169,15 +169,12 @@ fn told(findings: &[Finding]) -> String {
 impl DriverError {
     /// Whether the world is the reason (an engine, a disk), and not what somebody wrote or asked for.
     pub fn is_world(&self) -> bool {
+        if let Self::Journal(error) = self {
+            return !error.is_usage();
+        }
         !matches!(
             self,
-            Self::Journal(JournalError::NoSuchRun { .. })
-                | Self::UnknownRelease(_)
-                | Self::UnknownRun(_)
-                | Self::NotInRelease { .. }
-                | Self::Plan(_)
-                | Self::Wrong { .. }
-                | Self::UnknownHost { .. }
+            Self::UnknownRelease(_) | Self::UnknownRun(_) | Self::NotInRelease { .. } | Self::Plan(_) | Self::Wrong { .. } | Self::UnknownHost { .. }
         )
     }
 }

@@ -1,6 +1,6 @@
 //! What runs where, and whether that is what was released.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use futures_util::future::join_all;
 use jiff::Timestamp;
@@ -35,6 +35,15 @@ impl Driver {
             (host.clone(), found.map(|found| self.of_host(host, found)))
         });
         Seen { hosts: join_all(asked).await.into_iter().collect() }
+    }
+
+    /// Hosts that were asked for, on which services run, and which do not answer; each with why. No services and no hosts stand for all.
+    pub fn silent(&self, seen: &Seen, services: &[ServiceName], hosts: Option<&BTreeSet<HostName>>) -> BTreeMap<HostName, String> {
+        let concerned = self.estate.services.values().filter(|service| services.is_empty() || services.contains(&service.name));
+        let concerned: BTreeSet<&HostName> = concerned.flat_map(|service| &service.hosts).collect();
+        let asked = |host: &HostName| concerned.contains(host) && hosts.is_none_or(|hosts| hosts.contains(host));
+        let silent = seen.hosts.iter().filter(|(host, _)| asked(host));
+        silent.filter_map(|(host, found)| Some((host.clone(), found.as_ref().err()?.clone()))).collect()
     }
 
     /// One engine may stand for several hosts, and lists the containers of all of them. Those of a host that the estate no longer has stay.

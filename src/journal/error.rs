@@ -1,10 +1,43 @@
 //! What can go wrong with the journal, each with the next move.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use crate::model::RunId;
 
 use super::LockError;
+
+/// Why a daemon did not give what was asked of its journal.
+#[derive(Debug, Clone)]
+pub struct Elsewhere {
+    why: Arc<dyn miette::Diagnostic + Send + Sync>,
+    is_usage: bool,
+}
+
+impl Elsewhere {
+    /// Wraps what went wrong; `is_usage` if that lies at what was asked.
+    pub fn new(why: Arc<dyn miette::Diagnostic + Send + Sync>, is_usage: bool) -> Self {
+        Self { why, is_usage }
+    }
+}
+
+impl std::fmt::Display for Elsewhere {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.why.fmt(f)
+    }
+}
+
+impl std::error::Error for Elsewhere {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.why.source()
+    }
+}
+
+impl miette::Diagnostic for Elsewhere {
+    fn help<'h>(&'h self) -> Option<Box<dyn std::fmt::Display + 'h>> {
+        self.why.help()
+    }
+}
 
 /// Why the journal could not be read or written. Whatever it is, nothing that was acknowledged before is lost.
 #[derive(Debug, Clone, thiserror::Error, miette::Diagnostic)]
@@ -90,6 +123,16 @@ pub enum JournalError {
     #[error(transparent)]
     #[diagnostic(transparent)]
     Lock(#[from] LockError),
+    /// It is the journal of a daemon, which was asked for it.
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Elsewhere(#[from] Elsewhere),
+    /// It is the journal of a daemon, and that is done there alone.
+    #[error("{what} from here: the journal is a daemon's")]
+    NotFromElsewhere {
+        /// What cannot be done.
+        what: &'static str,
+    },
     /// Anything else that SQLite or the system said.
     #[error("the journal {path} failed: {why}")]
     Other {
@@ -98,4 +141,11 @@ pub enum JournalError {
         /// What was said.
         why: String,
     },
+}
+
+impl JournalError {
+    /// Whether it lies at what was asked, and not at the world.
+    pub fn is_usage(&self) -> bool {
+        matches!(self, Self::NoSuchRun { .. } | Self::Elsewhere(Elsewhere { is_usage: true, .. }))
+    }
 }

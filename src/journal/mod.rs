@@ -30,7 +30,7 @@ use crate::rollout::Person;
 use crate::run::Event;
 
 pub use chain::{Break, Verified};
-pub use error::JournalError;
+pub use error::{Elsewhere, JournalError};
 pub use lock::{Holder, Lock, LockError};
 pub use logs::{LogLimits, LogWriter, Logs};
 pub use memory::MemoryJournal;

@@ -94,6 +94,16 @@ impl Plan {
         plan.arrange(estate);
         plan
     }
+
+    /// Whether it builds nothing and rolls nothing.
+    pub fn does_nothing(&self) -> bool {
+        self.rolls.is_empty() && !self.steps.iter().any(|step| step.kind == StepKind::Build)
+    }
+
+    /// Every host that it rolls to.
+    pub fn hosts(&self) -> BTreeSet<HostName> {
+        self.rolls.iter().flat_map(|roll| roll.hosts.iter().map(|count| count.host.clone())).collect()
+    }
 }
 
 /// A copy of a volume that is put back before a service goes on from there.

@@ -24,14 +24,20 @@ pub fn as_lines(findings: &[Finding], files: &[PipelineText]) -> String {
     render(findings, files, false)
 }
 
-/// An error with its causes, on one line, and what to do next.
-pub fn chain(error: &(dyn miette::Diagnostic + 'static)) -> String {
+/// An error with its causes, on one line.
+pub fn causes(error: &(dyn std::error::Error + 'static)) -> String {
     let mut text = error.to_string();
-    let mut cause = std::error::Error::source(error);
+    let mut cause = error.source();
     while let Some(inner) = cause {
         text = format!("{text}: {inner}");
         cause = inner.source();
     }
+    text
+}
+
+/// The same, and what to do next.
+pub fn chain(error: &(dyn miette::Diagnostic + 'static)) -> String {
+    let text = causes(error);
     error.help().map_or_else(|| text.clone(), |help| format!("{text} ({help})"))
 }
 

@@ -1,7 +1,7 @@
 //! How a slot stands, as people are shown it.
 
 use jiff::Timestamp;
-use serde::Serialize;
+use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::model::{Digest, HostName, ReleaseNumber, ServiceName};
 
@@ -24,6 +24,29 @@ pub struct SlotStatus {
     pub since: Option<Timestamp>,
     /// What is not as it was released; none if all is well.
     pub drift: Option<String>,
+}
+
+/// What [`SlotStatus::health`] says.
+const WORDS: [&str; 8] = ["healthy", "starting", "unhealthy", "stopped", "restarting", "missing", "unknown", "drained"];
+
+impl<'de> Deserialize<'de> for SlotStatus {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        struct Sent {
+            service: ServiceName,
+            host: HostName,
+            index: u32,
+            release: Option<ReleaseNumber>,
+            image: Option<Digest>,
+            health: String,
+            since: Option<Timestamp>,
+            drift: Option<String>,
+        }
+        let Sent { service, host, index, release, image, health, since, drift } = Sent::deserialize(deserializer)?;
+        // A word that only a newer refit knows is, to this one, unknown.
+        let health = WORDS.into_iter().find(|word| *word == health).unwrap_or("unknown");
+        Ok(Self { service, host, index, release, image, health, since, drift })
+    }
 }
 
 impl SlotStatus {

@@ -18,6 +18,7 @@ mod poll;
 mod ready;
 mod reload;
 mod window;
+mod wishes;
 mod work;
 
 pub use daemon::{Daemon, DriftPolicy, How, Standing};
@@ -25,3 +26,5 @@ pub use estate::Loaded;
 pub use hooks::HookAnswer;
 pub use news::{News, Passing};
 pub use ready::tell_supervisor;
+pub use wishes::{Foreseen, WishError};
+pub use work::NOTHING_TO_DO;

@@ -8,11 +8,12 @@ use jiff::Timestamp;
 
 use super::daemon::{Daemon, Standing};
 use super::leave::{DAEMON, Left, span};
+use super::wishes::{Foreseen, WishError};
 use crate::driver::{CameTo, Driver, DriverError};
 use crate::journal::Journal;
-use crate::model::{HostName, RunId, ServiceName};
-use crate::pipeline::{Priority, select_hosts};
-use crate::plan::{self, Change, Plan, StepKind};
+use crate::model::{HostName, RunId, ServiceName, TriggerId};
+use crate::pipeline::Priority;
+use crate::plan::{self, Change, Plan};
 use crate::report;
 use crate::rollout::Person;
 use crate::trigger::schedule::{self, Asked, Wait};
@@ -25,6 +26,9 @@ const IDLE: Duration = Duration::from_secs(60);
 /// After trouble with an engine or a registry, it tries again after so long, twice as long each time.
 const RETRY_MIN: Duration = Duration::from_secs(5);
 const RETRY_MAX: Duration = Duration::from_secs(600);
+
+/// What is said of triggers that come to nothing because everything is as it is to be begins so.
+pub const NOTHING_TO_DO: &str = "nothing to do";
 
 /// What the task does next.
 enum Step {
@@ -145,8 +149,8 @@ impl Daemon {
 
     /// Plans what a batch of triggers asks for, and carries it out. Whatever comes of it, each of them is settled.
     async fn answer(&self, batch: Batch, memory: &mut Memory) -> Result<Step, DriverError> {
-        let driver = self.driver()?;
-        let prepared = match self.ready(&driver, &batch).await {
+        let mut driver = self.driver()?;
+        let prepared = match self.prepare(&mut driver, &batch.work, batch.priority).await {
             Ok(prepared) => prepared,
             // A person is told, and may ask again; what came by itself is tried again.
             Err(error) if matches!(batch.work, Work::Wish(_)) => Prepared::Nothing(report::chain(&error)),
@@ -161,11 +165,20 @@ impl Daemon {
                 return Ok(Step::Again);
             }
         };
+        if self.is_withdrawn(&batch.triggers)? {
+            return Ok(Step::Again);
+        }
         let recorder = driver.begin_for(*plan, &batch.by, &batch.words, &batch.triggers).await?;
         let run = recorder.run();
         tracing::info!(%run, by = batch.by, "begun: {}", batch.words);
         let left = self.carry_on(&driver, &recorder, batch.until).await;
         self.after(run, left, memory)
+    }
+
+    /// Whether nobody waits for an answer any more: planning takes a while, and a person may have thought better of it.
+    fn is_withdrawn(&self, triggers: &[TriggerId]) -> Result<bool, DriverError> {
+        let waiting = self.journal.triggers_waiting()?;
+        Ok(!waiting.iter().any(|kept| triggers.contains(&kept.id)))
     }
 
     fn after(&self, run: RunId, left: Result<Left, DriverError>, memory: &mut Memory) -> Result<Step, DriverError> {
@@ -196,16 +209,7 @@ impl Daemon {
         Ok(Step::Again)
     }
 
-    /// What is to be done about a batch, with every host that it needs there.
-    async fn ready(&self, driver: &Driver, batch: &Batch) -> Result<Prepared, DriverError> {
-        let prepared = self.prepare(driver, &batch.work, batch.priority).await?;
-        if let Prepared::Plan(plan) = &prepared {
-            all_answer(driver, plan).await?;
-        }
-        Ok(prepared)
-    }
-
-    async fn prepare(&self, driver: &Driver, work: &Work, priority: Priority) -> Result<Prepared, DriverError> {
+    async fn prepare(&self, driver: &mut Driver, work: &Work, priority: Priority) -> Result<Prepared, DriverError> {
         match work {
             Work::Change(change) => {
                 let mut plan = self.plan(driver, change, &[], false).await?;
@@ -248,41 +252,41 @@ impl Daemon {
         Ok(())
     }
 
-    async fn prepare_wish(&self, driver: &Driver, wish: &Wish) -> Result<Prepared, DriverError> {
-        let hosts = match wish.hosts.as_deref().map(|hosts| select_hosts(hosts, &driver.estate.hosts)).transpose() {
-            Ok(hosts) => hosts,
-            Err(why) => return Ok(Prepared::Nothing(format!("the hosts {why}"))),
+    async fn prepare_wish(&self, driver: &mut Driver, wish: &Wish) -> Result<Prepared, DriverError> {
+        let Foreseen { plan, warnings, silent, .. } = match self.foresee(driver, wish).await {
+            Ok(foreseen) => foreseen,
+            Err(WishError::Driver(error)) => return Err(error),
+            Err(error) => return Ok(Prepared::Nothing(report::chain(&error))),
         };
-        if let Some(unknown) = wish.services.iter().find(|name| !driver.estate.services.contains_key(*name)) {
-            return Ok(Prepared::Nothing(format!("there is no service {unknown}")));
+        warnings.iter().for_each(|line| tracing::warn!("{line}"));
+        if !silent.is_empty() {
+            return Err(DriverError::Preflight { hosts: plan.hosts().len(), problems: silent });
         }
-        if wish.change == Change::Drift {
-            let hosts = hosts.unwrap_or_else(|| driver.estate.hosts.keys().cloned().collect());
-            return repair(driver, &hosts).await;
-        }
-        let mut plan = self.plan(driver, &wish.change, &wish.services, wish.sick).await?;
-        plan.narrow(&wish.services, hosts.as_ref(), &driver.estate);
         Ok(something(plan, &wish.services, wish.plan.as_deref()))
     }
 
-    /// Looks at everything and plans, as `refit plan` does.
-    pub async fn plan(&self, driver: &Driver, change: &Change, services: &[ServiceName], sick: bool) -> Result<Plan, DriverError> {
-        let looked = driver.look(change).await?;
-        for line in looked.warnings.iter().chain(&looked.not_pulled) {
-            tracing::warn!("{line}");
-        }
-        let mut plan = plan::plan(&looked.request(driver, change))?;
-        plan.rolls.iter_mut().for_each(|roll| roll.is_asked_for |= sick || services.contains(&roll.service));
-        driver.look_at_hosts(&mut plan).await?;
-        Ok(plan)
+    /// Looks at everything and plans; every host that it rolls to must answer.
+    async fn plan(&self, driver: &Driver, change: &Change, services: &[ServiceName], sick: bool) -> Result<Plan, DriverError> {
+        let (plan, warnings) = look_and_plan(driver, change, services, sick).await?;
+        warnings.iter().for_each(|line| tracing::warn!("{line}"));
+        let hosts = plan.hosts();
+        let silent = driver.silent_hosts(&hosts).await?;
+        if silent.is_empty() { Ok(plan) } else { Err(DriverError::Preflight { problems: silent, hosts: hosts.len() }) }
     }
 }
 
-/// Before a run is begun every host of it answers; else what asks for it waits.
-async fn all_answer(driver: &Driver, plan: &Plan) -> Result<(), DriverError> {
-    let hosts: BTreeSet<HostName> = plan.rolls.iter().flat_map(|roll| roll.hosts.iter().map(|count| count.host.clone())).collect();
-    let silent = driver.silent_hosts(&hosts).await?;
-    if silent.is_empty() { Ok(()) } else { Err(DriverError::Preflight { problems: silent, hosts: hosts.len() }) }
+/// Looks at everything and plans, as `refit plan` does; with it what people should know of the looks.
+pub(super) async fn look_and_plan(
+    driver: &Driver,
+    change: &Change,
+    services: &[ServiceName],
+    sick: bool,
+) -> Result<(Plan, Vec<String>), DriverError> {
+    let looked = driver.look(change).await?;
+    let mut plan = plan::plan(&looked.request(driver, change))?;
+    plan.rolls.iter_mut().for_each(|roll| roll.is_asked_for |= sick || services.contains(&roll.service));
+    driver.look_at_hosts(&mut plan).await?;
+    Ok((plan, looked.warnings.iter().chain(&looked.not_pulled).cloned().collect()))
 }
 
 /// What is to be done about a plan. `agreed` is the beginning of the hash of the plan that a person agreed to.
@@ -292,13 +296,15 @@ fn something(plan: Plan, services: &[ServiceName], agreed: Option<&str>) -> Prep
     {
         return Prepared::Nothing(format!("the plan is not {agreed} any more but {}; nothing was begun", plan.hash().short()));
     }
-    if !plan.rolls.is_empty() || plan.steps.iter().any(|step| step.kind == StepKind::Build) {
+    // A host on which nothing runs is drained all the same.
+    let is_of_host = matches!(plan.change, Change::Drain(_) | Change::Undrain(_));
+    if is_of_host || !plan.does_nothing() {
         return Prepared::Plan(Box::new(plan));
     }
     let held = plan.held.iter().map(ToString::to_string).chain(plan.held_bases.iter().map(ToString::to_string));
     let held: Vec<String> = held.chain(plan.sick.iter().map(ToString::to_string)).collect();
     let about = if services.is_empty() { "everything".to_owned() } else { report::list(services) };
-    Prepared::Nothing(if held.is_empty() { format!("nothing to do: {about} is up to date") } else { held.join("; ") })
+    Prepared::Nothing(if held.is_empty() { format!("{NOTHING_TO_DO}: {about} is up to date") } else { held.join("; ") })
 }
 
 async fn repair(driver: &Driver, hosts: &BTreeSet<HostName>) -> Result<Prepared, DriverError> {
@@ -307,7 +313,7 @@ async fn repair(driver: &Driver, hosts: &BTreeSet<HostName>) -> Result<Prepared,
     driver.add_drift(&mut plan, &seen)?;
     plan.narrow(&[], Some(hosts), &driver.estate);
     Ok(match plan.rolls.is_empty() {
-        true => Prepared::Nothing("nothing to do: what answers runs what was released".to_owned()),
+        true => Prepared::Nothing(format!("{NOTHING_TO_DO}: what answers runs what was released")),
         false => Prepared::Plan(Box::new(plan)),
     })
 }

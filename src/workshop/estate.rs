@@ -1,10 +1,11 @@
 //! Reads an estate from the files of its folder.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use crate::edge::pipeline_files::{self, PipelineFilesError};
-use crate::pipeline::{self, Given, PipelineText, Reading};
+use crate::model::{HostName, ServiceName};
+use crate::pipeline::{self, Estate, Given, PipelineText, Reading};
 
 /// An estate as it was read, with the texts for showing findings.
 #[derive(Debug)]
@@ -22,4 +23,23 @@ pub fn read_estate(pipelines: &Path, vars: &BTreeMap<String, String>) -> Result<
     let draft = pipeline::draft(&files, &Given { folder, vars: vars.clone() });
     let facts = pipeline_files::look(&draft.wanted());
     Ok(ReadEstate { reading: draft.finish(&facts), files })
+}
+
+/// The first of these services that the estate does not have, and what to do about it: the nearest that it has.
+pub fn unknown_service<'s>(services: &'s [ServiceName], estate: &Estate) -> Option<(&'s ServiceName, String)> {
+    let unknown = services.iter().find(|name| !estate.services.contains_key(*name))?;
+    let names = || estate.services.keys().map(ServiceName::as_str);
+    let help = match pipeline::nearest(unknown.as_str(), names()) {
+        Some(near) => format!("did you mean {near}?"),
+        None if estate.services.is_empty() => "the estate has no services: add them to a pipeline file under `services:`".to_owned(),
+        None => format!("the estate has: {}", names().collect::<Vec<_>>().join(", ")),
+    };
+    Some((unknown, help))
+}
+
+/// What is said of hosts that were asked for and are drained: nothing is done there.
+pub fn drained_warnings(hosts: Option<&BTreeSet<HostName>>, estate: &Estate) -> Vec<String> {
+    let drained: BTreeSet<&HostName> = estate.services.values().flat_map(|service| &service.drained).collect();
+    let asked = hosts.into_iter().flatten().filter(|host| drained.contains(host));
+    asked.map(|host| format!("{host} is drained, nothing is rolled there; `refit hosts undrain {host}` lifts that")).collect()
 }

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 pub use bases::BaseLooks;
-pub use estate::{ReadEstate, read_estate};
+pub use estate::{ReadEstate, drained_warnings, read_estate, unknown_service};
 pub use person::whoami;
 
 use crate::driver::Engines;

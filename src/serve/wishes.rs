@@ -1,0 +1,90 @@
+//! What a person's wish would lead to: the plan, and what they should know of it before they agree.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::daemon::Daemon;
+use super::work::look_and_plan;
+use crate::driver::{Driver, DriverError};
+use crate::model::{HostName, ServiceName};
+use crate::pipeline::select_hosts;
+use crate::plan::{Change, Plan};
+use crate::trigger::Wish;
+use crate::workshop::{drained_warnings, unknown_service};
+
+/// What a wish would lead to, as things are now.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Foreseen {
+    /// The plan.
+    pub plan: Plan,
+    /// What people should know of the looks at sources, bases and hosts.
+    pub warnings: Vec<String>,
+    /// Hosts that the plan rolls to and that do not answer, a line for each: it cannot be carried out.
+    pub silent: Vec<String>,
+    /// Hosts that were asked for and do not answer, so that the plan leaves them out, and why.
+    pub left_out: BTreeMap<HostName, String>,
+}
+
+/// Why a wish leads to nothing.
+#[derive(Debug, thiserror::Error, miette::Diagnostic)]
+pub enum WishError {
+    /// A service that the estate does not have.
+    #[error("there is no service {service}")]
+    #[diagnostic(help("{help}"))]
+    NoService {
+        /// Which.
+        service: ServiceName,
+        /// The next move.
+        help: String,
+    },
+    /// Hosts that nobody can tell.
+    #[error("`--hosts`: {why}")]
+    #[diagnostic(help("`refit hosts` lists the hosts and their labels"))]
+    Hosts {
+        /// What is wrong with them.
+        why: String,
+    },
+    /// No plan can be made.
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Driver(#[from] DriverError),
+}
+
+impl Daemon {
+    /// Plans what a wish asks for. Changes nothing.
+    pub async fn foresee(&self, driver: &mut Driver, wish: &Wish) -> Result<Foreseen, WishError> {
+        if let Some((service, help)) = unknown_service(&wish.services, &driver.estate) {
+            return Err(WishError::NoService { service: service.clone(), help });
+        }
+        let hosts = wish.hosts.as_deref().map(|hosts| select_hosts(hosts, &driver.estate.hosts)).transpose();
+        let hosts = hosts.map_err(|why| WishError::Hosts { why })?;
+        let mut foreseen = match &wish.change {
+            Change::Drift => drifted(driver, wish, hosts.as_ref()).await?,
+            Change::Drain(host) => Foreseen::of(driver.plan_drain(host)?),
+            Change::Undrain(host) => Foreseen::of(driver.plan_undrain(host)?),
+            change => {
+                let (plan, warnings) = look_and_plan(driver, change, &wish.services, wish.sick).await?;
+                Foreseen { warnings, ..Foreseen::of(plan) }
+            }
+        };
+        foreseen.warnings.extend(drained_warnings(hosts.as_ref(), &driver.estate));
+        foreseen.plan.narrow(&wish.services, hosts.as_ref(), &driver.estate);
+        // A host that is drained is silent often enough; it is drained all the same.
+        if !matches!(wish.change, Change::Drain(_)) {
+            foreseen.silent = driver.silent_hosts(&foreseen.plan.hosts()).await?;
+        }
+        Ok(foreseen)
+    }
+}
+
+impl Foreseen {
+    fn of(plan: Plan) -> Self {
+        Self { plan, warnings: Vec::new(), silent: Vec::new(), left_out: BTreeMap::new() }
+    }
+}
+
+async fn drifted(driver: &Driver, wish: &Wish, hosts: Option<&BTreeSet<HostName>>) -> Result<Foreseen, DriverError> {
+    let seen = driver.see_hosts().await;
+    let mut plan = Plan::to_roll(Change::Drift, Vec::new(), &driver.estate);
+    driver.add_drift(&mut plan, &seen)?;
+    Ok(Foreseen { left_out: driver.silent(&seen, &wish.services, hosts), ..Foreseen::of(plan) })
+}
