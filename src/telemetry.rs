@@ -14,6 +14,9 @@ use tracing_subscriber::{EnvFilter, Layer, registry};
 pub const FIELDS: [&str; 13] =
     ["run", "change", "builder", "image", "release", "service", "slot", "action", "host", "wave", "attempt", "elapsed_ms", "error"];
 
+/// What is written unless something else is asked for. The verifier of certificates logs what whoever asked it tells better.
+const FILTER_DEFAULT: &str = "warn,rustls_platform_verifier=off";
+
 /// Keeps telemetry going. What is still to be sent when it is dropped is sent then, within a few seconds.
 #[must_use = "spans are sent until it is dropped"]
 #[derive(Debug, Default)]
@@ -27,7 +30,7 @@ pub struct Telemetry {
 ///
 /// The TLS provider of the process must be installed before.
 pub fn start(filter: Option<&str>, json: bool, has_collector: bool) -> Telemetry {
-    let filter = filter.and_then(|text| EnvFilter::try_new(text).ok()).unwrap_or_else(|| EnvFilter::new("warn"));
+    let filter = filter.and_then(|text| EnvFilter::try_new(text).ok()).unwrap_or_else(|| EnvFilter::new(FILTER_DEFAULT));
     let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_target(false);
     let lines = if json { lines.json().boxed() } else { lines.with_ansi(console::colors_enabled_stderr()).boxed() };
     let lines = lines.with_filter(filter);

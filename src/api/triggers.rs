@@ -13,6 +13,7 @@ use super::reads::{LIMIT_DEFAULT, Page, Paging};
 use super::{Api, Caller, Problem};
 use crate::journal::{HeardAs, Role, Settled, TriggerKept};
 use crate::model::{ImageName, ImageRef, TriggerId};
+use crate::plan::Change;
 use crate::trigger::{Cause, Heard, Trigger, Wish};
 
 /// That something may have moved: one of the two.
@@ -67,6 +68,12 @@ pub(super) async fn wish(
 ) -> Result<(StatusCode, Json<HeardAs>), Problem> {
     caller.may(Role::Operate)?;
     let Json(Asked { wish, words }) = body.map_err(|error| Problem::bad(error.body_text()))?;
+    match wish.change {
+        // What a drain takes down for good is looked at by `refit hosts drain`, at the daemon's socket.
+        Change::Drain(_) | Change::Undrain(_) => caller.may(Role::Admin)?,
+        Change::Prune { .. } => return Err(Problem::bad("a prune cannot be asked for; `refit prune` does it while no daemon holds the estate")),
+        _ => {}
+    }
     let words = if words.is_empty() { "a rollout asked for over HTTP".to_owned() } else { words };
     accept(&caller, &api, Cause::Wish(wish), words).await
 }

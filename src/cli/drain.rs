@@ -89,7 +89,7 @@ pub(super) async fn undrain(args: &UndrainArgs, state: Option<PathBuf>, face: &m
 
 /// Opens the workshop, and goes on with what was interrupted first.
 async fn open(host: &HostName, how: &RepairArgs, state: Option<PathBuf>, face: &mut Face) -> miette::Result<Result<Workshop, Exit>> {
-    let access = if how.dry_run { Access::Look } else { Access::Write };
+    let access = if how.dry_run { Access::Look } else { Access::Through };
     let mut workshop = match workshop::open(&how.estate, &BuildArgs { parallel: None, offline: true }, state, access, face)? {
         Ok(workshop) => workshop,
         Err(exit) => return Ok(Err(exit)),
@@ -136,6 +136,5 @@ async fn carry_out(workshop: &Workshop, plan: Plan, host: &HostName, question: &
         face.printer.err("nothing was begun");
         return Ok(Exit::Failed);
     }
-    let recorder = workshop.driver.begin(plan, &workshop::whoami(), &workshop::command_line()).await?;
-    rollout::carry_on(workshop, &recorder, face).await
+    rollout::carry_out(workshop, plan, face).await
 }

@@ -5,7 +5,8 @@ use std::path::PathBuf;
 
 use super::estate::{EstateArgs, known};
 use super::workshop::{self, Access, BuildArgs, Workshop};
-use super::{Exit, Face};
+use super::{Exit, Face, follow};
+use crate::client::RemoteJournal;
 use crate::model::{ReleaseNumber, ServiceName};
 use crate::plan::{Change, Plan, Restore, RollStep};
 use crate::rollout::{Outcome, Person};
@@ -37,7 +38,12 @@ pub struct RollbackArgs {
 
 /// Runs `refit rollback`.
 pub(super) async fn run(args: &RollbackArgs, state: Option<PathBuf>, face: &mut Face) -> miette::Result<Exit> {
-    let access = if args.list { Access::Look } else { Access::Write };
+    let access = match args {
+        RollbackArgs { list: true, .. } => Access::Look,
+        // Which copies are put back is chosen here, and cannot be wished for.
+        RollbackArgs { with_data: true, .. } => Access::Write,
+        _ => Access::Through,
+    };
     let build = BuildArgs { parallel: None, offline: true };
     let workshop = match workshop::open(&args.estate, &build, state, access, face)? {
         Ok(workshop) => workshop,
@@ -70,9 +76,18 @@ async fn take_back_what_has_not_ended(workshop: &Workshop, args: &RollbackArgs, 
     let driver = &workshop.driver;
     let Some(run) = driver.journal.unfinished()?.first().copied() else { return Ok(None) };
     face.printer.err(&format!("{run} has not ended; what it rolled is taken back first"));
-    driver.journal.say(run, driver.clock.now(), Person::Abort, &workshop::whoami())?;
-    let recorder = driver.take_up(run, &workshop::whoami()).await?;
-    match super::rollout::carry_on(workshop, &recorder, face).await? {
+    let exit = match &workshop.daemon {
+        Some(daemon) => {
+            let journal = RemoteJournal::of(daemon.clone());
+            follow::after_a_word(daemon.clone(), &journal, run, Person::Abort, face).await?
+        }
+        None => {
+            driver.journal.say(run, driver.clock.now(), Person::Abort, &workshop::whoami())?;
+            let recorder = driver.take_up(run, &workshop::whoami()).await?;
+            super::rollout::carry_on(workshop, &recorder, face).await?
+        }
+    };
+    match exit {
         Exit::Failed if args.to.is_some() => Ok(None),
         // It was taken back, as was asked for.
         Exit::Failed => Ok(Some(Exit::Done)),

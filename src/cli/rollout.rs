@@ -128,6 +128,14 @@ pub(super) async fn begin(workshop: &Workshop, plan: Plan, yes: bool, face: &mut
     if !is_agreed(&plan, workshop.parallel(), silent, yes, face)? {
         return Ok(Exit::Failed);
     }
+    carry_out(workshop, plan, face).await
+}
+
+/// Carries a plan out that was agreed to; where a daemon holds the estate, it does.
+pub(super) async fn carry_out(workshop: &Workshop, plan: Plan, face: &mut Face) -> miette::Result<Exit> {
+    if let Some(daemon) = &workshop.daemon {
+        return wish::of_plan(daemon, &plan, face).await;
+    }
     let recorder = workshop.driver.begin(plan, &workshop::whoami(), &workshop::command_line()).await?;
     carry_on(workshop, &recorder, face).await
 }
@@ -254,8 +262,11 @@ async fn no_slot_failed(recorder: &Recorder) -> bool {
     recorder.state(|state| state.rollouts.iter().all(|rollout| rollout.ended.is_some() || rollout.failed.is_empty())).await
 }
 
-/// A run that died is gone on with before anything new: it may hold services in between.
+/// A run that died is gone on with before anything new: it may hold services in between. A daemon does that by itself.
 pub(super) async fn take_up_what_was_interrupted(workshop: &mut Workshop, face: &mut Face) -> miette::Result<Option<Exit>> {
+    if let Some(daemon) = &workshop.daemon {
+        return wish::stands_still(daemon, face).await;
+    }
     let Some(run) = workshop.driver.journal.unfinished()?.first().copied() else { return Ok(None) };
     face.printer.err(&format!("{run} was interrupted and is gone on with first; `refit abort {run}` would take it back instead"));
     let recorder = workshop.driver.take_up(run, &workshop::whoami()).await?;

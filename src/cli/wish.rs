@@ -13,7 +13,7 @@ use crate::api::{Asked, PlanMade};
 use crate::client::{Client, ClientError};
 use crate::journal::{HeardAs, Settled};
 use crate::model::TriggerId;
-use crate::plan::Change;
+use crate::plan::{Change, Plan};
 use crate::serve::{NOTHING_TO_DO, Standing};
 use crate::trigger::Wish;
 
@@ -76,6 +76,16 @@ fn asked(wish: &Wish) -> Asked {
     Asked { wish: wish.clone(), words: workshop::command_line() }
 }
 
+/// Has a daemon carry out what was planned and agreed to here, while it holds the estate: it plans the same again.
+pub(super) async fn of_plan(daemon: &Client, plan: &Plan, face: &mut Face) -> miette::Result<Exit> {
+    let services = match plan.change {
+        // A host is drained as a whole, whatever runs on it.
+        Change::Drain(_) | Change::Undrain(_) => Vec::new(),
+        _ => plan.rolls.iter().map(|roll| roll.service.clone()).collect(),
+    };
+    carry_out(daemon, &Wish { services, ..wish(plan.change.clone(), false) }, face).await
+}
+
 /// What the daemon would do, and what people should know of its looks.
 async fn foresee(daemon: &Client, wish: &Wish, face: &mut Face) -> miette::Result<PlanMade> {
     let made: PlanMade = daemon.post("/v1/plans", &asked(wish)).await?;
@@ -85,7 +95,7 @@ async fn foresee(daemon: &Client, wish: &Wish, face: &mut Face) -> miette::Resul
 }
 
 /// A run that stands still comes before anything new, and only a person ends that.
-async fn stands_still(daemon: &Client, face: &mut Face) -> miette::Result<Option<Exit>> {
+pub(super) async fn stands_still(daemon: &Client, face: &mut Face) -> miette::Result<Option<Exit>> {
     match standing(daemon).await? {
         Standing::Paused { run, why } => {
             face.printer.err(&format!("{run} has not ended and comes first; nothing was begun"));

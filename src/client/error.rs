@@ -28,11 +28,7 @@ pub enum ClientError {
     /// The certificates cannot be used.
     #[error("the file that `--server-ca` names holds no certificates")]
     #[diagnostic(help("it must hold the certificate of the authority, or of the daemon itself, in PEM"))]
-    Authorities {
-        /// What is wrong with them.
-        #[source]
-        source: reqwest::Error,
-    },
+    Authorities,
     /// The client itself.
     #[error("no connection can be made from here")]
     Build {
@@ -92,7 +88,7 @@ impl ClientError {
     /// Whether it lies at what was asked, and not at the world.
     pub fn is_usage(&self) -> bool {
         match self {
-            Self::Url { .. } | Self::Clear { .. } | Self::Token | Self::Authorities { .. } | Self::Stranger { .. } => true,
+            Self::Url { .. } | Self::Clear { .. } | Self::Token | Self::Authorities | Self::Stranger { .. } => true,
             Self::Build { .. } | Self::Silent { .. } | Self::Untrusted { .. } | Self::Away { .. } => false,
             Self::Refused { problem, .. } => problem.status < 500,
         }
@@ -137,13 +133,12 @@ fn help(name: &str, problem: &Problem) -> String {
 pub(super) fn untrusted(error: &(dyn Error + 'static)) -> Option<String> {
     let mut next = Some(error);
     while let Some(error) = next {
-        // The error of an I/O operation does not tell what it holds as its source.
-        let inner = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
-        let tls = error.downcast_ref::<rustls::Error>().or_else(|| inner?.downcast_ref::<rustls::Error>());
-        if let Some(rustls::Error::InvalidCertificate(why)) = tls {
+        if let Some(rustls::Error::InvalidCertificate(why)) = error.downcast_ref() {
             return Some(format!("{why:?}"));
         }
-        next = error.source().or_else(|| inner.and_then(|inner| inner.source()));
+        // The error of an I/O operation does not tell what it holds as its source.
+        let held = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
+        next = held.map(|held| held as &(dyn Error + 'static)).or_else(|| error.source());
     }
     None
 }

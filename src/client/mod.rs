@@ -67,7 +67,7 @@ impl Client {
         }
         let mut builder = builder(headers);
         if let Some(pem) = authorities {
-            let authorities = Certificate::from_pem_bundle(pem).map_err(|source| ClientError::Authorities { source })?;
+            let authorities = Certificate::from_pem_bundle(pem).ok().filter(|all| !all.is_empty()).ok_or(ClientError::Authorities)?;
             builder = builder.tls_certs_merge(authorities);
         }
         let base = url.trim_end_matches('/').to_owned();

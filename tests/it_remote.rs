@@ -1,0 +1,351 @@
+//! `refit --server URL`, and commands beside a daemon on the same machine: what they print is what they print without one, and what goes wrong on the
+//! way is told. The estate's engines are dead sockets; what needs real ones is in `e2e_remote.rs`.
+
+#![allow(clippy::unwrap_used, reason = "a test")]
+
+use std::fs;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use refit::journal::{Journal, Lock, Logs, SqliteJournal};
+use refit::plan::Change;
+use refit::run::{Event, RunOutcome};
+
+const PIPELINE: &str = r#"
+name: shop
+images: { web: { build: web } }
+builders: { b: { endpoint: "unix:///nowhere.sock" } }
+hosts: { h: { endpoint: "unix:///nowhere.sock" } }
+services: { web: { image: web, deploy: { hosts: "*", replicas: 2 } } }
+triggers: { nightly: { cron: "0 3 * * *", timezone: Europe/Brussels, window: 4h } }
+"#;
+/// Nothing here takes as long.
+const SOON: Duration = Duration::from_secs(30);
+
+/// A folder with a shop, and perhaps a daemon that serves it.
+struct Home {
+    dir: tempfile::TempDir,
+    daemon: Option<Child>,
+    url: String,
+}
+
+/// How a command ended.
+#[derive(Debug, PartialEq, Eq)]
+struct Ended {
+    code: Option<i32>,
+    out: String,
+    err: String,
+}
+
+impl Home {
+    fn new() -> Self {
+        let home = Self { dir: tempfile::tempdir().unwrap(), daemon: None, url: String::new() };
+        for (path, text) in [("pipelines/shop.yaml", PIPELINE), ("web/Dockerfile", "FROM debian:bookworm-slim\n")] {
+            let path = home.shop().join(path);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, text).unwrap();
+        }
+        home
+    }
+
+    /// With two runs in its journal, each with a log.
+    async fn with_runs() -> Self {
+        let home = Self::new();
+        let state = home.shop().join(".refit");
+        let at = |second: i64| jiff::Timestamp::from_second(1_800_000_000 + second).unwrap();
+        let journal = SqliteJournal::open_to_write(&state, Lock::take(&state, at(0), "test").unwrap()).unwrap();
+        for (second, words) in [(0, "refit rollout --yes"), (60, "refit rollout web --yes")] {
+            let began = Event::RunBegan { change: Change::Everything, by: "ops@desk".into(), words: words.into() };
+            let run = journal.begin_run(at(second), &began).await.unwrap();
+            journal.append(run, at(second + 1), &Event::RunEnded { outcome: RunOutcome::NothingToDo }).await.unwrap();
+            let mut log = Logs::new(&state).writer(run, &"web".parse().unwrap()).unwrap();
+            writeln!(log, "Step 1/1 : FROM debian:bookworm-slim").unwrap();
+        }
+        home
+    }
+
+    /// The same, served.
+    async fn served() -> Self {
+        let mut home = Self::with_runs().await;
+        home.serve(&[]);
+        home
+    }
+
+    fn shop(&self) -> PathBuf {
+        self.dir.path().join("shop")
+    }
+
+    fn command(&self, args: &[&str], environment: &[(&str, &str)]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_refit"));
+        command.args(args).current_dir(self.shop()).env_clear().stdin(Stdio::null());
+        command.env("HOME", self.dir.path()).env("TZ", "UTC").env("COLUMNS", "100").env("USER", "ops");
+        command.envs(environment.iter().copied());
+        command
+    }
+
+    fn run(&self, args: &[&str], environment: &[(&str, &str)]) -> Ended {
+        let output = self.command(args, environment).output().unwrap();
+        let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+        let ended = Ended { code: output.status.code(), out: text(output.stdout), err: text(output.stderr) };
+        assert!(!ended.err.contains("panicked"), "{}", ended.err);
+        ended
+    }
+
+    fn token(&self, name: &str, role: &str) -> String {
+        let ended = self.run(&["token", "add", name, "--role", role], &[]);
+        assert_eq!(ended.code, Some(0), "{}", ended.err);
+        ended.out.trim().to_owned()
+    }
+
+    /// Starts a daemon and waits until it listens. It asks no engine by itself.
+    fn serve(&mut self, more: &[&str]) {
+        let listen = ["serve", "--offline", "--drift", "off", "--listen", "127.0.0.1:0"];
+        let mut daemon = self.command(&[&listen, more].concat(), &[]).stderr(Stdio::piped()).spawn().unwrap();
+        let mut lines = BufReader::new(daemon.stderr.take().unwrap()).lines();
+        let address = lines.find_map(|line| line.unwrap().split_once("listens on ").map(|(_, address)| address.trim().to_owned())).unwrap();
+        // Whatever else it says, it must not wait for a reader.
+        std::thread::spawn(move || lines.for_each(drop));
+        self.daemon = Some(daemon);
+        let scheme = if more.contains(&"--tls-cert") { "https" } else { "http" };
+        self.url = format!("{scheme}://{address}");
+    }
+
+    /// A command that asks the daemon with this token.
+    fn there(&self, args: &[&str], token: &str) -> Ended {
+        self.run(&[&["--server", &self.url], args].concat(), &[("REFIT_TOKEN", token)])
+    }
+}
+
+impl Drop for Home {
+    fn drop(&mut self) {
+        if let Some(daemon) = &mut self.daemon {
+            let _ = daemon.kill();
+            let _ = daemon.wait();
+        }
+    }
+}
+
+#[track_caller]
+fn expect(ended: &Ended, code: i32, said: &[&str]) {
+    assert_eq!(ended.code, Some(code), "{ended:?}");
+    for said in said {
+        assert!(ended.err.contains(said) || ended.out.contains(said), "expected `{said}` in {ended:?}");
+    }
+}
+
+/// What a schedule says of now is another moment each time.
+fn without_moment(mut ended: Ended) -> Ended {
+    ended.out = ended.out.lines().filter(|line| !line.starts_with("From ")).collect::<Vec<_>>().join("\n");
+    ended
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_looked_at_from_elsewhere_is_what_is_seen_here() {
+    let home = Home::served().await;
+    let token = home.token("eyes", "read");
+    let looks: [&[&str]; 24] = [
+        &["history"],
+        &["history", "--json"],
+        &["history", "--limit", "1"],
+        &["history", "--verify"],
+        &["history", "--verify", "--json"],
+        &["show"],
+        &["show", "1", "--all"],
+        &["show", "1", "--json"],
+        &["show", "9"],
+        &["logs"],
+        &["logs", "1", "web"],
+        &["logs", "1", "web", "--json"],
+        &["logs", "1", "db"],
+        &["logs", "9"],
+        &["release"],
+        &["release", "--json"],
+        &["release", "r7"],
+        &["release", "r7", "--json"],
+        &["status"],
+        &["status", "--json"],
+        &["plan"],
+        &["pause"],
+        &["abort", "1"],
+        &["pause", "9"],
+    ];
+    for args in looks {
+        assert_eq!(home.there(args, &token), home.run(args, &[]), "refit {args:?}");
+    }
+    assert_eq!(without_moment(home.there(&["schedule"], &token)), without_moment(home.run(&["schedule"], &[])));
+    let schedule: serde_json::Value = serde_json::from_str(&home.there(&["schedule", "--days", "3", "--json"], &token).out).unwrap();
+    assert_eq!(schedule["cycles"][0]["trigger"], "nightly");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rollout_that_cannot_be_planned_fails_there_as_it_does_here() {
+    let mut home = Home::with_runs().await;
+    let token = home.token("ops", "operate");
+    let tries: [&[&str]; 4] = [&["rollout", "--yes"], &["rollout", "nobody", "--yes"], &["rollout", "--hosts", "zone=", "--yes"], &["converge"]];
+    let here = tries.map(|args| home.run(args, &[]));
+    home.serve(&[]);
+    for (args, here) in tries.into_iter().zip(here) {
+        assert_eq!(home.there(args, &token), here, "refit --server {args:?}");
+        assert_eq!(home.run(args, &[]), here, "refit {args:?} beside a daemon");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_may_not_is_told_so() {
+    let home = Home::served().await;
+    let (read, operate) = (home.token("eyes", "read"), home.token("ops", "operate"));
+    expect(&home.there(&["history"], "refit_0000"), 2, &["does not know this token", "REFIT_TOKEN"]);
+    expect(&home.there(&["history"], ""), 2, &["does not know this token, or got none"]);
+    expect(&home.there(&["release", "r1", "--unquarantine"], &operate), 2, &["there is no release r1"]);
+    // The run that is paused must be there first for a word to be refused.
+    expect(&post(&home.url, &read, "/v1/rollouts", r#"{"change":"everything"}"#), 403, &["eyes may read, and this takes operate"]);
+    expect(&post(&home.url, &read, "/v1/runs/1/pause", ""), 403, &["this takes operate"]);
+    expect(&post(&home.url, &operate, "/v1/rollouts", r#"{"change":{"drain":"h"}}"#), 403, &["this takes admin"]);
+    expect(&post(&home.url, &operate, "/v1/rollouts", r#"{"change":{"prune":{"keep":5}}}"#), 400, &["a prune cannot be asked for"]);
+    home.run(&["token", "revoke", "eyes"], &[]);
+    expect(&home.there(&["history"], &read), 2, &["does not know this token"]);
+}
+
+fn post(url: &str, token: &str, path: &str, body: &str) -> Ended {
+    request("POST", url, token, path, body)
+}
+
+fn get(url: &str, token: &str, path: &str) -> Ended {
+    request("GET", url, token, path, "")
+}
+
+/// A request by hand: its status, and all of its answer.
+fn request(method: &str, url: &str, token: &str, path: &str, body: &str) -> Ended {
+    let mut stream = TcpStream::connect(url.strip_prefix("http://").unwrap()).unwrap();
+    let head = format!("{method} {path} HTTP/1.1\r\nhost: refit\r\nauthorization: Bearer {token}\r\ncontent-type: application/json\r\n");
+    write!(stream, "{head}connection: close\r\ncontent-length: {}\r\n\r\n{body}", body.len()).unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    let code = answer.split(' ').nth(1).and_then(|status| status.parse().ok());
+    Ended { code, out: answer, err: String::new() }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_daemon_that_cannot_be_asked_is_told_in_one_error() {
+    let home = Home::with_runs().await;
+    let there = |url: &str, environment: &[(&str, &str)]| home.run(&["--server", url, "history"], environment);
+    let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    expect(&there(&format!("http://{nobody}"), &[]), 1, &["does not answer", "Connection refused", "help: check that `refit serve` runs"]);
+    expect(&there("shop", &[]), 2, &["shop is no address of a refit"]);
+    expect(&there("ftp://shop", &[]), 2, &["ftp://shop is no address of a refit"]);
+    expect(&there("http://refit.example.com:7334", &[("REFIT_TOKEN", "refit_1")]), 2, &["for everybody to read"]);
+    expect(&there("http://127.0.0.1:1", &[("REFIT_TOKEN", "two\nlines")]), 2, &["cannot be sent"]);
+    expect(&there("http://127.0.0.1:1", &[("REFIT_TOKEN_FILE", "/nowhere/token")]), 2, &["/nowhere/token", "REFIT_TOKEN_FILE"]);
+    for (answer, code, said) in [
+        ("HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nhello", 2, "does not answer as a refit does"),
+        ("HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n", 2, "does not answer as a refit does: it answered 404"),
+        ("HTTP/1.1 302 Found\r\nlocation: http://127.0.0.1:1/\r\ncontent-length: 0\r\n\r\n", 2, "it answered 302"),
+        ("HTTP/1.1 502 Bad Gateway\r\ncontent-length: 3\r\n\r\nbad", 1, "is away: 502 Bad Gateway"),
+        ("", 1, "does not answer"),
+    ] {
+        let (address, answered) = answers_once(answer);
+        expect(&there(&format!("http://{address}"), &[]), code, &[said]);
+        answered.join().unwrap();
+    }
+}
+
+/// Somebody who gives one answer, whatever is asked.
+fn answers_once(answer: &'static str) -> (std::net::SocketAddr, JoinHandle<()>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let answered = std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        let mut asked = BufReader::new(stream.try_clone().unwrap()).lines();
+        while asked.next().is_some_and(|line| line.is_ok_and(|line| !line.is_empty())) {}
+        stream.write_all(answer.as_bytes()).unwrap();
+    });
+    (address, answered)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_certificate_is_trusted_when_somebody_says_so() {
+    let mut home = Home::with_runs().await;
+    let (certificate, key) = (home.dir.path().join("refit.pem"), home.dir.path().join("refit.key"));
+    let (certificate, key) = (certificate.to_str().unwrap().to_owned(), key.to_str().unwrap().to_owned());
+    let subject = ["-subj", "/CN=refit", "-addext", "subjectAltName=IP:127.0.0.1", "-addext", "basicConstraints=critical,CA:FALSE"];
+    let mut openssl = Command::new("openssl");
+    openssl.args(["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2"]);
+    let made = openssl.args(subject).args(["-out", &certificate, "-keyout", &key]).output().unwrap();
+    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    let token = home.token("eyes", "read");
+    home.serve(&["--tls-cert", &certificate, "--tls-key", &key]);
+    expect(&home.there(&["history"], &token), 1, &["is not trusted: UnknownIssuer", "--server-ca FILE"]);
+    let trusting = home.there(&["--server-ca", &certificate, "history"], &token);
+    assert_eq!(trusting, home.run(&["history"], &[]));
+    let environment = [("REFIT_SERVER", home.url.as_str()), ("REFIT_SERVER_CA", certificate.as_str()), ("REFIT_TOKEN", token.as_str())];
+    assert_eq!(home.run(&["history"], &environment), trusting);
+    expect(&home.there(&["--server-ca", &key, "history"], &token), 2, &["holds no certificates"]);
+    expect(&home.there(&["--server-ca", "/nowhere.pem", "history"], &token), 2, &["/nowhere.pem"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_about_this_machine_asks_no_server() {
+    let home = Home::new();
+    for args in [&["check"][..], &["schema"], &["scan"], &["token", "list"], &["completions", "bash"]] {
+        expect(&home.run(&[&["--server", "http://127.0.0.1:1"], args].concat(), &[]), 2, &["is about this machine, and asks no server"]);
+        expect(&home.run(&[args, &["--server", "http://127.0.0.1:1"]].concat(), &[]), 2, &["asks no server"]);
+        expect(&home.run(args, &[("REFIT_SERVER", "http://127.0.0.1:1")]), 0, &[]);
+        expect(&home.run(args, &[("REFIT_SERVER", "")]), 0, &[]);
+    }
+    for args in [&["rollback", "--yes"][..], &["prune", "--yes"], &["hosts", "drain", "h"]] {
+        expect(&home.run(args, &[("REFIT_SERVER", "http://127.0.0.1:1")]), 2, &["nothing was begun", "on the machine where `refit serve` runs"]);
+    }
+    for args in [&["rollout", "--offline"][..], &["rollout", "--var", "a=b"], &["plan", "--parallel", "2"], &["status", "--var", "a=b"]] {
+        expect(&home.run(args, &[("REFIT_SERVER", "http://127.0.0.1:1")]), 2, &["cannot be chosen here", "refit serve"]);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn beside_a_daemon_only_what_it_cannot_do_is_refused() {
+    let home = Home::served().await;
+    for args in [&["prune", "--yes"][..], &["rollback", "--with-data", "--yes"]] {
+        expect(&home.run(args, &[]), 1, &["the estate is held by `refit serve", "it does not do this for others", "systemctl stop"]);
+    }
+    // These find out by themselves that there is nothing to do, as without a daemon.
+    expect(&home.run(&["rollback", "--yes"], &[]), 2, &["nothing was rolled out yet"]);
+    expect(&home.run(&["resume"], &[]), 2, &["no run is under way"]);
+    expect(&home.run(&["approve"], &[]), 2, &["no run is under way"]);
+    expect(&home.run(&["hosts", "drain", "h", "--yes"], &[]), 2, &["nothing was released yet"]);
+    expect(&home.run(&["rollout", "--offline"], &[]), 2, &["serve.sock carries it out"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_holds_the_estate_and_is_no_daemon_is_named_as_ever() {
+    let home = Home::new();
+    let state = home.shop().join(".refit");
+    let _lock = Lock::take(&state, jiff::Timestamp::UNIX_EPOCH, "refit rollout").unwrap();
+    // What a daemon that was killed leaves behind.
+    drop(std::os::unix::net::UnixListener::bind(state.join("serve.sock")).unwrap());
+    for args in [&["rollout", "--yes"][..], &["converge"], &["rollback"], &["prune"]] {
+        expect(&home.run(args, &[]), 1, &["the estate is held by `refit rollout`", "wait until it has ended"]);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_wish_that_comes_to_nothing_says_why_and_can_be_withdrawn() {
+    let home = Home::served().await;
+    let token = home.token("ops", "operate");
+    let wished = post(&home.url, &token, "/v1/rollouts", r#"{"change":"everything","words":"by hand"}"#);
+    expect(&wished, 202, &[r#""as":"new""#]);
+    let began = Instant::now();
+    let settled = loop {
+        let kept = get(&home.url, &token, "/v1/triggers/1");
+        if kept.out.contains(r#""why":"#) {
+            break kept;
+        }
+        assert!(began.elapsed() < SOON, "{kept:?}");
+        std::thread::sleep(Duration::from_millis(20));
+    };
+    expect(&settled, 200, &["did not answer"]);
+    expect(&request("DELETE", &home.url, &token, "/v1/triggers/1", ""), 409, &["did not answer"]);
+    expect(&request("DELETE", &home.url, &token, "/v1/triggers/9", ""), 404, &["there is no trigger t9"]);
+}
