@@ -12,6 +12,8 @@ use jiff::Timestamp;
 use super::daemon::{Daemon, DriftPolicy, Standing};
 use crate::driver::DriverError;
 use crate::model::HostName;
+use crate::notice::Notice;
+use crate::pipeline::NoticeKind;
 use crate::plan::{Change, Plan};
 use crate::trigger::{Cause, Heard, Trigger};
 
@@ -23,6 +25,8 @@ const PAUSE_MAX: Duration = Duration::from_secs(3600);
 #[derive(Default)]
 struct Seen {
     before: BTreeSet<HostName>,
+    /// The hosts of which people were told.
+    told: BTreeSet<HostName>,
     repairs: u32,
     not_before: Option<Timestamp>,
 }
@@ -40,7 +44,7 @@ impl Daemon {
                 () = self.clock.sleep(self.how.drift_every) => {}
             }
             // While a run goes on, nothing is as it was released.
-            if self.standing() != Standing::Idle {
+            if !matches!(self.standing(), Standing::Idle | Standing::Waiting { .. }) {
                 seen.before.clear();
                 continue;
             }
@@ -67,12 +71,19 @@ impl Daemon {
             return Ok(());
         }
         let again: BTreeSet<HostName> = drifted.intersection(&seen.before).cloned().collect();
-        let is_new = seen.before != drifted;
+        let is_new = !again.is_empty() && seen.told != again;
         seen.before = drifted;
         if again.is_empty() {
             return Ok(());
         }
+        seen.told.clone_from(&again);
         let notes: Vec<String> = plan.rolls.iter().flat_map(|roll| &roll.notes).cloned().collect();
+        if is_new {
+            let mut notice = Notice::new(&driver.estate.name, None, self.clock.now(), NoticeKind::Drift, "what runs is not what was released");
+            notice.reason = Some(notes.join("; "));
+            notice.next = Some("refit status".to_owned());
+            self.tell_at_once(&notice);
+        }
         if is_new || self.how.drift == DriftPolicy::Repair {
             tracing::warn!("what runs is not what was released: {}", notes.join("; "));
         }

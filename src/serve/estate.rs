@@ -11,7 +11,7 @@ use crate::driver::{self, Engines};
 use crate::edge::sources::Sources;
 use crate::graph::Graph;
 use crate::model::{HookName, ImageRef};
-use crate::pipeline::{Estate, ServiceImage};
+use crate::pipeline::{Context, Estate, ServiceImage};
 use crate::report::diagnostic;
 use crate::workshop::{ReadEstate, engines_of, read_estate};
 
@@ -32,8 +32,8 @@ pub struct Loaded {
     pub engines: Engines,
     /// When it was read.
     pub at: Timestamp,
-    /// The files that hold secrets of hooks.
-    pub(super) secrets: BTreeSet<PathBuf>,
+    /// The files that count beside the pipelines: secrets of hooks, and the Dockerfiles in folders.
+    pub(super) watched: BTreeSet<PathBuf>,
     /// What the files were like then.
     pub(super) stamp: Stamp,
 }
@@ -56,9 +56,9 @@ impl Loaded {
         let engines = engines_of(&estate).map_err(|error| error.to_string())?;
         let bases = bases(&estate, &graph);
         let hooks = hooks::ready(&estate)?;
-        let secrets = hooks::secret_files(&estate);
-        let stamp = before.into_iter().chain(stamp(secrets.iter().cloned())).collect();
-        Ok(Arc::new(Self { bases, graph, hooks, secrets, engines, at, stamp, estate }))
+        let watched = hooks::secret_files(&estate).into_iter().chain(dockerfiles(&estate)).collect::<BTreeSet<_>>();
+        let stamp = before.into_iter().chain(stamp(watched.iter().cloned())).collect();
+        Ok(Arc::new(Self { bases, graph, hooks, watched, engines, at, stamp, estate }))
     }
 }
 
@@ -71,9 +71,17 @@ fn bases(estate: &Estate, graph: &Graph) -> BTreeSet<ImageRef> {
     graph.bases().map(|id| graph.node(id).reference().clone()).chain(external).collect()
 }
 
-/// The pipeline files and the secrets of an estate as they look now from outside.
-pub(super) fn stamp_of(folder: &Path, secrets: &BTreeSet<PathBuf>) -> Stamp {
-    stamp(files_of(folder)).into_iter().chain(stamp(secrets.iter().cloned())).collect()
+/// The pipeline files of an estate, and what else counts, as they look now from outside.
+pub(super) fn stamp_of(folder: &Path, watched: &BTreeSet<PathBuf>) -> Stamp {
+    stamp(files_of(folder)).into_iter().chain(stamp(watched.iter().cloned())).collect()
+}
+
+/// The Dockerfiles that lie in folders: they say which bases the estate stands on.
+fn dockerfiles(estate: &Estate) -> impl Iterator<Item = PathBuf> {
+    estate.images.values().filter_map(|image| match &image.build.context {
+        Context::Folder { path } => Some(path.join(&image.build.dockerfile)),
+        Context::Git { .. } => None,
+    })
 }
 
 /// The pipeline files of a folder. One that cannot be listed looks empty: reading it says why.

@@ -23,9 +23,9 @@ impl Daemon {
             }
             let _reading = self.reading.lock().await;
             let loaded = self.loaded();
-            let stamp = estate::stamp_of(&self.how.pipelines, &loaded.secrets);
+            let stamp = estate::stamp_of(&self.how.pipelines, &loaded.watched);
             if stamp != loaded.stamp && refused.as_ref() != Some(&stamp) {
-                refused = if self.read_again("the pipeline files changed").await { None } else { Some(stamp) };
+                refused = if self.read_again("the files of the estate changed").await { None } else { Some(stamp) };
             }
         }
     }

@@ -23,6 +23,8 @@ use crate::trigger::{self, Batch, Cause, Heard, Next, Trigger, Waiting, Wish, Wo
 const WORDS_LOOKED_FOR_EVERY: Duration = Duration::from_secs(1);
 /// Without anything to do, the queue is looked at so often all the same.
 const IDLE: Duration = Duration::from_secs(60);
+/// A host that was silent so many times, over half a minute, is left behind by what begins by itself.
+const LEFT_BEHIND_AFTER: u32 = 3;
 /// After trouble with an engine or a registry, it tries again after so long, twice as long each time.
 const RETRY_MIN: Duration = Duration::from_secs(5);
 const RETRY_MAX: Duration = Duration::from_secs(600);
@@ -150,7 +152,7 @@ impl Daemon {
     /// Plans what a batch of triggers asks for, and carries it out. Whatever comes of it, each of them is settled.
     async fn answer(&self, batch: Batch, memory: &mut Memory) -> Result<Step, DriverError> {
         let mut driver = self.driver()?;
-        let prepared = match self.prepare(&mut driver, &batch.work, batch.priority).await {
+        let prepared = match self.prepare(&mut driver, &batch.work, batch.priority, memory.failed).await {
             Ok(prepared) => prepared,
             // A person is told, and may ask again; what came by itself is tried again.
             Err(error) if matches!(batch.work, Work::Wish(_)) => Prepared::Nothing(report::chain(&error)),
@@ -209,26 +211,26 @@ impl Daemon {
         Ok(Step::Again)
     }
 
-    async fn prepare(&self, driver: &mut Driver, work: &Work, priority: Priority) -> Result<Prepared, DriverError> {
+    async fn prepare(&self, driver: &mut Driver, work: &Work, priority: Priority, tries: u32) -> Result<Prepared, DriverError> {
         match work {
             Work::Change(change) => {
-                let mut plan = self.plan(driver, change, &[], false).await?;
+                let mut plan = self.plan(driver, change, tries).await?;
                 self.leave_out_frozen(&mut plan, priority).await?;
                 Ok(something(plan, &[], None))
             }
             Work::Repair(hosts) => repair(driver, hosts).await,
-            Work::CatchUp(services) => self.catch_up(driver, services).await,
+            Work::CatchUp(services) => self.catch_up(driver, services, tries).await,
             Work::Wish(wish) => self.prepare_wish(driver, wish).await,
         }
     }
 
     /// Rolls what the newest release has of services that stood still when it was made.
-    async fn catch_up(&self, driver: &Driver, services: &BTreeSet<ServiceName>) -> Result<Prepared, DriverError> {
+    async fn catch_up(&self, driver: &Driver, services: &BTreeSet<ServiceName>, tries: u32) -> Result<Prepared, DriverError> {
         let Some(newest) = self.journal.releases(1)?.first().map(|kept| kept.number) else {
             return Ok(Prepared::Nothing("there is no release".to_owned()));
         };
         let services: Vec<ServiceName> = services.iter().filter(|name| driver.estate.services.contains_key(*name)).cloned().collect();
-        let mut plan = self.plan(driver, &Change::Release(newest), &[], false).await?;
+        let mut plan = self.plan(driver, &Change::Release(newest), tries).await?;
         plan.rolls.retain(|roll| services.contains(&roll.service));
         Ok(something(plan, &services, None))
     }
@@ -265,12 +267,22 @@ impl Daemon {
         Ok(something(plan, &wish.services, wish.plan.as_deref()))
     }
 
-    /// Looks at everything and plans; every host that it rolls to must answer.
-    async fn plan(&self, driver: &Driver, change: &Change, services: &[ServiceName], sick: bool) -> Result<Plan, DriverError> {
-        let (plan, warnings) = look_and_plan(driver, change, services, sick).await?;
+    /// Looks at everything and plans what nobody asked for. Every host that it rolls to must answer; one that is silent again and again is left behind,
+    /// so that it does not keep a patch from all the others, and is repaired when it is back.
+    async fn plan(&self, driver: &Driver, change: &Change, tries: u32) -> Result<Plan, DriverError> {
+        let (mut plan, warnings) = look_and_plan(driver, change, &[], false).await?;
         warnings.iter().for_each(|line| tracing::warn!("{line}"));
         let hosts = plan.hosts();
         let silent = driver.silent_hosts(&hosts).await?;
+        if !silent.is_empty() && tries >= LEFT_BEHIND_AFTER {
+            let away = driver.silent(&driver.see_hosts().await, &[], None);
+            let there: BTreeSet<HostName> = hosts.iter().filter(|host| !away.contains_key(*host)).cloned().collect();
+            if !there.is_empty() {
+                tracing::warn!("left behind, and repaired when they are back: {}", silent.join("; "));
+                plan.narrow(&[], Some(&there), &driver.estate);
+                return Ok(plan);
+            }
+        }
         if silent.is_empty() { Ok(plan) } else { Err(DriverError::Preflight { problems: silent, hosts: hosts.len() }) }
     }
 }

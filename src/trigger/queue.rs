@@ -105,9 +105,16 @@ pub fn next(waiting: &[Waiting], rules: &Rules, now: Timestamp, may_begin: impl 
         let soonest = waiting.iter().map(|one| due_at(one, rules, now)).min();
         return soonest.map_or(Next::Idle, |until| Next::Wait { until, held: None });
     };
+    if matches!(batch.work, Work::Repair(_)) {
+        return Next::Begin(batch);
+    }
     match may_begin(asked(&batch)) {
         Ok(()) => Next::Begin(batch),
-        Err(Wait { until, why }) => Next::Wait { until: until.max(now), held: Some(why) },
+        // A repair brings nothing newer, so nothing holds it.
+        Err(Wait { until, why }) => match repair(&due) {
+            Some(repair) => Next::Begin(repair),
+            None => Next::Wait { until: until.max(now), held: Some(why) },
+        },
     }
 }
 
@@ -282,6 +289,9 @@ mod tests {
         let waiting = [one(1, 0, 0, base("debian")), one(2, 50, 50, wish()), one(3, 50, 50, wish())];
         assert_eq!(begun(next(&waiting, &RULES, at(50), held)).triggers, [TriggerId(2)]);
         assert_eq!(next(&waiting[..1], &RULES, at(50), held), Next::Wait { until: at(900), held: Some("holidays".into()) });
+        // Nor is a repair: what was released once runs again.
+        let drifted = [waiting[0].clone(), one(4, 0, 0, Cause::Drift { hosts: BTreeSet::new() })];
+        assert_eq!(begun(next(&drifted, &RULES, at(50), held)).triggers, [TriggerId(4)]);
     }
 
     #[test]
