@@ -18,8 +18,6 @@ use crate::report;
 pub struct TokenArgs {
     #[command(subcommand)]
     what: What,
-    #[command(flatten)]
-    folder: PipelineFolder,
 }
 
 #[derive(Debug, clap::Subcommand)]
@@ -31,23 +29,30 @@ enum What {
         /// What its bearer may do: `read`, `trigger` (say that something moved), `operate` (begin, pause, approve and abort runs), `admin`.
         #[arg(long)]
         role: Role,
+        #[command(flatten)]
+        folder: PipelineFolder,
     },
     /// List the tokens, without the tokens themselves.
-    List,
+    List {
+        #[command(flatten)]
+        folder: PipelineFolder,
+    },
     /// Revoke a token: it is refused from the next request on.
     Revoke {
         /// Its name.
         name: String,
+        #[command(flatten)]
+        folder: PipelineFolder,
     },
 }
 
 /// Runs `refit token`.
 pub(super) async fn run(args: &TokenArgs, state: Option<PathBuf>, face: &mut Face) -> miette::Result<Exit> {
-    let folder = workshop::state_folder(&args.folder.pipelines, state);
+    let of = |folder: &PipelineFolder| workshop::state_folder(&folder.pipelines, state);
     match &args.what {
-        What::Add { name, role } => add(&folder, NewToken { name: name.clone(), role: *role }, face).await,
-        What::List => list(&folder, face),
-        What::Revoke { name } => revoke(&folder, name, face).await,
+        What::Add { name, role, folder } => add(&of(folder), NewToken { name: name.clone(), role: *role }, face).await,
+        What::List { folder } => list(&of(folder), face),
+        What::Revoke { name, folder } => revoke(&of(folder), name, face).await,
     }
 }
 

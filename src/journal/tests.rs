@@ -373,7 +373,7 @@ async fn journals_of_every_format_are_read() {
     if std::env::var_os("REFIT_WRITE_SAMPLE").is_some() {
         write_sample(&folder).await;
     }
-    for version in 1..=1 {
+    for version in 1..=2 {
         let dir = tempfile::tempdir().unwrap();
         std::fs::copy(folder.join(format!("journal-{version}.sqlite")), dir.path().join("journal.sqlite")).unwrap();
         let journal = to_write(dir.path());
@@ -461,7 +461,7 @@ async fn write_sample(folder: &Path) {
         journal.append(run, at(3), &event).await.unwrap();
     }
     std::fs::create_dir_all(folder).unwrap();
-    let target = folder.join("journal-1.sqlite");
+    let target = folder.join("journal-2.sqlite");
     let _ = std::fs::remove_file(&target);
     Connection::open(dir.path().join("journal.sqlite")).unwrap().execute("VACUUM INTO ?1", [target.to_str().unwrap()]).unwrap();
 }

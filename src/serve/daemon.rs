@@ -114,6 +114,8 @@ pub struct Daemon {
     pub(super) estate: RwLock<Arc<Loaded>>,
     /// Held by who reads the estate again: one at a time.
     pub(super) reading: tokio::sync::Mutex<()>,
+    /// What was wrong with the estate when it was read last; empty if nothing was.
+    pub(super) told: Mutex<String>,
     standing: Mutex<Standing>,
 }
 
@@ -136,6 +138,7 @@ impl Daemon {
             google: tokio::sync::Mutex::default(),
             estate: RwLock::new(loaded),
             reading: tokio::sync::Mutex::default(),
+            told: Mutex::default(),
             standing: Mutex::new(Standing::Idle),
             how,
         }))

@@ -2,20 +2,23 @@
 
 use std::path::PathBuf;
 use std::sync::{Arc, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::daemon::Daemon;
-use super::estate::{self, Loaded};
+use super::estate::{self, Loaded, Stamp};
 use crate::edge::git::{self, Followed, GitError};
 use crate::notice;
 
 /// How often the pipeline files are looked at.
 const FILES_LOOKED_AT_EVERY: Duration = Duration::from_secs(2);
 
+/// Files that could not be used are read again after so long, though they are the same: what they name may be there by then.
+const TRIED_AGAIN_AFTER: Duration = Duration::from_secs(60);
+
 impl Daemon {
     /// Reads the estate again whenever its files change, until the daemon stops.
     pub async fn follow_files(self: Arc<Self>) {
-        let mut refused = None;
+        let mut refused: Option<(Stamp, Instant)> = None;
         loop {
             tokio::select! {
                 () = self.stop.cancelled() => return,
@@ -24,8 +27,10 @@ impl Daemon {
             let _reading = self.reading.lock().await;
             let loaded = self.loaded();
             let stamp = estate::stamp_of(&self.how.pipelines, &loaded.watched);
-            if stamp != loaded.stamp && refused.as_ref() != Some(&stamp) {
-                refused = if self.read_again("the files of the estate changed").await { None } else { Some(stamp) };
+            // What was wrong may have been a repository that was away.
+            let is_refused = refused.as_ref().is_some_and(|(other, at)| *other == stamp && at.elapsed() < TRIED_AGAIN_AFTER);
+            if stamp != loaded.stamp && !is_refused {
+                refused = if self.read_again("the files of the estate changed").await { None } else { Some((stamp, Instant::now())) };
             }
         }
     }
@@ -72,12 +77,14 @@ impl Daemon {
         self.meters.estate_read(self.clock.now(), read.is_ok());
         match read {
             Ok(loaded) => {
+                self.told_wrong("");
                 tracing::info!("{why}: the new estate is in force");
                 *self.estate.write().unwrap_or_else(PoisonError::into_inner) = loaded;
                 self.wake();
                 self.reloaded.notify_one();
                 true
             }
+            Err(wrong) if self.told_wrong(&wrong) => false,
             Err(wrong) => {
                 tracing::error!("{why} and cannot be used; the estate that was read before stays in force:\n{wrong}");
                 let lines: Vec<String> = wrong.lines().map(str::to_owned).collect();
@@ -85,6 +92,14 @@ impl Daemon {
                 false
             }
         }
+    }
+}
+
+impl Daemon {
+    /// Whether people were told of just that before; remembers it.
+    fn told_wrong(&self, wrong: &str) -> bool {
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        std::mem::replace(&mut *told, wrong.to_owned()) == wrong
     }
 }
 
