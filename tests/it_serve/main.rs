@@ -11,5 +11,6 @@ mod hurt;
 mod keeping;
 mod notices;
 mod polls;
+mod repository;
 mod tls;
 mod tokens;
