@@ -124,7 +124,7 @@ async fn a_daemon_does_for_others_what_refit_does_itself() {
     spoken_to(&estate, &served).await;
     killed_and_started_again(&estate, &mut served).await;
     waits_at_a_gate(&estate, &served).await;
-    beside_it(&estate, &served);
+    beside_it(&estate, &served).await;
 }
 
 /// The plan, the run as it goes on, and its end are the same; and what was agreed to is what is done.
@@ -207,16 +207,21 @@ async fn waits_at_a_gate(estate: &Estate, served: &Served<'_>) {
         .expect_said("`refit approve run-7`");
     served.ask(&["status"]).expect_said("run-7 waits at the gate behind canary of wave 1 of web");
     served.ask(&["resume"]).expect_code(3).expect_said("waits for approval");
+    // Who thinks better of it before its turn comes has asked for nothing.
+    let mut other = served.begin(&["rollout", "--rebuild", "--yes"]);
+    other.says("waits until run-7 is over").await;
+    other.interrupt();
+    other.end().expect_code(130).expect_said("nothing was begun");
     served.ask(&["approve"]).expect_code(0).expect_said("end      done");
     estate.expect_level("web", "gated");
+    served.ask(&["history", "--limit", "1"]).expect_said("run-7");
 }
 
 /// Without `--server`, what needs the estate is asked of the daemon that has it.
-fn beside_it(estate: &Estate, served: &Served<'_>) {
-    estate.pipeline(&pipeline(QUICK));
+async fn beside_it(estate: &Estate, served: &Served<'_>) {
+    served.deploys(QUICK).await;
     estate.patch_base("beside", "");
-    served.beside(&["rollout", "--yes"]).expect_code(3).expect_said("waits for approval");
-    served.beside(&["approve"]).expect_code(0).expect_said("end      done");
+    served.beside(&["rollout", "--yes"]).expect_code(0).expect_said("end      done");
     estate.expect_level("web", "beside");
     served.beside(&["history", "--limit", "1"]).expect_code(0).expect_said("ann@");
     served.beside(&["rollback", "--yes"]).expect_code(0).expect_said("end      done");
