@@ -36,8 +36,9 @@ pub fn run() {
     let rate = HOOKS as f64 / took.as_secs_f64();
 
     let mut daemon = Daemon::start(folder.path(), &["--debounce", "5m"]);
+    let address = daemon.address();
     let killed = std::sync::Mutex::new(&mut daemon);
-    let (_, before) = send(killed.lock().expect("a lock").address(), "killed", || killed.lock().expect("a lock").kill());
+    let (_, before) = send(address, "killed", || killed.lock().expect("a lock").kill());
     let lost_then = self::lost(folder.path(), &before);
 
     let what = format!("{HOOKS} hooks over {CONNECTIONS} connections, each durable before its answer");

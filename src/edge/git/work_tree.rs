@@ -23,6 +23,8 @@ pub struct WorkTreeState {
 #[derive(Default)]
 pub struct WorkTrees {
     seen: Mutex<HashMap<PathBuf, Arc<Looked>>>,
+    /// By folder, the repository that it lies in.
+    known: Mutex<HashMap<PathBuf, Option<PathBuf>>>,
 }
 
 struct Looked {
@@ -55,7 +57,7 @@ impl WorkTrees {
     /// The work tree of a folder, and the folder's path in it.
     fn look(&self, folder: &Path) -> Option<(Arc<Looked>, String)> {
         let folder = folder.canonicalize().ok()?;
-        let git = Repository::discover_path(&folder, None::<&Path>).ok()?;
+        let git = self.git_of(&folder)?;
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         let looked = match seen.get(&git) {
             Some(looked) => looked.clone(),
@@ -67,6 +69,25 @@ impl WorkTrees {
         };
         let inside = folder.strip_prefix(&looked.root).ok()?.to_str()?.to_owned();
         Some((looked, inside))
+    }
+}
+
+impl WorkTrees {
+    /// The repository that a folder lies in. Thousands of contexts share their parents, so each folder is asked for once: it holds a repository, or lies
+    /// where its parent does, as long as both are on one file system (git does not look beyond it either).
+    fn git_of(&self, folder: &Path) -> Option<PathBuf> {
+        if let Some(known) = self.known.lock().unwrap_or_else(PoisonError::into_inner).get(folder) {
+            return known.clone();
+        }
+        let is_one = |folder: &Path| folder.join(".git").symlink_metadata().is_ok() || folder.join("HEAD").symlink_metadata().is_ok();
+        let device = |folder: &Path| folder.metadata().map(|found| std::os::unix::fs::MetadataExt::dev(&found)).ok();
+        let git = match folder.parent() {
+            _ if is_one(folder) => Repository::discover_path(folder, None::<&Path>).ok(),
+            Some(parent) if device(parent) == device(folder) => self.git_of(parent),
+            _ => None,
+        };
+        self.known.lock().unwrap_or_else(PoisonError::into_inner).insert(folder.to_owned(), git.clone());
+        git
     }
 }
 
