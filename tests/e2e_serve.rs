@@ -150,7 +150,7 @@ impl Scene {
     /// The daemon listens where others than this machine reach it, and so there must be one.
     fn make_token(&self) -> String {
         let mut refit = Command::new(env!("CARGO_BIN_EXE_refit"));
-        refit.args(["--state", ".refit", "token", "--pipelines", "pipelines", "add", "test", "--role", "trigger"]);
+        refit.args(["--state", ".refit", "token", "add", "test", "--role", "trigger", "--pipelines", "pipelines"]);
         let made = refit.current_dir(self.estate.path("")).env("HOME", self.estate.path("home")).output().unwrap();
         assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
         String::from_utf8(made.stdout).unwrap().trim().to_owned()
