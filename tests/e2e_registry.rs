@@ -215,3 +215,56 @@ fn while_the_registry_is_away(estate: &Estate, config: &std::path::Path, registr
     estate.write("images/web/Dockerfile", &WEB.replace(REGISTRY, "registry.invalid"));
     run(estate, config, &["plan"]).expect_code(1).expect_said("the builder's machine knows no registry.invalid: check the name");
 }
+
+const FOLLOWER: &str = "FROM 127.0.0.1:5000/shop/os:stable\nRUN cp /etc/patch-level /etc/level\n";
+
+/// Nobody pushes `stable`: it stands for the newest of the tags that its rule admits, and what is new may have to cool first.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_base_follows_its_tags_and_what_is_new_may_have_to_cool() {
+    let Some(lab) = e2e::lab(0).await else { return };
+    let mut registry = Registry::new();
+    registry.start(lab.host(1)).await;
+    let pipeline = |rule: &str| format!("bases: {{ \"{REGISTRY}/shop/os:stable\": {{ {rule} }} }}\nimages: {{ web: {{ build: images/web }} }}\n");
+    let estate = Estate::new(&lab, "follows", &pipeline("follow: { semver: \"^1\" }"), &[("web", FOLLOWER)]);
+    let config = login(&estate);
+    for (level, tag) in [("one", "1.0.0"), ("two", "1.1.0"), ("other", "2.0.0"), ("old", "1.0.9")] {
+        publish_as(&estate, &config, level, tag);
+    }
+    assert_eq!(built(&estate, &config), "two", "the newest of those that `^1` admits");
+    publish_as(&estate, &config, "three", "1.2.0");
+    assert_eq!(built(&estate, &config), "three");
+
+    estate.pipeline(&pipeline("follow: { semver: \"^1\" }, cooldown: 24h"));
+    publish_as(&estate, &config, "four", "1.3.0");
+    let told = inside(&estate, &config, &["rollout", "--yes"]);
+    assert!(told.contains("is left alone until") && told.contains("what is there is taken"), "{told}");
+    assert!(inside(&estate, &config, &["plan"]).contains("Nothing to do"), "it stays where it is");
+    estate.pipeline(&pipeline("follow: { semver: \"^1\" }"));
+    assert_eq!(built(&estate, &config), "four");
+}
+
+fn publish_as(estate: &Estate, config: &std::path::Path, level: &str, tag: &str) {
+    estate.patch_base(level, "");
+    let name = format!("{REGISTRY}/shop/os:{tag}");
+    estate.builder().docker(&["tag", &estate.base(), &name]).unwrap();
+    estate.builder().docker_as(config, &["push", &name]).unwrap();
+    estate.builder().docker(&["rmi", &name]).unwrap();
+}
+
+/// Runs refit where the registry can be asked: in the builder's own network. What it said, on both ways.
+fn inside(estate: &Estate, config: &std::path::Path, args: &[&str]) -> String {
+    let mut refit = estate.builder().inside(env!("CARGO_BIN_EXE_refit"));
+    refit.args(args).args(["--pipelines", "pipelines", "--state", ".refit"]).current_dir(estate.path(""));
+    let output = refit.env("HOME", estate.path("home")).env("NO_COLOR", "1").env("DOCKER_CONFIG", config).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success() && !said.contains(PASSWORD), "{args:?}: {said}");
+    said
+}
+
+/// Rolls out, and tells on which level the image that was built stands.
+fn built(estate: &Estate, config: &std::path::Path) -> String {
+    let said = inside(estate, config, &["rollout", "--yes"]);
+    let line = said.lines().find(|line| line.contains("web: built in")).unwrap_or_else(|| panic!("nothing was built:\n{said}"));
+    let id = line.rsplit_once('(').unwrap().1.trim_end_matches(')');
+    estate.builder().docker(&["run", "--rm", id, "cat", "/etc/level"]).unwrap().trim().to_owned()
+}

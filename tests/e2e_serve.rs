@@ -16,7 +16,8 @@ use std::time::{Duration, Instant};
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::State;
-use e2e::{Ended, Estate, Running, until};
+use e2e::daemon::Daemon;
+use e2e::{Estate, until};
 use lab::LabHost;
 use rustix::process::Signal;
 use serde_json::Value;
@@ -81,46 +82,6 @@ impl Drop for Registry {
     }
 }
 
-/// A daemon that ends with the test, also with one that fails: its address is taken as long as it lives.
-struct Daemon(Option<Running>);
-
-impl Daemon {
-    fn running(&mut self) -> &mut Running {
-        self.0.as_mut().unwrap()
-    }
-
-    /// Waits until it says this in its log.
-    async fn says(&mut self, text: &str) {
-        let running = self.running();
-        until(&format!("the daemon to say `{text}`"), || {
-            let said = running.err_so_far();
-            assert!(!running.has_ended(), "it ended, having said:\n{said}");
-            said.contains(text)
-        })
-        .await;
-    }
-
-    /// As `kill -9` does.
-    fn kill(mut self) {
-        self.0.take().unwrap().kill();
-    }
-
-    /// As systemd stops it.
-    fn stop(mut self) -> Ended {
-        self.running().signal(Signal::TERM);
-        self.0.take().unwrap().end().expect_code(0)
-    }
-}
-
-impl Drop for Daemon {
-    fn drop(&mut self) {
-        if let Some(running) = self.0.take() {
-            let said = running.kill().err;
-            eprintln!("the daemon had said:\n{said}");
-        }
-    }
-}
-
 /// Everything that the story needs.
 struct Scene {
     estate: Estate,
@@ -170,9 +131,7 @@ impl Scene {
     /// The same with this environment.
     async fn serve_at(&self, environment: &[(&str, &str)]) -> Daemon {
         let args = ["serve", "--listen", &self.address, "--debounce", "1s", "--drift-every", "1s"];
-        let mut daemon = Daemon(Some(self.estate.begin_plainly(&args, environment, Stdio::null())));
-        daemon.says(" serves ").await;
-        daemon
+        Daemon::serve(&self.estate, &args, environment).await
     }
 
     /// Pushes a base that says this in `/etc/patch-level`, and takes its name off the builder again: the registry alone knows it.

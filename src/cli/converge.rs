@@ -6,7 +6,7 @@ use super::server::At;
 use super::workshop::{self, Access, BuildArgs, RepairArgs};
 use super::{Exit, Face, wish};
 use crate::model::ServiceName;
-use crate::plan::{Change, Plan};
+use crate::plan::Plan;
 
 /// Bring what runs back to what was released; builds nothing and rolls nothing newer.
 ///
@@ -50,8 +50,7 @@ pub(super) async fn run(args: &ConvergeArgs, at: At, face: &mut Face) -> miette:
     for (host, why) in &silent {
         face.printer.err(&format!("warning: {host} is left out, it does not answer: {why}"));
     }
-    let mut plan = Plan::to_roll(Change::Drift, Vec::new(), &workshop.driver.estate);
-    workshop.driver.add_drift(&mut plan, &seen)?;
+    let mut plan = workshop.driver.plan_repair(&seen)?;
     rollout::tell_drained(hosts.as_ref(), &workshop.driver.estate, face);
     plan.narrow(&args.services, hosts.as_ref(), &workshop.driver.estate);
     let exit = if plan.rolls.is_empty() || args.how.dry_run {

@@ -69,12 +69,12 @@ impl Driver {
         let (read, unread) = read_images(&self.estate, self.sources.as_ref(), latest.as_ref(), wanted).await;
         let (graph, findings) = graph_of(&self.estate, &read, wanted);
         let warnings = only_warnings(unread.into_iter().chain(findings).collect())?;
-        let (bases, not_pulled) = self.resolve_bases(&graph, change).await?;
+        let (bases, not_pulled) = self.resolve_bases(&graph, change, latest.as_ref()).await?;
         let on_builder = self.engines.builder().image_ids().await?;
         let kept = self.journal.builds()?;
         let images = self.image_facts(&read, latest.as_ref(), &kept, &on_builder);
         let builds = kept.iter().filter(|build| on_builder.contains(&build.id)).map(|build| (build.inputs, build.id)).collect();
-        let (external_ids, more_not_pulled) = self.external_ids().await?;
+        let (external_ids, more_not_pulled) = self.external_ids(latest.as_ref()).await?;
         let release = match change {
             Change::Release(number) => Some(self.release(*number)?),
             _ => None,
@@ -101,7 +101,12 @@ impl Driver {
     }
 
     /// Asks for every base that the change may concern, once.
-    async fn resolve_bases(&self, graph: &Graph, change: &Change) -> Result<(BTreeMap<ImageRef, Digest>, Vec<String>), DriverError> {
+    async fn resolve_bases(
+        &self,
+        graph: &Graph,
+        change: &Change,
+        latest: Option<&Release>,
+    ) -> Result<(BTreeMap<ImageRef, Digest>, Vec<String>), DriverError> {
         if matches!(change, Change::Release(_)) {
             return Ok((BTreeMap::new(), Vec::new()));
         }
@@ -112,20 +117,24 @@ impl Driver {
                 Some((graph.node(id).reference().clone(), place))
             })
             .collect();
-        self.resolve(wanted).await
+        self.resolve(wanted, latest).await
     }
 
-    async fn external_ids(&self) -> Result<(BTreeMap<ImageRef, Digest>, Vec<String>), DriverError> {
+    async fn external_ids(&self, latest: Option<&Release>) -> Result<(BTreeMap<ImageRef, Digest>, Vec<String>), DriverError> {
         let external = self.estate.services.values().filter_map(|service| match &service.image {
             ServiceImage::External(reference) => Some((reference.clone(), service.at.to_string())),
             ServiceImage::Estate(_) => None,
         });
-        self.resolve(external.collect()).await
+        self.resolve(external.collect(), latest).await
     }
 
-    async fn resolve(&self, wanted: Vec<(ImageRef, String)>) -> Result<(BTreeMap<ImageRef, Digest>, Vec<String>), DriverError> {
+    async fn resolve(
+        &self,
+        wanted: Vec<(ImageRef, String)>,
+        latest: Option<&Release>,
+    ) -> Result<(BTreeMap<ImageRef, Digest>, Vec<String>), DriverError> {
         let asked = wanted.into_iter().map(|(base, place)| async move {
-            let found = self.resolve_one(&base, &place).await;
+            let found = self.resolve_one(&base, &place, latest).await;
             (base, found)
         });
         let mut bases = BTreeMap::new();
@@ -152,19 +161,18 @@ impl Driver {
     }
 
     /// The image of a base: pulled where a registry can be reached, the builder's own where not.
-    async fn resolve_one(&self, base: &ImageRef, place: &str) -> Result<(Digest, Option<String>), DriverError> {
+    async fn resolve_one(&self, base: &ImageRef, place: &str, latest: Option<&Release>) -> Result<(Digest, Option<String>), DriverError> {
         let builder: &Arc<dyn Engine> = self.engines.builder();
         let now = match &self.settings.bases {
             Some(rules) => rules.now(base).await,
-            None => BaseNow::Newest,
+            None => BaseNow { name: base.clone(), held: None },
         };
-        if let BaseNow::AsItIs { why } = &now
-            && let Some(seen) = builder.image(&base.to_string()).await?
+        if let Some(why) = &now.held
+            && let Some(id) = self.as_it_was(base, latest).await?
         {
-            return Ok((seen.id, Some(format!("{} was not pulled, the builder's own image is taken: {why}", base.familiar()))));
+            return Ok((id, Some(format!("{} was not pulled, what is there is taken: {why}", base.familiar()))));
         }
-        let meant = if let BaseNow::Tag(tag) = &now { tag } else { base };
-        let pulled = if self.settings.offline { None } else { Some(builder.pull(meant).await) };
+        let pulled = if self.settings.offline { None } else { Some(builder.pull(&now.name).await) };
         let why = match pulled {
             Some(Ok(seen)) => return Ok((seen.id, None)),
             Some(Err(error)) => Some(NotPulled::of(&error)),
@@ -184,6 +192,17 @@ impl Driver {
                 place: place.to_owned(),
             }),
         }
+    }
+
+    /// The image of a base that was built on last, or, if nothing was, the builder's own under that name; none if it has neither any more.
+    async fn as_it_was(&self, base: &ImageRef, latest: Option<&Release>) -> Result<Option<Digest>, DriverError> {
+        let released = latest.and_then(|release| release.images.values().find_map(|image| image.bases.get(base)));
+        for name in released.map(ToString::to_string).into_iter().chain([base.to_string()]) {
+            if let Some(seen) = self.engines.builder().image(&name).await? {
+                return Ok(Some(seen.id));
+            }
+        }
+        Ok(None)
     }
 
     /// How the builder is reached, for commands that people type.

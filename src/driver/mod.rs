@@ -85,6 +85,6 @@ pub struct Settings {
 }
 
 /// The time from `now` to `at`; nothing if it has passed.
-fn until(now: Timestamp, at: Timestamp) -> Duration {
+pub(crate) fn until(now: Timestamp, at: Timestamp) -> Duration {
     Duration::try_from(at.duration_since(now)).unwrap_or_default()
 }

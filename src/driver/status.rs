@@ -9,7 +9,7 @@ use super::{Driver, DriverError};
 use crate::edge::ContainerFound;
 use crate::model::{Digest, HostName, ReleaseNumber, ServiceName, SlotId};
 use crate::pipeline::Service;
-use crate::plan::{Plan, RollStep, SlotCount};
+use crate::plan::{Change, Plan, RollStep, SlotCount};
 use crate::rollout::{ContainerState, Health, SlotStatus};
 
 /// What every host said.
@@ -83,6 +83,13 @@ impl Driver {
         }
         statuses.sort_by(|a, b| (&a.service, &a.host, a.index).cmp(&(&b.service, &b.host, b.index)));
         statuses
+    }
+
+    /// A plan that builds nothing and brings what answers back to what was released.
+    pub fn plan_repair(&self, seen: &Seen) -> Result<Plan, DriverError> {
+        let mut plan = Plan::to_roll(Change::Drift, Vec::new(), &self.estate);
+        self.add_drift(&mut plan, seen)?;
+        Ok(plan)
     }
 
     /// Adds to a plan the services whose slots are not as they were released, although nothing of them changed: a container that somebody removed,

@@ -103,6 +103,9 @@ pub enum JournalError {
         /// The lock's file.
         lock: PathBuf,
     },
+    /// What the run would have answered was answered or withdrawn in the meantime.
+    #[error("what asked for the run was withdrawn; nothing was begun")]
+    Withdrawn,
     /// No such run.
     #[error("there is no {run}")]
     #[diagnostic(help("`refit history` lists all runs"))]

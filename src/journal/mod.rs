@@ -49,7 +49,8 @@ pub trait Journal: Send + Sync {
         self.begin_run_for(at, event, &[]).await
     }
 
-    /// The same; the triggers that it answers are settled in the same transaction, so that each leads to one run.
+    /// The same; the triggers that it answers are settled in the same transaction, so that each leads to one run. If none of them waits any more,
+    /// nothing begins: [`JournalError::Withdrawn`].
     async fn begin_run_for(&self, at: Timestamp, event: &Event, triggers: &[TriggerId]) -> Result<RunId, JournalError>;
 
     /// Adds an event to a run; it is durable when this returns.

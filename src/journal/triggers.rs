@@ -195,6 +195,17 @@ pub(super) fn hear(connection: &Connection, at: Timestamp, heard: &Heard) -> rus
     Ok(heard_as)
 }
 
+/// Whether any of these waits. Within the caller's transaction.
+pub(super) fn any_waits(connection: &Connection, ids: &[TriggerId]) -> rusqlite::Result<bool> {
+    let mut statement = connection.prepare_cached("SELECT EXISTS (SELECT 1 FROM triggers WHERE id = ?1 AND settled_at IS NULL)")?;
+    for id in ids {
+        if statement.query_row([int(id.0)], |row| row.get(0))? {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
 /// Says what came of triggers, and forgets what is too old to matter. Within the caller's transaction.
 pub(super) fn settle(connection: &Connection, at: Timestamp, ids: &[TriggerId], run: Option<RunId>, why: Option<&str>) -> rusqlite::Result<()> {
     let mut statement = connection.prepare_cached("UPDATE triggers SET settled_at = ?2, run = ?3, why = ?4 WHERE id = ?1 AND settled_at IS NULL")?;

@@ -169,6 +169,9 @@ impl From<rusqlite::Error> for Fault {
 fn carry_out(connection: &Connection, ask: &Ask) -> Result<Done, Fault> {
     match ask {
         Ask::Begin(at, event, triggers) => {
+            if !triggers.is_empty() && !triggers::any_waits(connection, triggers)? {
+                return Err(Fault::Asked(JournalError::Withdrawn));
+            }
             let run = RunId(tables::last_run(connection)? + 1);
             let recorded = append(connection, run, 1, *at, event)?;
             if !triggers.is_empty() {

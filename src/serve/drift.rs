@@ -14,7 +14,6 @@ use crate::driver::DriverError;
 use crate::model::HostName;
 use crate::notice::Notice;
 use crate::pipeline::NoticeKind;
-use crate::plan::{Change, Plan};
 use crate::trigger::{Cause, Heard, Trigger};
 
 /// The next repair waits so long, twice as long each time while nothing gets better.
@@ -58,8 +57,7 @@ impl Daemon {
         let driver = self.driver()?;
         let hosts = driver.see_hosts().await;
         self.keep_seen(&driver, &hosts)?;
-        let mut plan = Plan::to_roll(Change::Drift, Vec::new(), &driver.estate);
-        driver.add_drift(&mut plan, &hosts)?;
+        let plan = driver.plan_repair(&hosts)?;
         let drifted: BTreeSet<HostName> = driver
             .status(&hosts, &driver.expected()?)
             .into_iter()

@@ -4,8 +4,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use jiff::Timestamp;
-
 use super::daemon::Daemon;
 use super::heard;
 use crate::journal::{HeardAs, JournalError};
@@ -191,9 +189,4 @@ async fn keys(url: &str) -> Result<Vec<Jwk>, String> {
     let answer = client.get(url).send().await.and_then(reqwest::Response::error_for_status).map_err(|error| error.to_string())?;
     let body = answer.bytes().await.map_err(|error| error.to_string())?;
     read_jwks(&body).map_err(|error| error.to_string())
-}
-
-/// When something was heard, for those who measure how long it took.
-pub(super) fn age(at: Timestamp, now: Timestamp) -> Duration {
-    Duration::try_from(now.duration_since(at)).unwrap_or_default()
 }

@@ -1,12 +1,11 @@
 //! Carries a run on for as long as the daemon may: told to stop, it comes to a safe point first.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use jiff::Timestamp;
 
 use super::daemon::{Daemon, Standing};
-use crate::driver::{CameTo, Driver, DriverError, Recorder};
+use crate::driver::{self, CameTo, Driver, DriverError, Recorder};
 use crate::journal::Journal;
 use crate::rollout::Person;
 
@@ -68,7 +67,7 @@ impl Daemon {
     async fn must_leave(&self, until: Option<Timestamp>) -> Leave {
         let closes = async {
             match until {
-                Some(until) => self.clock.sleep(span(self.clock.now(), until)).await,
+                Some(until) => self.clock.sleep(driver::until(self.clock.now(), until)).await,
                 None => std::future::pending().await,
             }
         };
@@ -77,11 +76,6 @@ impl Daemon {
             () = closes => Leave::WindowCloses,
         }
     }
-}
-
-/// The time until a moment; none if it has passed.
-pub(super) fn span(now: Timestamp, until: Timestamp) -> Duration {
-    Duration::try_from(until.duration_since(now)).unwrap_or_default()
 }
 
 fn left(why: Leave) -> Left {

@@ -5,8 +5,7 @@ use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use super::daemon::{Daemon, Standing};
-use super::hooks::age;
-use crate::driver::{Driver, DriverError, Seen};
+use crate::driver::{self, Driver, DriverError, Seen};
 use crate::journal::{Journal, JournalError};
 use crate::model::RunId;
 use crate::report::metrics::Snapshot;
@@ -75,7 +74,7 @@ impl Daemon {
         for kept in &waiting {
             *snapshot.queue.entry(kept.trigger.cause.kind()).or_default() += 1;
         }
-        snapshot.queue_oldest = waiting.iter().map(|kept| age(kept.first_at, now)).max().unwrap_or_default();
+        snapshot.queue_oldest = waiting.iter().map(|kept| driver::until(kept.first_at, now)).max().unwrap_or_default();
         match self.standing() {
             Standing::Running { .. } => snapshot.runs_running = 1,
             Standing::Paused { .. } => snapshot.runs_waiting = 1,

@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::task::JoinSet;
 
 use super::daemon::Daemon;
-use super::leave::span;
+use crate::driver;
 use crate::edge::Clock;
 use crate::edge::notify::Notifier;
 use crate::journal::{Journal, JournalError, Recorded};
@@ -127,7 +127,7 @@ async fn send(meters: &Meters, clock: &dyn Clock, name: &NotifyName, notify: &No
             Retry::At(at) => {
                 meters.notice(name, NoticeResult::Failed);
                 tracing::warn!(addressee = %name, "not told: {not_sent}; tried again at {at:.0}");
-                clock.sleep(span(now, at)).await;
+                clock.sleep(driver::until(now, at)).await;
             }
             Retry::GiveUp { why } => {
                 meters.notice(name, NoticeResult::GivenUp);

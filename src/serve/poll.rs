@@ -7,8 +7,7 @@ use std::time::Duration;
 use futures_util::stream::{self, StreamExt};
 
 use super::daemon::Daemon;
-use super::hooks::age;
-use super::leave::span;
+use crate::driver;
 use crate::edge::registry::{Known, Look, RegistryError};
 use crate::journal::JournalError;
 use crate::model::{ImageName, ImageRef};
@@ -58,7 +57,7 @@ impl Daemon {
                 self.take_look(&at, &base, looked, answer).await;
             }
             let now = self.clock.now();
-            let wait = rounds.next_at().map_or(LOOKED_AT_EVERY, |next| span(now, next).min(LOOKED_AT_EVERY));
+            let wait = rounds.next_at().map_or(LOOKED_AT_EVERY, |next| driver::until(now, next).min(LOOKED_AT_EVERY));
             tokio::select! {
                 () = self.stop.cancelled() => return,
                 () = self.clock.sleep(wait.max(Duration::from_millis(100))) => {}
@@ -108,7 +107,7 @@ impl Daemon {
             if let Cause::Base { base, .. } = &kept.trigger.cause
                 && let Some(stale) = bases.get_mut(base)
             {
-                *stale = age(kept.first_at, now);
+                *stale = driver::until(kept.first_at, now);
             }
         }
         let mut images: BTreeMap<ImageName, Duration> = loaded.estate.images.keys().map(|image| (image.clone(), Duration::ZERO)).collect();

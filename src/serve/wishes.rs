@@ -84,7 +84,5 @@ impl Foreseen {
 
 async fn drifted(driver: &Driver, wish: &Wish, hosts: Option<&BTreeSet<HostName>>) -> Result<Foreseen, DriverError> {
     let seen = driver.see_hosts().await;
-    let mut plan = Plan::to_roll(Change::Drift, Vec::new(), &driver.estate);
-    driver.add_drift(&mut plan, &seen)?;
-    Ok(Foreseen { left_out: driver.silent(&seen, &wish.services, hosts), ..Foreseen::of(plan) })
+    Ok(Foreseen { left_out: driver.silent(&seen, &wish.services, hosts), ..Foreseen::of(driver.plan_repair(&seen)?) })
 }

@@ -7,11 +7,11 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::daemon::{Daemon, Standing};
-use super::leave::{DAEMON, Left, span};
+use super::leave::{DAEMON, Left};
 use super::wishes::{Foreseen, WishError};
-use crate::driver::{CameTo, Driver, DriverError};
-use crate::journal::Journal;
-use crate::model::{HostName, RunId, ServiceName, TriggerId};
+use crate::driver::{self, CameTo, Driver, DriverError};
+use crate::journal::{Journal, JournalError};
+use crate::model::{HostName, RunId, ServiceName};
 use crate::pipeline::Priority;
 use crate::plan::{self, Change, Plan};
 use crate::report;
@@ -55,6 +55,8 @@ struct Memory {
     parked: Option<RunId>,
     /// Steps that failed one after another.
     failed: u32,
+    /// So many of the last ones because hosts were silent.
+    silent: u32,
 }
 
 impl Daemon {
@@ -64,11 +66,11 @@ impl Daemon {
         while !self.stop.is_cancelled() {
             let wait = match self.step(&mut memory).await {
                 Ok(Step::Again) => {
-                    memory.failed = 0;
+                    (memory.failed, memory.silent) = (0, 0);
                     continue;
                 }
                 Ok(Step::Wait(wait)) => {
-                    memory.failed = 0;
+                    (memory.failed, memory.silent) = (0, 0);
                     wait
                 }
                 Err(error) => self.trouble(&mut memory, &error),
@@ -85,6 +87,7 @@ impl Daemon {
     fn trouble(&self, memory: &mut Memory, error: &DriverError) -> Duration {
         let wait = RETRY_MIN.saturating_mul(1 << memory.failed.min(16)).min(RETRY_MAX);
         memory.failed += 1;
+        memory.silent = if matches!(error, DriverError::Preflight { .. }) { memory.silent + 1 } else { 0 };
         let why = report::chain(error);
         tracing::error!(error = %why, "what waits could not be begun; tried again in {} s", wait.as_secs());
         let until = self.clock.now().checked_add(wait).unwrap_or(Timestamp::MAX);
@@ -110,7 +113,7 @@ impl Daemon {
                 let why = held.unwrap_or_else(|| "what was heard is let settle".to_owned());
                 self.stands(Standing::Waiting { until, why });
                 // At least a little: a moment that has just passed must not be asked for again and again.
-                Ok(Step::Wait(span(now, until).clamp(Duration::from_millis(50), IDLE)))
+                Ok(Step::Wait(driver::until(now, until).clamp(Duration::from_millis(50), IDLE)))
             }
             Next::Idle => {
                 self.stands(Standing::Idle);
@@ -152,7 +155,7 @@ impl Daemon {
     /// Plans what a batch of triggers asks for, and carries it out. Whatever comes of it, each of them is settled.
     async fn answer(&self, batch: Batch, memory: &mut Memory) -> Result<Step, DriverError> {
         let mut driver = self.driver()?;
-        let prepared = match self.prepare(&mut driver, &batch.work, batch.priority, memory.failed).await {
+        let prepared = match self.prepare(&mut driver, &batch.work, batch.priority, memory.silent).await {
             Ok(prepared) => prepared,
             // A person is told, and may ask again; what came by itself is tried again.
             Err(error) if matches!(batch.work, Work::Wish(_)) => Prepared::Nothing(report::chain(&error)),
@@ -167,20 +170,15 @@ impl Daemon {
                 return Ok(Step::Again);
             }
         };
-        if self.is_withdrawn(&batch.triggers)? {
-            return Ok(Step::Again);
-        }
-        let recorder = driver.begin_for(*plan, &batch.by, &batch.words, &batch.triggers).await?;
+        let recorder = match driver.begin_for(*plan, &batch.by, &batch.words, &batch.triggers).await {
+            // Planning takes a while, and a person may have thought better of it.
+            Err(DriverError::Journal(JournalError::Withdrawn)) => return Ok(Step::Again),
+            begun => begun?,
+        };
         let run = recorder.run();
         tracing::info!(%run, by = batch.by, "begun: {}", batch.words);
         let left = self.carry_on(&driver, &recorder, batch.until).await;
         self.after(run, left, memory)
-    }
-
-    /// Whether nobody waits for an answer any more: planning takes a while, and a person may have thought better of it.
-    fn is_withdrawn(&self, triggers: &[TriggerId]) -> Result<bool, DriverError> {
-        let waiting = self.journal.triggers_waiting()?;
-        Ok(!waiting.iter().any(|kept| triggers.contains(&kept.id)))
     }
 
     fn after(&self, run: RunId, left: Result<Left, DriverError>, memory: &mut Memory) -> Result<Step, DriverError> {
@@ -215,8 +213,11 @@ impl Daemon {
         match work {
             Work::Change(change) => {
                 let mut plan = self.plan(driver, change, tries).await?;
-                self.leave_out_frozen(&mut plan, priority).await?;
-                Ok(something(plan, &[], None))
+                let frozen = self.leave_out_frozen(&mut plan, priority).await?;
+                Ok(match something(plan, &[], None) {
+                    Prepared::Nothing(_) if !frozen.is_empty() => Prepared::Nothing(frozen.join("; ")),
+                    prepared => prepared,
+                })
             }
             Work::Repair(hosts) => repair(driver, hosts).await,
             Work::CatchUp(services) => self.catch_up(driver, services, tries).await,
@@ -235,14 +236,14 @@ impl Daemon {
         Ok(something(plan, &services, None))
     }
 
-    /// Leaves out of a plan that nobody asked for the services that are frozen, and makes sure that somebody comes back to them.
-    async fn leave_out_frozen(&self, plan: &mut Plan, priority: Priority) -> Result<(), DriverError> {
+    /// Leaves out of a plan that nobody asked for the services that are frozen, and makes sure that somebody comes back to them. Says which, and why.
+    async fn leave_out_frozen(&self, plan: &mut Plan, priority: Priority) -> Result<Vec<String>, DriverError> {
         let (now, loaded) = (self.clock.now(), self.loaded());
         let waits = |service: &ServiceName| schedule::may_roll(now, service, priority, &loaded.estate.freezes).err();
-        let mut behind: BTreeMap<Timestamp, BTreeSet<ServiceName>> = BTreeMap::new();
+        let (mut behind, mut frozen) = (BTreeMap::<Timestamp, BTreeSet<ServiceName>>::new(), Vec::new());
         for roll in plan.rolls.extract_if(.., |roll| waits(&roll.service).is_some()) {
             if let Some(Wait { until, why }) = waits(&roll.service) {
-                tracing::warn!(service = %roll.service, "is not rolled: {why}");
+                frozen.push(format!("{} is not rolled: {why}", roll.service));
                 behind.entry(until).or_default().insert(roll.service);
             }
         }
@@ -251,7 +252,8 @@ impl Daemon {
             Heard { trigger: Trigger { by: "freeze".to_owned(), words: cause.to_string(), cause }, delivery: None }
         });
         self.hear(heard.collect()).await?;
-        Ok(())
+        frozen.iter().for_each(|line| tracing::warn!("{line}"));
+        Ok(frozen)
     }
 
     async fn prepare_wish(&self, driver: &mut Driver, wish: &Wish) -> Result<Prepared, DriverError> {
@@ -321,8 +323,7 @@ fn something(plan: Plan, services: &[ServiceName], agreed: Option<&str>) -> Prep
 
 async fn repair(driver: &Driver, hosts: &BTreeSet<HostName>) -> Result<Prepared, DriverError> {
     let seen = driver.see_hosts().await;
-    let mut plan = Plan::to_roll(Change::Drift, Vec::new(), &driver.estate);
-    driver.add_drift(&mut plan, &seen)?;
+    let mut plan = driver.plan_repair(&seen)?;
     plan.narrow(&[], Some(hosts), &driver.estate);
     Ok(match plan.rolls.is_empty() {
         true => Prepared::Nothing(format!("{NOTHING_TO_DO}: what answers runs what was released")),

@@ -92,19 +92,17 @@ impl BaseLooks {
 #[async_trait]
 impl BaseRules for BaseLooks {
     async fn now(&self, base: &ImageRef) -> BaseNow {
-        let Some(rules) = self.bases.get(base).filter(|_| base.digest().is_none()) else { return BaseNow::Newest };
-        if !rules.cooldown.is_zero() {
-            match self.cooling(base).await {
-                Ok(None) => {}
-                Ok(Some(why)) => return BaseNow::AsItIs { why },
-                Err(why) => return BaseNow::AsItIs { why: format!("whether it is cooling cannot be told: {why}") },
-            }
-        }
-        match self.followed(base).await {
-            Ok(None) => BaseNow::Newest,
-            Ok(Some(tag)) => BaseNow::Tag(tag),
-            Err(error) => BaseNow::AsItIs { why: format!("its tags cannot be told: {}", report::chain(&error)) },
-        }
+        let own = |held: Option<String>| BaseNow { name: base.clone(), held };
+        let Some(rules) = self.bases.get(base).filter(|_| base.digest().is_none()) else { return own(None) };
+        let followed = match self.followed(base).await {
+            Ok(followed) => followed,
+            Err(error) => return own(Some(format!("its tags cannot be told: {}", report::chain(&error)))),
+        };
+        let held = match rules.cooldown.is_zero() {
+            true => None,
+            false => self.cooling(base).await.unwrap_or_else(|why| Some(format!("whether it is cooling cannot be told: {why}"))),
+        };
+        BaseNow { name: followed.unwrap_or_else(|| base.clone()), held }
     }
 }
 

@@ -13,6 +13,7 @@
     reason = "test support: each target uses another part of it"
 )]
 
+pub mod daemon;
 pub mod figures;
 
 use std::collections::BTreeMap;
