@@ -19,7 +19,6 @@ use axum::extract::State;
 use e2e::daemon::Daemon;
 use e2e::{Estate, until};
 use lab::LabHost;
-use rustix::process::Signal;
 use serde_json::Value;
 use tempfile::TempDir;
 
