@@ -15,6 +15,7 @@
 //! * ◇ [`data`]: what a container holds that its replacement would lose.
 //! * ◇ [`rollout`]: desired + observed → actions.
 //! * ◇ [`prune`]: what may go, because nothing can need it any more.
+//! * ◇ [`inventory`]: what is in an image: packages, and the layers that brought them.
 //! * ◇ [`run`]: the whole story of one change: events, and the fold that makes state of them.
 //! * ◇ [`notice`]: what people are told of it, and when it is tried again.
 //! * [`journal`]: the memory. Appends and reads; judges nothing.
@@ -28,7 +29,7 @@
 //! * [`client`]: asks a daemon, over its socket or the network.
 //! * [`cli`]: one file per command.
 //!
-//! Deliberately absent: registries as the way to the hosts, and the inventory of packages.
+//! Deliberately absent: registries as the way to the hosts.
 
 pub mod model;
 
@@ -39,6 +40,7 @@ pub mod scan;
 pub mod build;
 pub mod data;
 pub mod graph;
+pub mod inventory;
 pub mod plan;
 pub mod prune;
 pub mod release;

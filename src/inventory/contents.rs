@@ -1,0 +1,164 @@
+//! Layers upon layers: what is in a stack of them, and what each changes.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+
+use super::{Distro, FileFound, Identity, Kind, LayerFound, Package, Unreadable};
+
+/// What is in a stack of layers.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Contents {
+    /// The distribution.
+    pub distro: Option<Distro>,
+    /// Packages by the file that says so.
+    pub packages: BTreeMap<String, Vec<Package>>,
+}
+
+/// What one layer changes in what lies below it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Change {
+    /// The distribution, if the layer says which.
+    pub distro: Option<Distro>,
+    /// Packages that the layer brings, by the file that says so.
+    pub added: Vec<(String, Package)>,
+    /// Packages that it takes away.
+    pub removed: Vec<(String, Package)>,
+    /// What could not be read in it.
+    pub unreadable: Vec<Unreadable>,
+}
+
+impl Contents {
+    /// What a layer changes when it is laid over these contents.
+    ///
+    /// A package that a file of the layer repeats (a package manager writes its whole list again) was there before, and stays what it was.
+    pub fn change(&self, layer: &LayerFound) -> Change {
+        let mut change = Change { unreadable: layer.unreadable.clone(), ..Change::default() };
+        let licenses = licenses(layer);
+        for (path, found) in &layer.files {
+            match found {
+                FileFound::Packages(packages) => change.take_file(path, self.packages.get(path).map_or(&[], Vec::as_slice), packages, &licenses),
+                FileFound::Distro(distro) => change.distro = Some(distro.clone()),
+                FileFound::License { .. } => {}
+            }
+        }
+        let hidden = self.packages.iter().filter(|(path, _)| !layer.files.contains_key(*path) && is_hidden(path, layer));
+        change.removed.extend(hidden.flat_map(|(path, packages)| packages.iter().map(|package| (path.clone(), package.clone()))));
+        change
+    }
+
+    /// Lays a change over these contents.
+    pub fn apply(&mut self, change: &Change) {
+        if let Some(distro) = &change.distro {
+            self.distro = Some(distro.clone());
+        }
+        for (path, gone) in &change.removed {
+            if let Some(packages) = self.packages.get_mut(path) {
+                packages.retain(|package| package.identity() != gone.identity());
+            }
+        }
+        for (path, package) in &change.added {
+            self.packages.entry(path.clone()).or_default().push(package.clone());
+        }
+        self.packages.retain(|_, packages| !packages.is_empty());
+    }
+
+    /// Every package once, in order, however many files say that it is there.
+    pub fn all(&self) -> Vec<&Package> {
+        let mut all: Vec<&Package> = self.packages.values().flatten().collect();
+        all.sort_unstable_by_key(|package| package.identity());
+        all.dedup_by_key(|package| package.identity());
+        all
+    }
+}
+
+impl Change {
+    /// Takes in what a file says now, and what the same file said below.
+    fn take_file(&mut self, path: &str, before: &[Package], now: &[Package], licenses: &BTreeMap<&str, &str>) {
+        let (were, are): (BTreeSet<Identity<'_>>, BTreeSet<Identity<'_>>) =
+            (before.iter().map(Package::identity).collect(), now.iter().map(Package::identity).collect());
+        let gone = before.iter().filter(|package| !are.contains(&package.identity()));
+        self.removed.extend(gone.map(|package| (path.to_owned(), package.clone())));
+        let mut new: Vec<&Package> = now.iter().filter(|package| !were.contains(&package.identity())).collect();
+        new.sort_unstable();
+        new.dedup_by_key(|package| package.identity());
+        self.added.extend(new.into_iter().map(|package| (path.to_owned(), with_license(package, licenses))));
+    }
+}
+
+/// Licences that stand in files of their own, by package.
+fn licenses(layer: &LayerFound) -> BTreeMap<&str, &str> {
+    let licenses = layer.files.values().filter_map(|found| match found {
+        FileFound::License { package, license } => Some((package.as_str(), license.as_str())),
+        _ => None,
+    });
+    licenses.collect()
+}
+
+fn with_license(package: &Package, licenses: &BTreeMap<&str, &str>) -> Package {
+    let beside = || licenses.get(package.name.as_str()).filter(|_| package.kind == Kind::Deb).map(|license| (*license).to_owned());
+    Package { license: package.license.clone().or_else(beside), ..package.clone() }
+}
+
+/// Whether a file of lower layers does not show any more.
+fn is_hidden(path: &str, layer: &LayerFound) -> bool {
+    let folders = path.match_indices('/').map(|(at, _)| &path[..at]);
+    layer.gone.contains(path)
+        || layer.opaque.contains("")
+        || folders.into_iter().any(|folder| layer.gone.contains(folder) || layer.opaque.contains(folder))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn package(name: &str, version: &str) -> Package {
+        Package { kind: Kind::Deb, name: name.into(), version: version.into(), arch: None, license: None, source: None }
+    }
+
+    fn layer(files: &[(&str, &[(&str, &str)])], gone: &[&str], opaque: &[&str]) -> LayerFound {
+        let packages = |all: &[(&str, &str)]| FileFound::Packages(all.iter().map(|(name, version)| package(name, version)).collect());
+        LayerFound {
+            files: files.iter().map(|(path, all)| ((*path).to_owned(), packages(all))).collect(),
+            gone: gone.iter().map(|path| (*path).to_owned()).collect(),
+            opaque: opaque.iter().map(|path| (*path).to_owned()).collect(),
+            unreadable: Vec::new(),
+        }
+    }
+
+    fn names(contents: &Contents) -> String {
+        contents.all().iter().map(|package| format!("{} {}", package.name, package.version)).collect::<Vec<_>>().join(", ")
+    }
+
+    #[test]
+    fn a_layer_changes_what_its_files_say_and_what_it_hides() {
+        let mut contents = Contents::default();
+        let base = layer(&[("status", &[("a", "1"), ("b", "1")]), ("opt/x/meta", &[("x", "1")]), ("opt/y/meta", &[("y", "1")])], &[], &[]);
+        contents.apply(&contents.change(&base));
+        assert_eq!(names(&contents), "a 1, b 1, x 1, y 1");
+
+        let upgraded = contents.change(&layer(&[("status", &[("a", "1"), ("b", "2"), ("c", "1")])], &["opt/x"], &["opt/y"]));
+        let said =
+            |all: &[(String, Package)]| all.iter().map(|(path, package)| format!("{path}:{} {}", package.name, package.version)).collect::<Vec<_>>();
+        assert_eq!(said(&upgraded.added), ["status:b 2", "status:c 1"], "what is repeated was there before");
+        assert_eq!(said(&upgraded.removed), ["status:b 1", "opt/x/meta:x 1", "opt/y/meta:y 1"]);
+        contents.apply(&upgraded);
+        assert_eq!(names(&contents), "a 1, b 2, c 1");
+    }
+
+    #[test]
+    fn a_license_beside_is_the_packages_own() {
+        let mut base = layer(&[("status", &[("a", "1")])], &[], &[]);
+        base.files.insert("usr/share/doc/a/copyright".into(), FileFound::License { package: "a".into(), license: "MIT".into() });
+        assert_eq!(Contents::default().change(&base).added[0].1.license.as_deref(), Some("MIT"));
+    }
+
+    #[test]
+    fn the_same_layer_twice_changes_nothing() {
+        let base = layer(&[("status", &[("a", "1"), ("a", "1")])], &[], &[]);
+        let mut contents = Contents::default();
+        contents.apply(&contents.change(&base));
+        let again = contents.change(&base);
+        assert_eq!((again.added.len(), again.removed.len()), (0, 0));
+    }
+}

@@ -1,0 +1,46 @@
+//! What was found in one layer, whatever lies below it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+
+use super::{Distro, Package};
+
+/// What was found in one layer. Paths are from the root of the image, without a leading `/`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LayerFound {
+    /// Files that say something of packages, each with what it says. A file that says nothing any more is there too, because it hides the one below it.
+    pub files: BTreeMap<String, FileFound>,
+    /// Files and folders of lower layers that are gone: the names behind `.wh.`, and what was replaced by something of another kind.
+    pub gone: BTreeSet<String>,
+    /// Folders of which nothing from lower layers shows any more (`.wh..wh..opq`).
+    pub opaque: BTreeSet<String>,
+    /// What could not be read, and why: never a silent gap.
+    pub unreadable: Vec<Unreadable>,
+}
+
+/// What one file says.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FileFound {
+    /// These packages are installed.
+    Packages(Vec<Package>),
+    /// This is the distribution.
+    Distro(Distro),
+    /// This is the licence of the packages of this name in the same layer (Debian keeps it in a file beside).
+    License {
+        /// The package.
+        package: String,
+        /// Its licence.
+        license: String,
+    },
+}
+
+/// Something that could not be read.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Unreadable {
+    /// Which file; a whole layer has an empty path.
+    pub path: String,
+    /// Why, as a phrase: `ends in the middle of a record`.
+    pub why: String,
+}

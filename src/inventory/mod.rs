@@ -1,0 +1,12 @@
+//! What is in an image: packages, each with the layer that brought it.
+//!
+//! In: what was found in each layer, read on its own. Out: the contents of any stack of layers, what a layer changes in them, and answers to questions
+//! about them. A layer is read once, however many images stand on it. Touches no engine, file or clock.
+
+mod contents;
+mod found;
+mod package;
+
+pub use contents::{Change, Contents};
+pub use found::{FileFound, LayerFound, Unreadable};
+pub use package::{Distro, Identity, Kind, Package, SourcePackage};

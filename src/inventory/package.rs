@@ -1,0 +1,145 @@
+//! A package, whatever ecosystem it is from.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+/// Where a package comes from: how its versions compare, and how it is called elsewhere.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Kind {
+    /// Debian and what is made of it: `dpkg`.
+    Deb,
+    /// Alpine and what is made of it: `apk`.
+    Apk,
+    /// Red Hat, SUSE and what is made of them: `rpm`.
+    Rpm,
+    /// Python.
+    PyPi,
+    /// Node.
+    Npm,
+    /// A Go module, or Go's own library (`stdlib`) in a program.
+    Golang,
+    /// A Rust crate in a program that says what it was made of.
+    Cargo,
+    /// Java: `group:artifact`.
+    Maven,
+    /// Ruby.
+    Gem,
+    /// PHP: `vendor/name`.
+    Composer,
+}
+
+impl Kind {
+    /// All kinds, in order.
+    pub const ALL: [Self; 10] =
+        [Self::Deb, Self::Apk, Self::Rpm, Self::PyPi, Self::Npm, Self::Golang, Self::Cargo, Self::Maven, Self::Gem, Self::Composer];
+
+    /// Its name, which is also the type in a package URL. Source: the purl specification's list of types.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Deb => "deb",
+            Self::Apk => "apk",
+            Self::Rpm => "rpm",
+            Self::PyPi => "pypi",
+            Self::Npm => "npm",
+            Self::Golang => "golang",
+            Self::Cargo => "cargo",
+            Self::Maven => "maven",
+            Self::Gem => "gem",
+            Self::Composer => "composer",
+        }
+    }
+
+    /// Whether the distribution brings it, so that the distribution says what is fixed in it.
+    pub fn is_of_distro(self) -> bool {
+        matches!(self, Self::Deb | Self::Apk | Self::Rpm)
+    }
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// The text names no kind of package.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0:?} is no kind of package: expected one of deb, apk, rpm, pypi, npm, golang, cargo, maven, gem, composer")]
+pub struct KindError(pub String);
+
+impl FromStr for Kind {
+    type Err = KindError;
+
+    fn from_str(text: &str) -> Result<Self, KindError> {
+        Self::ALL.into_iter().find(|kind| kind.as_str() == text).ok_or_else(|| KindError(text.to_owned()))
+    }
+}
+
+/// One package as it is installed.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Package {
+    /// Its ecosystem.
+    pub kind: Kind,
+    /// As the ecosystem spells it: `libssl3`, `@babel/core`, `org.slf4j:slf4j-api`, `golang.org/x/net`. Python's names in their normal form (PEP 503).
+    pub name: String,
+    /// As the ecosystem spells it, epoch included where it is not zero: `1:2.3-4+deb12u1`.
+    pub version: String,
+    /// Such as `amd64`; none where packages have none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub arch: Option<String>,
+    /// What the package says of its own licence, as it says it; an SPDX expression where it is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub license: Option<String>,
+    /// The source package that it was built from, which is what distributions' advisories name; none if there is no such thing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<SourcePackage>,
+}
+
+impl Package {
+    /// What makes two packages the same one.
+    pub fn identity(&self) -> Identity<'_> {
+        Identity { kind: self.kind, name: &self.name, version: &self.version, arch: self.arch.as_deref() }
+    }
+}
+
+/// What makes two packages the same one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Identity<'a> {
+    /// Its ecosystem.
+    pub kind: Kind,
+    /// Its name.
+    pub name: &'a str,
+    /// Its version.
+    pub version: &'a str,
+    /// Its architecture.
+    pub arch: Option<&'a str>,
+}
+
+/// What a distribution's package was built from.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct SourcePackage {
+    /// Such as `openssl` for `libssl3`.
+    pub name: String,
+    /// Its own version; mostly that of the package.
+    pub version: String,
+}
+
+/// The distribution in an image, by its `os-release`.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Distro {
+    /// `ID`: `debian`, `ubuntu`, `alpine`, `rocky`.
+    pub id: String,
+    /// What advisories are kept by: `12`, `22.04`, Alpine's first two numbers (`3.19`), the first number for Red Hat's family. Empty where it rolls (`sid`).
+    pub release: String,
+    /// `VERSION_CODENAME`, by which Debian's tracker goes: `bookworm`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub codename: Option<String>,
+}
+
+impl fmt::Display for Distro {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.release.is_empty() { f.write_str(&self.id) } else { write!(f, "{} {}", self.id, self.release) }
+    }
+}
