@@ -4,9 +4,21 @@
 //! about them. A layer is read once, however many images stand on it. Touches no engine, file or clock.
 
 mod contents;
+mod differ;
+pub mod dispatch;
+pub mod files;
 mod found;
+pub mod language;
+pub mod os;
 mod package;
+pub mod purl;
+mod question;
+mod read_file;
+pub mod version;
 
 pub use contents::{Change, Contents};
+pub use differ::{Changed, Difference, Direction, differ};
 pub use found::{FileFound, LayerFound, Unreadable};
 pub use package::{Distro, Identity, Kind, Package, SourcePackage};
+pub use question::{Names, Question, QuestionError};
+pub use read_file::ReadFile;

@@ -1,0 +1,110 @@
+//! Hands a file to its reader, and says what the file then stands for in its layer.
+//!
+//! A file of which nothing could be read stands for nothing: what a lower layer has in its place stays as it is, because nobody knows that it changed.
+//! A file that was read and says nothing hides what was there before.
+
+use super::files::Reader;
+use super::language::{java, npm, php, python, ruby};
+use super::os::rpm::{bdb, ndb, sqlite};
+use super::os::{apk, copyright, dpkg, os_release};
+use super::{FileFound, ReadFile, Unreadable};
+
+/// What one file says in its layer.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct FileRead {
+    /// What it says; none if that could not be read.
+    pub found: Option<FileFound>,
+    /// What could not be read, and why.
+    pub unreadable: Vec<Unreadable>,
+}
+
+/// Reads a whole file. Programs are not read by this, because they are scanned as they pass ([`elf::Scan`](super::language::elf::Scan)); of one nothing is said.
+pub fn read(reader: Reader, path: &str, bytes: &[u8]) -> FileRead {
+    match reader {
+        Reader::DpkgStatus => said(dpkg::read(path, bytes)),
+        Reader::DpkgStatusD => said(dpkg::read_one(path, bytes)),
+        Reader::DpkgCopyright => license(copyright::read(path, bytes)),
+        Reader::ApkInstalled => said(apk::read(path, bytes)),
+        Reader::RpmSqlite => said(sqlite::read(path, bytes)),
+        Reader::RpmSqliteLog => said(sqlite::read_log(path, bytes)),
+        Reader::RpmNdb => said(ndb::read(path, bytes)),
+        Reader::RpmBdb => said(bdb::read(path, bytes)),
+        Reader::OsRelease => distro(os_release::read(path, bytes)),
+        Reader::PythonMetadata => said(python::read(path, bytes)),
+        Reader::NpmPackage => said(npm::read(path, bytes)),
+        Reader::NpmLock => said(npm::read_lock(path, bytes)),
+        Reader::Jar => said(java::read(path, bytes)),
+        Reader::Gemspec => said(ruby::read(path, bytes)),
+        Reader::ComposerInstalled => said(php::read(path, bytes)),
+        Reader::Executable => FileRead::default(),
+    }
+}
+
+/// What a file of packages stands for, as its reader found it.
+pub fn said(read: ReadFile) -> FileRead {
+    let is_lost = read.packages.is_empty() && !read.unreadable.is_empty();
+    FileRead { found: (!is_lost).then_some(FileFound::Packages(read.packages)), unreadable: read.unreadable }
+}
+
+fn license(read: Result<Option<FileFound>, Unreadable>) -> FileRead {
+    match read {
+        Ok(found) => FileRead { found, unreadable: Vec::new() },
+        Err(why) => FileRead { found: None, unreadable: vec![why] },
+    }
+}
+
+fn distro(read: Result<super::Distro, Unreadable>) -> FileRead {
+    license(read.map(|distro| Some(FileFound::Distro(distro))))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::inventory::files::reader_of;
+
+    fn read_as_named(path: &str, bytes: &[u8]) -> FileRead {
+        let (reader, _) = reader_of(path, bytes.len() as u64, 0o644).unwrap();
+        read(reader, path, bytes)
+    }
+
+    #[test]
+    fn every_file_goes_to_the_reader_of_its_name() {
+        let status = "Package: a\nStatus: install ok installed\nArchitecture: amd64\nVersion: 1\n";
+        let copyright = "Format: https://www.debian.org/doc/packaging-manuals/copyright-format/1.0/\n\nFiles: *\nLicense: MIT\n";
+        let installed = r#"[{"name":"v/a","version":"1"}]"#;
+        let gemspec = "Gem::Specification.new do |s|\n  s.name = \"a\".freeze\n  s.version = \"1\"\nend\n";
+        let lock = r#"{"lockfileVersion":3,"packages":{"node_modules/a":{"version":"1"}}}"#;
+        for (path, text, expected) in [
+            ("var/lib/dpkg/status", status, "deb a 1"),
+            ("var/lib/dpkg/status.d/a", status, "deb a 1"),
+            ("usr/share/doc/a/copyright", copyright, "a is MIT"),
+            ("lib/apk/db/installed", "P:a\nV:1-r0\nA:x86_64\n\n", "apk a 1-r0"),
+            ("etc/os-release", "ID=debian\nVERSION_ID=12\n", "debian 12"),
+            ("p/a-1.dist-info/METADATA", "Metadata-Version: 2.1\nName: a\nVersion: 1\n", "pypi a 1"),
+            ("p/node_modules/a/package.json", r#"{"name":"a","version":"1"}"#, "npm a 1"),
+            ("p/package-lock.json", lock, "npm a 1"),
+            ("p/specifications/a-1.gemspec", gemspec, "gem a 1"),
+            ("p/vendor/composer/installed.json", installed, "composer v/a 1"),
+        ] {
+            let said = match read_as_named(path, text.as_bytes()).found {
+                Some(FileFound::Packages(packages)) => {
+                    packages.iter().map(|package| format!("{} {} {}", package.kind, package.name, package.version)).collect::<Vec<_>>().join(", ")
+                }
+                Some(FileFound::Distro(distro)) => distro.to_string(),
+                Some(FileFound::License { package, license }) => format!("{package} is {license}"),
+                None => "nothing".to_owned(),
+            };
+            assert_eq!(said, expected, "{path}");
+        }
+    }
+
+    #[test]
+    fn what_could_not_be_read_hides_nothing_and_what_is_empty_does() {
+        for path in ["var/lib/rpm/rpmdb.sqlite", "var/lib/rpm/Packages", "usr/lib/sysimage/rpm/Packages.db", "p/a.jar"] {
+            let read = read_as_named(path, &[7; 5000]);
+            assert_eq!((read.found, read.unreadable.is_empty()), (None, false), "{path}");
+        }
+        let empty = read_as_named("var/lib/dpkg/status", b"");
+        assert_eq!(empty, FileRead { found: Some(FileFound::Packages(Vec::new())), unreadable: Vec::new() });
+    }
+}

@@ -1,0 +1,74 @@
+//! A package as a file states it, and whether that can be believed.
+
+use crate::inventory::{Kind, Package, ReadFile};
+
+/// The longest names known are Go's modules and Java's coordinates with some 200 bytes, the longest versions Go's with 60.
+const TEXT_BYTES_MAX: usize = 512;
+/// Longer is a licence's text, not its name.
+const LICENSE_BYTES_MAX: usize = 512;
+
+/// A package as a file states it, not yet checked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Stated<'a> {
+    pub(super) kind: Kind,
+    pub(super) name: &'a str,
+    pub(super) version: &'a str,
+    pub(super) license: Option<&'a str>,
+}
+
+impl Stated<'_> {
+    /// Adds the package to what was read of the file, or the reason why it is none.
+    pub(super) fn add_to(&self, path: &str, read: &mut ReadFile) {
+        match self.package() {
+            Ok(package) => drop(read.add(path, package)),
+            Err(why) => read.refuse(path, why),
+        }
+    }
+
+    fn package(&self) -> Result<Package, String> {
+        let (name, version) = (self.name.trim(), self.version.trim());
+        check(name).map_err(|why| format!("says {why} name of a package"))?;
+        check(version).map_err(|why| format!("says {why} version of {name}"))?;
+        let license = self.license.map(str::trim).filter(|license| check_within(license, LICENSE_BYTES_MAX).is_ok());
+        Ok(Package { kind: self.kind, name: name.into(), version: version.into(), arch: None, license: license.map(Into::into), source: None })
+    }
+}
+
+fn check(text: &str) -> Result<(), &'static str> {
+    check_within(text, TEXT_BYTES_MAX)
+}
+
+/// Errors with what kind of word it is that follows.
+fn check_within(text: &str, bytes_max: usize) -> Result<(), &'static str> {
+    match text {
+        "" => Err("no"),
+        _ if text.len() > bytes_max => Err("too long a"),
+        _ if text.chars().any(char::is_control) => Err("an unprintable"),
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_package_has_a_name_and_a_version_of_reasonable_length() {
+        let long = "x".repeat(TEXT_BYTES_MAX + 1);
+        for (name, version, license, said) in [
+            (" six ", "1.16.0", Some("MIT"), "six 1.16.0 MIT"),
+            ("six", "1.16.0", Some(" "), "six 1.16.0 -"),
+            ("six", "1.16.0", Some(long.as_str()), "six 1.16.0 -"),
+            ("six", "1.16.0", Some("MIT\nand more"), "six 1.16.0 -"),
+            ("", "1", None, "says no name of a package"),
+            (long.as_str(), "1", None, "says too long a name of a package"),
+            ("six", "", None, "says no version of six"),
+            ("six", "1\u{7}", None, "says an unprintable version of six"),
+        ] {
+            let mut read = ReadFile::default();
+            Stated { kind: Kind::PyPi, name, version, license }.add_to("f", &mut read);
+            let package = read.packages.first().map(|is| format!("{} {} {}", is.name, is.version, is.license.as_deref().unwrap_or("-")));
+            assert_eq!(package.or(read.unreadable.first().map(|gap| gap.why.clone())).as_deref(), Some(said));
+        }
+    }
+}
