@@ -16,6 +16,7 @@
 //! * ◇ [`rollout`]: desired + observed → actions.
 //! * ◇ [`prune`]: what may go, because nothing can need it any more.
 //! * ◇ [`inventory`]: what is in an image: packages, and the layers that brought them.
+//! * ◇ [`sbom`]: an image's contents as documents that others read: CycloneDX and SPDX.
 //! * ◇ [`run`]: the whole story of one change: events, and the fold that makes state of them.
 //! * ◇ [`notice`]: what people are told of it, and when it is tried again.
 //! * [`journal`]: the memory. Appends and reads; judges nothing.
@@ -46,6 +47,7 @@ pub mod prune;
 pub mod release;
 pub mod rollout;
 pub mod run;
+pub mod sbom;
 pub mod trigger;
 
 pub mod notice;

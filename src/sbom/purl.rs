@@ -1,0 +1,70 @@
+//! Package URLs: that of an image, and what is none. Source: the package-url specification (ECMA-427), and its type `oci`.
+
+use std::fmt::Write as _;
+
+use crate::model::ImageRef;
+
+/// How others name the image: `pkg:oci/web@sha256:…?repository_url=ghcr.io/acme/web&tag=1`.
+///
+/// The name is the last part of the repository, the version is the manifest's digest (left out while none is known, for the image's id is none).
+pub(super) fn of_image(image: &ImageRef) -> String {
+    let name = image.repository().rsplit('/').next().unwrap_or_default();
+    let version = image.digest().map(|digest| format!("@{digest}")).unwrap_or_default();
+    let tag = image.tag().map(|tag| format!("&tag={}", encoded(tag))).unwrap_or_default();
+    format!("pkg:oci/{}{version}?repository_url={}{tag}", encoded(name), encoded(image.name()))
+}
+
+/// Whether a text can stand where both formats want a package URL: a type, a name, and nothing in it that ought to be encoded.
+pub(super) fn is_one(text: &str) -> bool {
+    let Some((kind, rest)) = text.strip_prefix("pkg:").and_then(|text| text.split_once('/')) else { return false };
+    let is_kind = kind.starts_with(|c: char| c.is_ascii_alphabetic()) && kind.chars().all(|c| c.is_ascii_alphanumeric() || ".-".contains(c));
+    let path = rest.split(['@', '?', '#']).next().unwrap_or_default();
+    let has_name = path.rsplit('/').next().is_some_and(|name| !name.is_empty());
+    is_kind && has_name && rest.bytes().all(|byte| byte.is_ascii_graphic())
+}
+
+/// Percent-encoding of what may not stand as it is. References are ASCII; only an address in brackets has such characters.
+fn encoded(text: &str) -> String {
+    let mut encoded = String::with_capacity(text.len());
+    for c in text.chars() {
+        if c.is_ascii_alphanumeric() || "-._~:/".contains(c) {
+            encoded.push(c);
+        } else {
+            for byte in c.encode_utf8(&mut [0; 4]).bytes() {
+                // Writing to a string cannot fail.
+                let _ = write!(encoded, "%{byte:02X}");
+            }
+        }
+    }
+    encoded
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_image_has_the_url_that_others_give_it() {
+        let digest = format!("sha256:{}", "2".repeat(64));
+        for (reference, wanted) in [
+            ("debian:12", "pkg:oci/debian?repository_url=docker.io/library/debian&tag=12".to_owned()),
+            ("ghcr.io/acme/web", "pkg:oci/web?repository_url=ghcr.io/acme/web&tag=latest".to_owned()),
+            (&format!("localhost:5000/web@{digest}"), format!("pkg:oci/web@{digest}?repository_url=localhost:5000/web")),
+        ] {
+            assert_eq!(of_image(&reference.parse().unwrap()), wanted, "{reference}");
+        }
+        assert_eq!(encoded("[::1]:5000"), "%5B::1%5D:5000");
+    }
+
+    #[test]
+    fn what_is_no_package_url_is_told_from_one() {
+        for text in ["pkg:deb/debian/a@1", "pkg:npm/%40babel/core@7?arch=x#y", "pkg:golang/stdlib"] {
+            assert!(is_one(text), "{text}");
+        }
+        for text in
+            ["", "a", "pkg:", "pkg:deb", "pkg:deb/", "pkg:/a", "pkg:1/a", "pkg:deb/@1", "pkg:deb/a/", "pkg:deb/a/@1", "pkg:deb/a b", "pkg:deb/ä"]
+        {
+            assert!(!is_one(text), "{text}");
+        }
+    }
+}
