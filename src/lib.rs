@@ -17,6 +17,7 @@
 //! * ◇ [`prune`]: what may go, because nothing can need it any more.
 //! * ◇ [`inventory`]: what is in an image: packages, and the layers that brought them.
 //! * ◇ [`sbom`]: an image's contents as documents that others read: CycloneDX and SPDX.
+//! * ◇ [`advisory`]: what is known to be wrong with packages, what cures it, and for how long it was there.
 //! * ◇ [`run`]: the whole story of one change: events, and the fold that makes state of them.
 //! * ◇ [`notice`]: what people are told of it, and when it is tried again.
 //! * [`journal`]: the memory. Appends and reads; judges nothing.
@@ -38,6 +39,7 @@ pub mod dockerfile;
 pub mod pipeline;
 pub mod scan;
 
+pub mod advisory;
 pub mod build;
 pub mod data;
 pub mod graph;
