@@ -9,8 +9,8 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use bytes::Bytes;
 use futures_util::StreamExt;
 
-use super::{Engine, EngineError, chain_ids};
-use crate::model::{Digest, ImageRef};
+use super::{Engine, EngineError};
+use crate::model::{Digest, ImageRef, chain_ids};
 
 /// What went over the connection.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

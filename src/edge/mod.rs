@@ -8,14 +8,15 @@ mod container;
 mod engine;
 pub mod labels;
 
+pub mod advisories;
 pub mod buildkit;
 pub mod carry;
-mod chain;
 mod clock;
 pub mod context;
 pub mod docker;
 pub mod dockerfiles;
 pub mod git;
+pub mod layers;
 mod login;
 pub mod notify;
 pub mod pipeline_files;
@@ -26,7 +27,6 @@ pub mod sources;
 mod volume;
 
 pub use build::{BuildError, BuildProgress, BuildRequest, BuildStepSeen, ContextEntry, ContextFiles, EntryKind, TestEnd, TestRun, Turn};
-pub use chain::chain_ids;
 pub use clock::{Clock, SystemClock};
 pub use container::{ContainerFound, Made, NewContainer, ProbeAnswer, release_label};
 pub use engine::{ByteStream, Engine, EngineError, EngineInfo, ImageSeen};

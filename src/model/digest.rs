@@ -27,6 +27,11 @@ impl Digest {
         Self(hasher.finalize().into())
     }
 
+    /// Reads it from its 32 bytes; none if they are not that many.
+    pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        bytes.try_into().ok().map(Self)
+    }
+
     /// Its 32 bytes.
     pub fn as_bytes(&self) -> &[u8; 32] {
         &self.0

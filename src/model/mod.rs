@@ -3,6 +3,7 @@
 //! Text is parsed once, at the border, into these; after that a tag cannot stand where a digest is meant.
 //! Everything here is pure data, ordered and serialisable, and imports no other room.
 
+mod chain;
 mod container;
 mod cron;
 mod digest;
@@ -14,6 +15,7 @@ mod reference;
 mod secret;
 mod zone;
 
+pub use chain::chain_ids;
 pub use container::{
     Attachment, ContainerSpec, EngineHealthcheck, Logging, MountSource, MountSpec, NetworkCreate, NetworkSpec, PortSpec, ProbeKind, ProbeSpec,
     Ulimit, VolumeCreate, spec_hash,

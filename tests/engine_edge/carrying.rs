@@ -6,8 +6,8 @@ use std::path::Path;
 use std::sync::atomic::Ordering;
 
 use refit::edge::carry::{Carried, carry};
-use refit::edge::{Engine, EngineError, chain_ids};
-use refit::model::{Digest, ImageRef};
+use refit::edge::{Engine, EngineError};
+use refit::model::{Digest, ImageRef, chain_ids};
 
 use crate::lab::LabHost;
 use crate::odd_engine::OddEngine;

@@ -12,8 +12,8 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 use super::connect::Connection;
 use super::containers::{LOOK_MAX, present};
 use super::error::{refused, silent, understand};
-use crate::edge::{ByteStream, EngineError, ImageSeen, chain_ids, login};
-use crate::model::{Digest, ImageRef};
+use crate::edge::{ByteStream, EngineError, ImageSeen, login};
+use crate::model::{Digest, ImageRef, chain_ids};
 
 /// A registry or a disk that says nothing for this long is taken for dead; whole pulls and loads may take much longer.
 const STALL_MAX: Duration = Duration::from_secs(180);

@@ -1,6 +1,6 @@
 //! Chain ids: the name of a layer together with all those below it.
 
-use crate::model::Digest;
+use super::Digest;
 
 /// The chain id of each of an image's layers, lowest first. Source: the OCI image specification, "Layer ChainID".
 pub fn chain_ids(layers: &[Digest]) -> Vec<Digest> {

@@ -1,0 +1,6 @@
+//! Layers are read from archives as engines of every age write them, and from such as nobody well-meaning would.
+
+mod archives;
+mod hostile;
+mod make;
+mod random;
