@@ -18,8 +18,9 @@ pub(super) const HARMLESS: &[&str] = &[
     "/etc/hosts",
     "/etc/resolv.conf",
     "/etc/mtab",
-    // Where it mounts its own init (`init: true`).
+    // Where it mounts its own init (`init: true`); in images whose /sbin is a link, as in Debian's, under its real name.
     "/sbin/docker-init",
+    "/usr/sbin/docker-init",
     // Caches that are made again from what is in the image.
     "/etc/ld.so.cache",
     "**/__pycache__",

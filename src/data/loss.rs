@@ -171,6 +171,7 @@ pub(super) mod tests {
         check("C /root, A /root/.ash_history, C /var, C /var/cache, A /var/cache/x", "", "");
         check("A /tmp/x, A /run/app.pid, A /var/tmp/y, C /etc, C /etc/hosts", "", "");
         check("C /sbin, A /sbin/docker-init", "", "");
+        check("C /usr, C /usr/sbin, A /usr/sbin/docker-init", "", "");
         check("A /var/log/app.log", "", "/var/log/app.log");
         // Mount points, the folders above them, and what an engine may list below them.
         check("C /var, C /var/lib, A /var/lib/app, A /var/lib/app/data, A /var/lib/app/data/x | /var/lib/app/data/", "", "");
