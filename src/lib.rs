@@ -21,6 +21,7 @@
 //! * ◇ [`run`]: the whole story of one change: events, and the fold that makes state of them.
 //! * ◇ [`notice`]: what people are told of it, and when it is tried again.
 //! * [`journal`]: the memory. Appends and reads; judges nothing.
+//! * [`inquiry`]: what people ask about packages: who has one, what is wrong with it, what cures it.
 //! * [`edge`]: the eyes and hands: engines, registries, git, files, clock. Decides nothing.
 //! * [`driver`]: the loop that looks, decides, remembers and acts.
 //! * [`sim`]: the same promises as the edge, without a machine; for tests, benchmarks and examples.
@@ -56,6 +57,7 @@ pub mod notice;
 
 pub mod driver;
 pub mod edge;
+pub mod inquiry;
 pub mod journal;
 pub mod sim;
 pub mod workshop;

@@ -99,6 +99,7 @@ async fn roll(hosts: usize) -> ExitCode {
         estate: estate(hosts),
         journal: Arc::new(Patient(sqlite.clone())),
         logs: Logs::new(folder.path()),
+        inventories: None,
         engines: Engines { hosts: engines, builder: ("local".parse().expect("a name"), Arc::new(builder.clone())) },
         sources: Arc::new(sources),
         clock: Arc::new(clock),

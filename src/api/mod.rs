@@ -11,6 +11,7 @@ mod hooks;
 mod listen;
 mod openapi;
 mod outside;
+mod packages;
 mod plans;
 mod problem;
 mod reads;
@@ -30,6 +31,7 @@ pub use caller::{BY, Caller, Tokens, hash_of, new_token};
 pub use events::RunStanding;
 pub use listen::{ListenError, Listener, Tls, listen};
 pub use openapi::document;
+pub use packages::WhoHas;
 pub use plans::PlanMade;
 pub use problem::Problem;
 pub use reads::{JournalVerified, Page};
@@ -76,6 +78,13 @@ pub fn router(daemon: Arc<Daemon>) -> Router {
         .route("/plans", post(plans::plan))
         .route("/tokens", get(tokens::list).post(tokens::make))
         .route("/tokens/{name}", delete(tokens::revoke))
+        .route("/who-has", get(packages::who_has))
+        .route("/stale", get(packages::stale))
+        .route("/problems", get(packages::problems))
+        .route("/problems/{id}", get(packages::problem))
+        .route("/images/{image}/contents", get(packages::contents))
+        .route("/images/{image}/sbom", get(packages::sbom))
+        .route("/releases/{release}/difference/{other}", get(packages::difference))
         .route("/schedule", get(reads::schedule))
         .route("/journal", get(reads::journal))
         .route("/audit", get(reads::audit));

@@ -226,7 +226,7 @@ impl<'a> Schedule<'a> {
                 Start::Reuse { image, id, inputs: released.filter(|released| released.id == id).map_or(inputs, |released| released.inputs) }
             }
             StepKind::Reuse { id } => Start::Reuse { image, id, inputs },
-            _ if step.reasons.iter().any(|reason| matches!(reason, Reason::Asked | Reason::Refresh | Reason::Missing)) => {
+            _ if step.reasons.iter().any(|reason| matches!(reason, Reason::Asked | Reason::Refresh | Reason::Patch { .. } | Reason::Missing)) => {
                 Start::Build { image, inputs, pins }
             }
             _ => match (released, self.known.get(&inputs)) {

@@ -1,11 +1,13 @@
 //! The command line: one file per command. Arguments → plan or driver → report → [`Exit`]. No logic worth a unit test.
 
+mod advisories;
 mod approve;
 mod arguments;
 mod build_logs;
 mod check;
 mod completions;
 mod converge;
+mod cve;
 mod drain;
 mod estate;
 mod exit;
@@ -14,6 +16,9 @@ mod graph;
 mod history;
 mod hosts;
 mod init;
+mod inventories;
+mod inventory;
+mod patch;
 mod person;
 mod plan;
 mod prune;
@@ -21,6 +26,7 @@ mod release;
 mod resume;
 mod rollback;
 mod rollout;
+mod sbom;
 mod scan;
 mod schedule;
 mod schema;
@@ -30,6 +36,7 @@ mod show;
 mod signals;
 mod status;
 mod token;
+mod who_has;
 mod wish;
 mod workshop;
 

@@ -125,6 +125,9 @@ pub(super) async fn begin(workshop: &Workshop, plan: Plan, yes: bool, face: &mut
         return Ok(Exit::Done);
     }
     let silent = workshop.driver.silent_hosts(&plan.hosts()).await?;
+    if !face.json {
+        plan::tell_packages(&plan::packages(workshop, &plan).await, |line| face.printer.err(line));
+    }
     if !is_agreed(&plan, workshop.parallel(), silent, yes, face)? {
         return Ok(Exit::Failed);
     }

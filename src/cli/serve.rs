@@ -179,5 +179,6 @@ fn parts(daemon: &Arc<Daemon>) -> JoinSet<()> {
     parts.spawn(daemon.clone().watch_drift());
     parts.spawn(daemon.clone().tell_people());
     parts.spawn(daemon.clone().count_events());
+    parts.spawn(daemon.clone().count_problems());
     parts
 }

@@ -82,9 +82,10 @@ fn reach(command: &Command) -> Reach {
             Reach::There
         }
         Command::Release(_) | Command::Show(_) | Command::Logs(_) | Command::Pause(_) | Command::Resume(_) => Reach::There,
-        Command::Approve(_) | Command::Abort(_) => Reach::There,
+        Command::Approve(_) | Command::Abort(_) | Command::WhoHas(_) | Command::Cve(_) => Reach::There,
         Command::Scan(_) | Command::Init(_) | Command::Check(_) | Command::Graph(_) | Command::Serve(_) | Command::Token(_) => Reach::Here,
         Command::Schema(_) | Command::Completions(_) => Reach::Here,
+        Command::Patch(_) | Command::Inventory(_) | Command::Sbom(_) | Command::Advisories(_) => Reach::NotYet,
         Command::Rollback(_) | Command::Hosts(_) | Command::Prune(_) => Reach::NotYet,
     }
 }

@@ -2,10 +2,13 @@
 
 use super::server::At;
 use super::workshop::{self, PipelineFolder};
-use super::{Exit, Face};
+use super::{Exit, Face, inventories};
 use crate::driver::DriverError;
-use crate::model::RunId;
+use crate::inquiry::difference;
+use crate::journal::Journal;
+use crate::model::{ReleaseNumber, RunId};
 use crate::report::{self, Detail};
+use crate::run::Event;
 
 /// Show one run, every decision with its reason.
 #[derive(Debug, clap::Args)]
@@ -18,6 +21,15 @@ pub struct ShowArgs {
     all: bool,
     #[command(flatten)]
     folder: PipelineFolder,
+}
+
+/// What a release changed in the packages of its images. A daemon elsewhere is not asked: `inventory diff` is.
+fn changed(release: ReleaseNumber, journal: &dyn Journal, args: &ShowArgs, at: &At) -> miette::Result<Vec<String>> {
+    let before = release.0.checked_sub(1).map(ReleaseNumber).map(|before| journal.release(before)).transpose()?.flatten();
+    let (Some(before), Some(after), None) = (before, journal.release(release)?, &at.server) else { return Ok(Vec::new()) };
+    let kept = inventories::open(&args.folder.pipelines, at.state.clone())?;
+    let difference = difference(&kept.inventories, &before, &after)?;
+    Ok(if args.all { report::packages::difference(&difference) } else { report::packages::difference_in_short(&difference) })
 }
 
 /// Runs `refit show`.
@@ -39,7 +51,10 @@ pub(super) fn run(args: &ShowArgs, at: &At, face: &mut Face) -> miette::Result<E
             let moment = if number == 0 { report::moment(recorded.at) } else { " ".repeat(19) };
             face.printer.out(&format!("{moment}  {line}"));
         }
-        if let crate::run::Event::Planned { plan } = &recorded.event {
+        if let Event::ContentsRead { release, .. } = &recorded.event {
+            changed(*release, journal.as_ref(), args, at)?.iter().for_each(|line| face.printer.out(&format!("{:19}           {line}", "")));
+        }
+        if let Event::Planned { plan } = &recorded.event {
             report::plan(plan, 0).lines().for_each(|line| face.printer.out(&format!("{:19}  {line}", "")));
         }
     }

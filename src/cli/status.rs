@@ -6,9 +6,11 @@ use super::workshop::{self, Access, BuildArgs};
 use super::{Exit, Face};
 use crate::client::{Client, RemoteJournal};
 use crate::edge::{Clock, SystemClock};
+use crate::inquiry::ServiceBehind;
 use crate::journal::Journal;
 use crate::report;
 use crate::rollout::SlotStatus;
+use crate::workshop::staleness;
 
 /// Show what runs where, and whether that is what was released.
 ///
@@ -17,6 +19,13 @@ use crate::rollout::SlotStatus;
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:\n  refit status --json")]
 pub struct StatusArgs {
+    /// Show how far behind what runs is instead: bases that moved since it was built and for how many days, and fixes that wait for known problems.
+    /// Ends with 1 if something is behind.
+    #[arg(long)]
+    stale: bool,
+    /// With --stale, ask no registry: the bases are the images that the builder has.
+    #[arg(long, requires = "stale")]
+    offline: bool,
     #[command(flatten)]
     estate: EstateArgs,
 }
@@ -25,15 +34,35 @@ pub struct StatusArgs {
 pub(super) async fn run(args: &StatusArgs, at: At, face: &mut Face) -> miette::Result<Exit> {
     if let Some(client) = &at.server {
         args.estate.refuse_for(client)?;
-        return of_daemon(client, face).await;
+        return if args.stale { stale_of_daemon(client, face).await } else { of_daemon(client, face).await };
     }
-    let workshop = match workshop::open(&args.estate, &BuildArgs { parallel: None, offline: true }, at.state, Access::Look, face)? {
+    let build = BuildArgs { parallel: None, offline: !args.stale || args.offline };
+    let workshop = match workshop::open(&args.estate, &build, at.state, Access::Look, face)? {
         Ok(workshop) => workshop,
         Err(exit) => return Ok(exit),
     };
+    if args.stale {
+        let (behind, not_pulled) = staleness(&workshop.driver, &|base| workshop.looks.since(base)).await?;
+        not_pulled.iter().for_each(|line| face.printer.err(&format!("warning: {line}")));
+        return Ok(show_stale(&behind, face));
+    }
     let driver = &workshop.driver;
     let seen = driver.see_hosts().await;
     show(&driver.status(&seen, &driver.expected()?), driver.journal.as_ref(), face)
+}
+
+async fn stale_of_daemon(client: &Client, face: &mut Face) -> miette::Result<Exit> {
+    let behind: Vec<ServiceBehind> = client.get("/v1/stale").await?;
+    Ok(show_stale(&behind, face))
+}
+
+fn show_stale(behind: &[ServiceBehind], face: &mut Face) -> Exit {
+    if face.json {
+        face.printer.json(&behind);
+    } else {
+        report::packages::stale(behind, SystemClock.now()).iter().for_each(|line| face.printer.out(line));
+    }
+    if behind.iter().any(ServiceBehind::is_stale) { Exit::Failed } else { Exit::Done }
 }
 
 async fn of_daemon(client: &Client, face: &mut Face) -> miette::Result<Exit> {

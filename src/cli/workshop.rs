@@ -15,7 +15,7 @@ use crate::driver::{BaseRules, Driver, Settings, Watch};
 use crate::edge::docker::login_trouble;
 use crate::edge::sources::Sources;
 use crate::edge::{Clock, SystemClock};
-use crate::journal::{Journal, Lock, LockError, Logs, SqliteJournal};
+use crate::journal::{Inventories, Journal, Lock, LockError, Logs, SqliteJournal};
 use crate::model::{ImageName, RunId, format_duration};
 use crate::report::{self, Live};
 use crate::rollout::Person;
@@ -67,6 +67,8 @@ pub(super) struct RepairArgs {
 pub(super) struct Workshop {
     /// The driver, with everything real behind it.
     pub driver: Driver,
+    /// Looks at bases, and what they showed so far.
+    pub looks: Arc<BaseLooks>,
     /// What is shown while it goes on.
     pub live: Arc<Live>,
     /// The daemon that holds the estate and carries out what is planned here; the journal is only read then.
@@ -74,6 +76,12 @@ pub(super) struct Workshop {
 }
 
 impl Workshop {
+    /// Where it is kept what is in images.
+    pub(super) fn inventories(&self) -> miette::Result<Arc<Inventories>> {
+        let none = || miette::miette!(help = "this is a fault in refit", "the inventories were not opened");
+        self.driver.inventories.clone().ok_or_else(none)
+    }
+
     /// Builds at a time.
     pub(super) fn parallel(&self) -> usize {
         self.driver.settings.parallel
@@ -119,9 +127,11 @@ pub(super) fn open(
     let own = estate.builders.values().next().and_then(|builder| builder.parallel);
     let live = Arc::new(Live::new(face.printer.live && !face.json));
     let watch = Arc::new(Shown(live.clone()));
+    let looks = Arc::new(BaseLooks::new(&estate, journal.clone(), Arc::new(SystemClock)));
     let mut driver = Driver {
         journal: journal.clone(),
         logs: Logs::new(&state),
+        inventories: Some(Arc::new(Inventories::open(&state)?)),
         engines,
         sources: Arc::new(match access {
             Access::Look => sources_to_look(&state)?,
@@ -132,14 +142,14 @@ pub(super) fn open(
         settings: Settings {
             parallel: build.parallel.or(own).unwrap_or(PARALLEL_DEFAULT) as usize,
             offline: build.offline,
-            bases: (!build.offline).then(|| Arc::new(BaseLooks::new(&estate, journal.clone(), Arc::new(SystemClock))) as Arc<dyn BaseRules>),
+            bases: (!build.offline).then(|| looks.clone() as Arc<dyn BaseRules>),
             is_attended: std::io::stdin().is_terminal(),
             environment: secrets_of_environment(&estate),
         },
         estate,
     };
     driver.leave_out_drained()?;
-    Ok(Ok(Workshop { driver, live, daemon }))
+    Ok(Ok(Workshop { driver, looks, live, daemon }))
 }
 
 /// Shows on the terminal what the driver reports.

@@ -7,7 +7,9 @@ use jiff::Timestamp;
 use tokio::sync::mpsc::UnboundedSender;
 
 use super::build_log::BuildLog;
+use super::contents::chain;
 use super::{Driver, DriverError, Recorder};
+use crate::advisory::Asked;
 use crate::build::{self, Content, ImageLabels};
 use crate::dockerfile::{self, ReadOptions, RefTarget};
 use crate::edge::{BuildError, BuildProgress, BuildRequest, Engine, ImageSeen, SourceFound, TestRun, Turn, labels};
@@ -72,6 +74,8 @@ pub(super) struct Build<'a> {
     pub pinned: Pinned,
     /// What is released of the image.
     pub before: Option<&'a ReleasedImage>,
+    /// What must not be in it.
+    pub gone: Option<&'a Asked>,
     /// Is told when its steps are done, or will not be: another may run its own. Perhaps more than once.
     pub free: UnboundedSender<ImageName>,
 }
@@ -185,7 +189,7 @@ impl Build<'_> {
             secrets: self.secrets().await?,
             platform: image.build.platform.clone(),
             // What comes from outside is fetched again, which a step that is cached would not.
-            no_cache: image.build.no_cache || self.step.reasons.contains(&Reason::Refresh),
+            no_cache: image.build.no_cache || self.step.reasons.iter().any(|reason| matches!(reason, Reason::Refresh | Reason::Patch { .. })),
             network: image.build.network.clone(),
             extra_hosts: image.build.extra_hosts.clone(),
             tag: staging(image, self.pinned.inputs).map_err(Broken::new)?,
@@ -221,6 +225,7 @@ impl Build<'_> {
         for test in &self.image.tests {
             self.test(id, test).await?;
         }
+        self.prove_gone(id).await?;
         self.keep(id).await
     }
 
@@ -234,6 +239,16 @@ impl Build<'_> {
             None => format!("its test `{words}` ran for more than {} s and was ended ({})", test.timeout.as_secs(), self.image.at),
         };
         Err(Broken { why, last_lines: end.last_lines })
+    }
+
+    /// What a patch is for must be gone from what came of it: a cached layer or a pinned version would bring it back unnoticed.
+    async fn prove_gone(&self, id: Digest) -> Result<(), Broken> {
+        let Some(gone) = self.gone else { return Ok(()) };
+        let still = self.driver.still_there(&self.step.image, id, gone).await;
+        match still.map_err(|error| Broken::new(format!("whether {gone} is gone from it cannot be told: {}", chain(&error))))? {
+            still if still.is_empty() => Ok(()),
+            still => Err(Broken::new(format!("{gone} is still in it: {}", still.join("; ")))),
+        }
     }
 
     /// Gives the image its immutable tag, unless it came out with the content of the one that is released: then that one stays.

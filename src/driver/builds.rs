@@ -12,9 +12,10 @@ use tokio::sync::mpsc;
 use super::build_one::{Build, Ended, Pinned, base_name, staging};
 use super::turns::Turns;
 use super::{Driver, DriverError, Recorder};
+use crate::advisory::Asked;
 use crate::build::{Released, Schedule, Start};
 use crate::model::{Digest, ImageName, ImageRef};
-use crate::plan::{BuildStep, Pin, Plan, StepKind};
+use crate::plan::{BuildStep, Change, Pin, Plan, StepKind};
 use crate::release::Release;
 use crate::rollout::Person;
 use crate::run::{BuildOutcome, Event, RunState};
@@ -57,6 +58,7 @@ impl Driver {
         // A refit that was killed in the middle of an image's test could not throw its container away.
         self.engines.builder().remove_tests(&self.estate.name).await?;
         let steps: BTreeMap<&ImageName, &BuildStep> = plan.steps.iter().map(|step| (&step.image, step)).collect();
+        let gone = gone(plan)?;
         let mut schedule = Schedule::new(plan, self.settings.parallel, &released, &by_inputs);
         let mut tidying = FuturesUnordered::new();
         for (image, outcome) in self.ended(recorder, plan).await {
@@ -84,7 +86,8 @@ impl Driver {
                         let pinned = Pinned { inputs, names: names_of(step, &schedule, &released, &tags)? };
                         let turn = turns.of(&image);
                         let (before, free) = (released_image(&image), free.clone());
-                        let build = Build { driver: self, recorder, image: &self.estate.images[&image], step, pinned, before, free };
+                        let build =
+                            Build { driver: self, recorder, image: &self.estate.images[&image], step, pinned, before, gone: gone.as_ref(), free };
                         running.push(Box::pin(async move { build.carry_out(&turn).await }));
                     }
                     other => {
@@ -172,6 +175,14 @@ impl Driver {
 /// Whether there is nothing left to build. What waits by its policy is no work.
 fn have_ended(state: &RunState, plan: &Plan) -> bool {
     plan.steps.iter().all(|step| step.kind == StepKind::Deferred || state.build_outcome(&step.image).is_some())
+}
+
+/// What must not be in anything that this plan builds.
+fn gone(plan: &Plan) -> Result<Option<Asked>, DriverError> {
+    let Change::Patch(patch) = &plan.change else { return Ok(None) };
+    let gone = &patch.gone;
+    let bug = |error: crate::inventory::QuestionError| DriverError::Bug { what: format!("a plan to get rid of {gone}: {error}") };
+    gone.parse().map(Some).map_err(bug)
 }
 
 fn pinned_bases(plan: &Plan) -> BTreeMap<&ImageRef, Digest> {

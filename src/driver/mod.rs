@@ -9,6 +9,7 @@ mod build_log;
 mod build_one;
 mod builds;
 mod carry;
+mod contents;
 mod drain;
 mod engines;
 mod error;
@@ -36,6 +37,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 pub use base_now::{BaseNow, BaseRules};
+pub use contents::ContentsError;
 pub use engines::Engines;
 pub use error::{DriverError, NotPulled};
 pub use inheritance::{examine, inheritance};
@@ -46,7 +48,7 @@ pub use status::{Expected, Seen};
 pub use story::CameTo;
 
 use crate::edge::{Clock, Source};
-use crate::journal::{Journal, Logs};
+use crate::journal::{Inventories, Journal, Logs};
 use crate::model::Secret;
 use crate::pipeline::Estate;
 
@@ -58,6 +60,8 @@ pub struct Driver {
     pub journal: Arc<dyn Journal>,
     /// Where the logs of builds are kept.
     pub logs: Logs,
+    /// Where it is kept what is in images; without it nothing is read.
+    pub inventories: Option<Arc<Inventories>>,
     /// Hosts and builder.
     pub engines: Engines,
     /// Where contexts come from.

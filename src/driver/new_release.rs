@@ -23,7 +23,13 @@ impl Driver {
                 return self.journal.latest_release()?.ok_or_else(|| DriverError::Bug { what: "a drift from no release".into() });
             }
             Change::Prune { .. } => return Err(DriverError::Bug { what: "a prune makes no release".into() }),
-            Change::Everything | Change::Base(_) | Change::Moved { .. } | Change::Cycle { .. } | Change::Image(_) | Change::Rebuild => {}
+            Change::Everything
+            | Change::Base(_)
+            | Change::Moved { .. }
+            | Change::Cycle { .. }
+            | Change::Patch { .. }
+            | Change::Image(_)
+            | Change::Rebuild => {}
         }
         let results = recorder.state(|state| results_of(state, plan)).await;
         let previous = self.journal.latest_release()?;

@@ -109,8 +109,9 @@ impl Rollout<'_> {
         Observers::start(hosts, &watched, &self.clock)
     }
 
-    /// The work of one action, ready to be run beside others. What it would take from a container is looked at first.
-    fn work(&self, action: &Action, phase: &Phase) -> Result<BoxFuture<'static, Result<(), Failed>>, DriverError> {
+    /// The work of one action, ready to be run beside others; its end is the id of a container that it made. What it would take from a container is
+    /// looked at first.
+    fn work(&self, action: &Action, phase: &Phase) -> Result<BoxFuture<'static, Result<Option<String>, Failed>>, DriverError> {
         let host = &action.slot().host;
         let engine = self.engines.hosts.get(host).cloned().ok_or_else(|| DriverError::UnknownHost { host: host.clone() })?;
         let replaced = replaced(action, phase);
@@ -161,18 +162,18 @@ impl Rollout<'_> {
         Ok(Some((Handover { estate, engine, recorder: self.recorder.clone(), slot, to: to.clone(), policy, back, restores }, new)))
     }
 
-    fn effect(&self, action: &Action, engine: Arc<dyn Engine>) -> Result<BoxFuture<'static, Result<(), EngineError>>, DriverError> {
+    fn effect(&self, action: &Action, engine: Arc<dyn Engine>) -> Result<BoxFuture<'static, Result<Option<String>, EngineError>>, DriverError> {
         Ok(match action.clone() {
             Action::StartNew { slot, version, takes_over } => {
                 let new = self.new_container(slot, version, takes_over)?;
-                Box::pin(async move { engine.start_new(&new).await.map(drop) })
+                Box::pin(async move { engine.start_new(&new).await.map(Some) })
             }
-            Action::StartAgain { container, .. } => Box::pin(async move { engine.start(&container).await }),
+            Action::StartAgain { container, .. } => Box::pin(async move { engine.start(&container).await.map(|()| None) }),
             Action::Stop { container, .. } => {
                 let grace = self.desired.stop_grace_period;
-                Box::pin(async move { engine.stop(&container, grace).await })
+                Box::pin(async move { engine.stop(&container, grace).await.map(|()| None) })
             }
-            Action::Remove { container, .. } => Box::pin(async move { engine.remove(&container).await }),
+            Action::Remove { container, .. } => Box::pin(async move { engine.remove(&container).await.map(|()| None) }),
         })
     }
 
@@ -211,7 +212,7 @@ fn word(action: &Action) -> &'static str {
     }
 }
 
-type Ended = (Action, Result<(), Failed>);
+type Ended = (Action, Result<Option<String>, Failed>);
 
 /// What a rollout has under way.
 struct Hand<'a> {
@@ -347,7 +348,8 @@ impl<'a> Hand<'a> {
             let slot = action.slot();
             self.busy.insert(slot.clone(), Some(self.observers.now()));
             self.observers.poke(&slot.host);
-            events.push(Event::ActionEnded { action: action.clone(), error: result.as_ref().err().map(ToString::to_string) });
+            let (made, error) = (result.as_ref().ok().cloned().flatten(), result.as_ref().err().map(ToString::to_string));
+            events.push(Event::ActionEnded { action: action.clone(), error, made });
         }
         self.rollout.recorder.record_all(events).await?;
         if all.iter().all(|(_, result)| result.is_ok()) {
@@ -356,7 +358,7 @@ impl<'a> Hand<'a> {
         for (action, result) in all {
             match result {
                 // A host that fell silent, or a container that somebody took away, shows itself as such in the next look.
-                Ok(()) | Err(Failed::Engine(EngineError::Silent { .. })) => {}
+                Ok(_) | Err(Failed::Engine(EngineError::Silent { .. })) => {}
                 Err(Failed::Engine(EngineError::Missing { .. })) if !matches!(action, Action::StartNew { .. }) => {}
                 Err(Failed::Engine(error)) => rollout::report_refusal(&mut self.progress, action.slot(), &error.to_string()),
                 Err(Failed::Journal(error)) => return Err(error),

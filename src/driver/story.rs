@@ -121,7 +121,16 @@ impl Driver {
             Builds::Aborted => return self.go_through(recorder, BTreeMap::new(), said).await,
         }
         let release = self.make_release(recorder, &plan).await?;
-        let rollouts = self.rollouts_of(recorder, &plan, &release).await?;
+        let is_new = release.run == recorder.run();
+        // What is in it is read beside the rollouts: it decides nothing any more, and takes longer than some of them.
+        let reading = async { if is_new { self.read_released(recorder, &release).await } else { Ok(()) } };
+        let (came, read) = tokio::join!(self.roll_out(recorder, &plan, &release, said), reading);
+        read.and(came)
+    }
+
+    /// Brings a release to its hosts and rolls it there.
+    async fn roll_out(&self, recorder: &Arc<Recorder>, plan: &Plan, release: &Release, said: Option<Person>) -> Result<CameTo, DriverError> {
+        let rollouts = self.rollouts_of(recorder, plan, release).await?;
         if recorder.state(|state| state.rollouts.is_empty()).await {
             self.guard_data(&rollouts).await?;
         }
@@ -129,7 +138,7 @@ impl Driver {
         let rollouts = rollouts.into_iter().map(|desired| (desired.service.clone(), desired)).collect();
         let came = self.go_through(recorder, rollouts, said).await?;
         if came == CameTo::End(RunOutcome::Done) && recorder.state(|state| state.leads_to(release.number)).await {
-            self.move_channel(&release).await;
+            self.move_channel(release).await;
         }
         Ok(came)
     }

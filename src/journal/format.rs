@@ -1,6 +1,7 @@
 //! What the journal's file looks like: its tables, its format version, and the way from each older version to the next.
 //!
-//! `events`, `head`, `meta`, `inbox` and the tables of [`super::triggers`] are the truth. The other tables are derived by [`super::facts`] and made again at will.
+//! `events`, `head`, `meta`, `inbox` and the tables of [`super::triggers`] are the truth, and those of [`super::inventory`] are what was read of images.
+//! The other tables are derived by [`super::facts`] and made again at will.
 
 use std::path::Path;
 use std::time::Duration;
@@ -36,10 +37,15 @@ const MIGRATIONS: &[&str] = &[
     CREATE TABLE inbox (id INTEGER PRIMARY KEY AUTOINCREMENT, run INTEGER NOT NULL, at TEXT NOT NULL, word TEXT NOT NULL, by TEXT NOT NULL) STRICT;
 ",
     super::triggers::TABLES,
+    super::inventory::TABLES,
 ];
 
-/// The derived tables. Not a migration: they are dropped and made anew whenever the fold changes.
-pub(super) const DERIVED: &str = "
+/// Makes the derived tables, empty. Not a migration: they are dropped and made anew whenever the fold changes.
+pub(super) fn make_derived(connection: &Connection) -> rusqlite::Result<()> {
+    [DERIVED, super::stays::DERIVED].into_iter().try_for_each(|tables| connection.execute_batch(tables))
+}
+
+const DERIVED: &str = "
     DROP TABLE IF EXISTS runs;
     DROP TABLE IF EXISTS releases;
     DROP TABLE IF EXISTS builds;
@@ -110,7 +116,7 @@ fn migrate(connection: &mut Connection) -> rusqlite::Result<()> {
     }
     if version == 0 {
         transaction.execute("INSERT INTO head VALUES (1, 0, ?1)", [super::tables::digest_blob(root())])?;
-        transaction.execute_batch(DERIVED)?;
+        make_derived(&transaction)?;
         transaction.execute("UPDATE meta SET value = ?1 WHERE key = 'fold'", [super::facts::FOLD_VERSION])?;
     }
     transaction.pragma_update(None, "application_id", APPLICATION_ID)?;

@@ -90,7 +90,8 @@ impl State {
         let Recorded { run, at, .. } = *recorded;
         self.seqs.insert(run, recorded.seq);
         match fact(recorded) {
-            None => {}
+            // What ran where is asked of the disk's journal alone.
+            None | Some(Fact::Stay(_)) => {}
             Some(Fact::Run { change, by, words }) => {
                 let summary = RunSummary { run, began_at: at, by, words, change, release: None, ended_at: None, outcome: None };
                 self.runs.insert(run, summary);
@@ -101,13 +102,13 @@ impl State {
                 }
             }
             Some(Fact::Build(build)) => self.builds.push(build),
-            Some(Fact::Release(release)) => {
+            Some(Fact::Release { release, .. }) => {
                 if let Some(summary) = self.runs.get_mut(&release.run) {
                     summary.release = Some(release.number);
                 }
                 self.releases.insert(release.number, release);
             }
-            Some(Fact::Rollout(rollout)) => {
+            Some(Fact::Rollout { rollout, .. }) => {
                 self.rollouts.push(rollout);
             }
             Some(Fact::Quarantine(kept)) => self.quarantines.push(kept),

@@ -3,18 +3,21 @@
 //! Events come from `driver`, the journal's only writer; [`SqliteJournal`] keeps them on disk, [`MemoryJournal`] for simulation. An event is
 //! durable when [`Journal::append`] returns. Everything else that can be asked for (runs, releases, builds by their inputs, what each
 //! service is on) is derived from the events by one fold, [`facts`], and can be thrown away and made again; it is never a second truth.
-//! Each event carries the hash of the one before it. This room appends and reads; it judges nothing.
+//! Each event carries the hash of the one before it. Beside the events, in the same file, stands what is in every image: [`Inventories`]. This room
+//! appends and reads; it judges nothing.
 
 mod chain;
 mod error;
 mod facts;
 mod format;
+mod inventory;
 mod lock;
 mod logs;
 mod memory;
 mod record;
 mod sqlite;
 mod standing;
+mod stays;
 mod tables;
 mod triggers;
 mod writer;
@@ -31,6 +34,12 @@ use crate::run::Event;
 
 pub use chain::{Break, Verified};
 pub use error::{Elsewhere, JournalError};
+#[cfg(test)]
+pub(crate) use inventory::tests as samples;
+pub use inventory::{
+    AdvisoriesRead, AdvisoryKept, BroughtBy, Filter, Gap, Held, Holding, ImageContents, ImageHolding, ImageKept, ImageRow, Inventories, KnownAs,
+    Names, PackageIn, READERS_VERSION, Ran, Stay, When,
+};
 pub use lock::{Holder, Lock, LockError};
 pub use logs::{LogLimits, LogWriter, Logs};
 pub use memory::MemoryJournal;

@@ -25,7 +25,7 @@ use super::triggers::{self, AuditLine, HeardAs, Note, TokenKept, TriggerKept};
 use super::writer::{Ask, Done, Writer};
 
 /// The journal's file within the state folder.
-const FILE: &str = "journal.sqlite";
+pub(super) const FILE: &str = "journal.sqlite";
 
 /// The journal of one estate.
 ///
@@ -91,7 +91,7 @@ impl SqliteJournal {
 }
 
 /// Makes the state folder, which no version control shall pick up.
-fn make_folder(state_dir: &Path) -> std::io::Result<()> {
+pub(super) fn make_folder(state_dir: &Path) -> std::io::Result<()> {
     fs::create_dir_all(state_dir)?;
     let ignore = state_dir.join(".gitignore");
     if !ignore.exists() {

@@ -1,11 +1,12 @@
 //! The journal's tables: rows in and out, facts applied, everything derived made again.
 
 use std::fmt::Display;
+use std::path::Path;
 use std::str::FromStr;
 
 use jiff::Timestamp;
 use rusqlite::types::Type;
-use rusqlite::{Connection, OptionalExtension, Row, params};
+use rusqlite::{Connection, OptionalExtension, Row, Transaction, TransactionBehavior, params};
 use serde::de::DeserializeOwned;
 
 use crate::model::{Digest, ImageName, ReleaseNumber, RunId};
@@ -13,8 +14,9 @@ use crate::model::{Digest, ImageName, ReleaseNumber, RunId};
 use super::chain::Link;
 use super::error::JournalError;
 use super::facts::{FOLD_VERSION, Fact, fact};
-use super::format::DERIVED;
+use super::format::{explain, make_derived};
 use super::record::{BuildKept, QuarantineKept, Recorded, ReleaseKept, RolloutKept, RunSummary};
+use super::stays::{self, Moment};
 
 /// SQLite's integers are signed; refit's counters never come near the border.
 pub(super) fn int(number: u64) -> i64 {
@@ -140,7 +142,8 @@ pub(super) fn apply(connection: &Connection, recorded: &Recorded) -> rusqlite::R
             at,
             int(build.elapsed_ms)
         ])?,
-        Fact::Release(release) => {
+        Fact::Release { release, versions } => {
+            stays::release(connection, &versions)?;
             let (number, by_run) = (int(release.number.0), int(release.run.0));
             connection.prepare_cached("UPDATE runs SET release = ?2 WHERE run = ?1")?.execute([by_run, number])?;
             connection.prepare_cached("INSERT OR REPLACE INTO releases VALUES (?1, ?2, ?3, ?4)")?.execute(params![
@@ -150,7 +153,8 @@ pub(super) fn apply(connection: &Connection, recorded: &Recorded) -> rusqlite::R
                 position
             ])?
         }
-        Fact::Rollout(rollout) => {
+        Fact::Rollout { rollout, rolling } => {
+            stays::rollout(connection, &rolling, recorded.position)?;
             let (to, from) = (int(rollout.to.0), rollout.from.map(|from| int(from.0)));
             connection.prepare_cached("INSERT INTO rollouts VALUES (?1, ?2, ?3, ?4, ?5, ?6, NULL, NULL, NULL, ?7, ?8)")?.execute(params![
                 run,
@@ -174,6 +178,7 @@ pub(super) fn apply(connection: &Connection, recorded: &Recorded) -> rusqlite::R
                 )?
                 .execute(ends)?
         }
+        Fact::Stay(stay) => return stays::apply(connection, &stay, Moment { at: recorded.at, position: recorded.position }),
         Fact::Quarantine(kept) => connection.prepare_cached("INSERT INTO quarantines VALUES (?1, ?2, ?3, ?4, ?5)")?.execute(params![
             position,
             int(kept.release.0),
@@ -187,7 +192,7 @@ pub(super) fn apply(connection: &Connection, recorded: &Recorded) -> rusqlite::R
 
 /// Throws everything derived away and makes it again from the events.
 pub(super) fn derive_again(connection: &Connection) -> Result<(), DeriveError> {
-    connection.execute_batch(DERIVED)?;
+    make_derived(connection)?;
     let mut statement = connection.prepare(&format!("SELECT {LINK} FROM events ORDER BY position"))?;
     let mut rows = statement.query([])?;
     while let Some(row) = rows.next()? {
@@ -196,6 +201,29 @@ pub(super) fn derive_again(connection: &Connection) -> Result<(), DeriveError> {
     }
     connection.execute("UPDATE meta SET value = ?1 WHERE key = 'fold'", [FOLD_VERSION])?;
     Ok(())
+}
+
+/// Makes everything derived again if it was derived by another fold. In a transaction of its own, and as one who may have to wait for another process.
+pub(super) fn derive_if_outdated(connection: &Connection, path: &Path) -> Result<(), JournalError> {
+    let trouble = |error| explain(path, &error);
+    if meta(connection, "fold").map_err(trouble)? == FOLD_VERSION {
+        return Ok(());
+    }
+    let transaction = Transaction::new_unchecked(connection, TransactionBehavior::Immediate).map_err(trouble)?;
+    derive_now(&transaction, path)?;
+    transaction.commit().map_err(trouble)
+}
+
+/// Makes everything derived again if it was derived by another fold, within the caller's transaction.
+pub(super) fn derive_now(connection: &Connection, path: &Path) -> Result<(), JournalError> {
+    let trouble = |error| explain(path, &error);
+    if meta(connection, "fold").map_err(trouble)? == FOLD_VERSION {
+        return Ok(());
+    }
+    derive_again(connection).map_err(|error| match error {
+        DeriveError::Sqlite(error) => trouble(error),
+        DeriveError::Event(error) => error,
+    })
 }
 
 /// Why the derived tables could not be made again.

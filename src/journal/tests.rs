@@ -9,10 +9,10 @@ use proptest::prelude::*;
 use rusqlite::Connection;
 
 use super::*;
-use crate::model::{HostName, ServiceName};
+use crate::model::{HostName, ServiceName, SlotId};
 use crate::plan::Change;
 use crate::release::Release;
-use crate::rollout::{Desired, Outcome, Policy, Version};
+use crate::rollout::{Action, Back, Desired, Outcome, Phase, Policy, SlotVerdict, Version};
 use crate::run::{BuildOutcome, RunOutcome};
 
 fn at(second: i64) -> Timestamp {
@@ -216,7 +216,7 @@ fn a_damaged_or_foreign_or_newer_file_is_refused_with_what_to_do() {
         drop(format::open(path).unwrap());
         Connection::open(path).unwrap().pragma_update(None, "user_version", 99).unwrap();
     });
-    assert!(newer.to_string().ends_with("has format 99, this refit knows formats up to 2"), "{newer}");
+    assert!(newer.to_string().ends_with("has format 99, this refit knows formats up to 3"), "{newer}");
 }
 
 #[tokio::test]
@@ -334,7 +334,35 @@ fn any_event() -> impl Strategy<Value = Event> {
             why: "web failed".into()
         }),
         Just(done()),
+        any_deed(),
     ]
+}
+
+/// Something that begins or ends a stay, in one of four slots.
+fn any_deed() -> impl Strategy<Value = Event> {
+    let slot = ("web|api", 0u32..2).prop_map(|(service, index)| SlotId { service: service.parse().unwrap(), host: "a".parse().unwrap(), index });
+    let version = (1u64..6).prop_map(|number| Version { release: ReleaseNumber(number), spec: Digest::of(&number.to_be_bytes()) });
+    let action = (slot.clone(), version, "[cde]", 0..4).prop_map(|(slot, version, container, kind)| match kind {
+        0 => Action::StartNew { slot, version, takes_over: Some(container).filter(|container| container != "e") },
+        1 => Action::StartAgain { slot, container },
+        2 => Action::Stop { slot, container },
+        _ => Action::Remove { slot, container },
+    });
+    let error = prop::option::weighted(0.2, Just("the engine said no".to_owned()));
+    prop_oneof![
+        4 => (action, error, prop::option::of("[fgh]")).prop_map(|(action, error, made)| {
+            let made = made.filter(|_| error.is_none() && matches!(action, Action::StartNew { .. }));
+            Event::ActionEnded { action, error, made }
+        }),
+        1 => (slot.clone(), any::<bool>()).prop_map(|(slot, is_empty)| Event::SlotDone { slot, is_empty }),
+        1 => slot.clone().prop_map(|slot| Event::SlotFailed { slot, verdict: SlotVerdict::Exited { code: 1 }, last_lines: Vec::new() }),
+        1 => slot.prop_map(|slot| Event::PhaseChanged { service: slot.service, phase: Phase::Back(Back { why: "unwell".into() }) }),
+    ]
+}
+
+/// What ran where, as it is derived in the journal of this folder.
+fn stays(dir: &Path) -> Vec<Stay> {
+    Inventories::open(dir).unwrap().stays(When::Ever).unwrap()
 }
 
 proptest! {
@@ -355,11 +383,12 @@ proptest! {
                 }
             }
         });
-        let said = answers(&disk);
+        let (said, stayed) = (answers(&disk), stays(dir.path()));
         prop_assert_eq!(&said, &answers(&memory));
         prop_assert_eq!(disk.verify().unwrap(), memory.verify().unwrap());
         disk.derive_again().unwrap();
         prop_assert_eq!(&said, &answers(&disk));
+        prop_assert_eq!(stayed, stays(dir.path()));
         prop_assert_eq!(&said, &answers(&MemoryJournal::with_events(&memory.all())));
     }
 }
@@ -373,7 +402,7 @@ async fn journals_of_every_format_are_read() {
     if std::env::var_os("REFIT_WRITE_SAMPLE").is_some() {
         write_sample(&folder).await;
     }
-    for version in 1..=2 {
+    for version in 1..=3 {
         let dir = tempfile::tempdir().unwrap();
         std::fs::copy(folder.join(format!("journal-{version}.sqlite")), dir.path().join("journal.sqlite")).unwrap();
         let journal = to_write(dir.path());
@@ -385,6 +414,15 @@ async fn journals_of_every_format_are_read() {
         let web = &journal.service_states().unwrap()[&"web".parse::<ServiceName>().unwrap()];
         assert_eq!((web.current, web.quarantined.len()), (Some(ReleaseNumber(1)), 1));
         nothing_is_lost(dir.path(), &journal);
+        let inventories = Inventories::open(dir.path()).unwrap();
+        // Before the third format nothing was kept of images. One container is known by its failure alone; the third sample starts another.
+        let (images, stays) = (inventories.images().unwrap().len(), inventories.stays(When::Ever).unwrap().len());
+        assert_eq!((images, stays), if version < 3 { (0, 1) } else { (1, 2) }, "format {version}");
+        if version >= 3 {
+            let held = inventories.who_has(&Filter { names: Names::All, matches: &|package| package.version == "3.0" }, When::Now).unwrap();
+            assert_eq!((held.holdings[0].brought_by.to_string().as_str(), held.read_in_part.len()), ("debian", 1));
+            assert_eq!(inventories.advisories().unwrap()[0].advisory.affected[0].name, "openssl");
+        }
     }
 }
 
@@ -460,10 +498,40 @@ async fn write_sample(folder: &Path) {
     for event in trouble() {
         journal.append(run, at(3), &event).await.unwrap();
     }
+    let slot = SlotId { service: "batch".parse().unwrap(), host: "host-1".parse().unwrap(), index: 0 };
+    let (container, image) = (crate::model::ContainerSpec::default(), Digest::of(b"web x"));
+    let service = crate::release::ServiceRelease { image: "debian".into(), id: image, container, probe: None };
+    let version = Version { release: ReleaseNumber(3), spec: service.spec_hash() };
+    let Event::Released { mut release } = released(3, 3) else { unreachable!() };
+    release.services.insert("batch".parse().unwrap(), service);
+    let run = journal.begin_run(at(4), &began("refit rollout batch --yes")).await.unwrap();
+    let started = Event::ActionEnded { action: Action::StartNew { slot, version, takes_over: None }, error: None, made: None };
+    for event in [Event::Released { release }, started, done()] {
+        journal.append(run, at(5), &event).await.unwrap();
+    }
+    write_inventories(dir.path());
     std::fs::create_dir_all(folder).unwrap();
-    let target = folder.join("journal-2.sqlite");
+    let target = folder.join("journal-3.sqlite");
     let _ = std::fs::remove_file(&target);
     Connection::open(dir.path().join("journal.sqlite")).unwrap().execute("VACUUM INTO ?1", [target.to_str().unwrap()]).unwrap();
+}
+
+/// An image of one layer, of which a file could not be read, and an advisory about it.
+fn write_inventories(state: &Path) {
+    use crate::inventory::{FileFound, Kind, LayerFound, Package, Unreadable};
+    let inventories = Inventories::open(state).unwrap();
+    let (name, version) = ("openssl".to_owned(), "3.0".to_owned());
+    let package = Package { kind: Kind::Deb, name: name.clone(), version, arch: None, license: None, source: None };
+    let unreadable = vec![Unreadable { path: "opt/app.jar".into(), why: "ends in the middle of a record".into() }];
+    let files = [("var/lib/dpkg/status".into(), FileFound::Packages(vec![package]))].into();
+    let found = LayerFound { files, unreadable, ..LayerFound::default() };
+    let image = ImageRow { id: Digest::of(b"web x"), names: [KnownAs::Base("debian".parse().unwrap())].into() };
+    let layer = Digest::of(b"layer");
+    inventories.keep(&image, &[layer], &[(layer, found)].into(), at(6)).unwrap();
+    let affected = serde_json::json!([{ "package": { "ecosystem": "Debian:12", "name": name } }]);
+    let record = serde_json::json!({ "id": "CVE-2024-0727", "modified": "2024-01-26T00:00:00Z", "affected": affected });
+    let advisory = crate::advisory::osv::read(record.to_string().as_bytes()).unwrap();
+    inventories.keep_advisories("osv", &[advisory], at(6)).unwrap();
 }
 
 mod heard {

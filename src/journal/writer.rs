@@ -16,7 +16,6 @@ use crate::trigger::Heard;
 
 use super::chain::{Link, root};
 use super::error::JournalError;
-use super::facts::FOLD_VERSION;
 use super::format::explain;
 use super::lock::Lock;
 use super::record::Recorded;
@@ -104,12 +103,7 @@ fn take_over(connection: &mut Connection, path: &Path, lock: &mut Lock) -> Resul
     let last = tables::meta(&transaction, "fence").map_err(trouble)?;
     lock.raise_above(u64::try_from(last).unwrap_or(0))?;
     transaction.execute("UPDATE meta SET value = ?1 WHERE key = 'fence'", [tables::int(lock.fence())]).map_err(trouble)?;
-    if tables::meta(&transaction, "fold").map_err(trouble)? != FOLD_VERSION {
-        tables::derive_again(&transaction).map_err(|error| match error {
-            tables::DeriveError::Sqlite(error) => explain(path, &error),
-            tables::DeriveError::Event(error) => error,
-        })?;
-    }
+    tables::derive_now(&transaction, path)?;
     transaction.commit().map_err(trouble)
 }
 

@@ -109,7 +109,7 @@ pub struct RefusedRelease {
 /// image alone.
 pub fn sources_of(change: &Change, setting: Sources, image: &ImageName) -> Sources {
     match change {
-        Change::Base(_) | Change::Cycle { .. } => setting,
+        Change::Base(_) | Change::Cycle { .. } | Change::Patch { .. } => setting,
         Change::Moved { images, .. } if !images.contains(image) => setting,
         _ => Sources::Latest,
     }
@@ -117,7 +117,7 @@ pub fn sources_of(change: &Change, setting: Sources, image: &ImageName) -> Sourc
 
 /// Whether a change is for the sake of a patch, which must not ship somebody's unreleased work.
 pub(super) fn is_patch(change: &Change) -> bool {
-    matches!(change, Change::Base(_) | Change::Moved { .. } | Change::Cycle { .. })
+    matches!(change, Change::Base(_) | Change::Moved { .. } | Change::Cycle { .. } | Change::Patch { .. })
 }
 
 impl ImageFacts {

@@ -110,6 +110,7 @@ fn is_about(change: &Change, base: &ImageRef) -> bool {
     match change {
         Change::Base(moved) => moved == base,
         Change::Moved { bases, .. } => bases.contains(base),
+        Change::Patch(patch) => patch.bases.contains(base),
         Change::Cycle { .. } => true,
         _ => false,
     }

@@ -1,7 +1,7 @@
 //! What a change is about: everything, or some nodes of the graph and all that stands on them.
 
 use super::request::PlanRequest;
-use super::{Change, PlanError, error};
+use super::{Change, Patch, PlanError, error};
 use crate::graph::{Graph, NodeId};
 use crate::model::{ImageName, ImageRef};
 
@@ -11,6 +11,8 @@ pub(super) enum Subject {
     Everything,
     /// These, in order, and what stands on them.
     These(Vec<NodeId>),
+    /// Exactly these, in order, and nothing that stands on them.
+    Only(Vec<NodeId>),
     /// No image at all.
     Nothing,
 }
@@ -28,6 +30,14 @@ impl Subject {
                 these.sort_unstable();
                 Self::These(these)
             }
+            Change::Patch(patch) => {
+                let Patch { images, bases, .. } = patch.as_ref();
+                let bases = bases.iter().map(|base| base_node(request, base)).collect::<Result<Vec<_>, _>>()?;
+                let images = images.iter().map(|image| image_node(request, image)).collect::<Result<Vec<_>, _>>()?;
+                let mut these: Vec<NodeId> = bases.into_iter().chain(images).collect();
+                these.sort_unstable();
+                Self::Only(these)
+            }
             Change::Release(_) => Self::Nothing,
             _ => Self::Everything,
         })
@@ -37,7 +47,7 @@ impl Subject {
     pub(super) fn is(&self, id: NodeId) -> bool {
         match self {
             Self::Everything => true,
-            Self::These(these) => these.binary_search(&id).is_ok(),
+            Self::These(these) | Self::Only(these) => these.binary_search(&id).is_ok(),
             Self::Nothing => false,
         }
     }
@@ -47,6 +57,11 @@ impl Subject {
         match self {
             Self::Everything => vec![true; graph.len()],
             Self::These(these) => graph.reaching(these),
+            Self::Only(these) => {
+                let mut considered = vec![false; graph.len()];
+                these.iter().for_each(|id| considered[id.index()] = true);
+                considered
+            }
             Self::Nothing => vec![false; graph.len()],
         }
     }

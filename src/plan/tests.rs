@@ -19,6 +19,7 @@ fn line(plan: &Plan) -> String {
         Reason::SettingsChanged => "settings".to_owned(),
         Reason::Asked => "asked".to_owned(),
         Reason::Refresh => "refresh".to_owned(),
+        Reason::Patch { gone } => format!("loses {gone}"),
         Reason::Missing => "missing".to_owned(),
         Reason::UpToDate => "stands".to_owned(),
     };
@@ -108,6 +109,29 @@ fn the_patch_cycle_takes_what_waited_for_it() {
     check(&sample, cycle(CycleRefresh::Marked), "a (debian moved); b (refresh); c (a)");
     check(&sample, cycle(CycleRefresh::Never), "a (debian moved); c (a)");
     check(&sample, cycle(CycleRefresh::All), "a (refresh, debian moved); b (refresh); c (refresh, a)");
+}
+
+#[test]
+fn a_patch_rebuilds_exactly_what_it_names() {
+    let patch = |images: &[&str], afresh: &[&str], bases: &[&str]| {
+        Change::Patch(Box::new(Patch {
+            gone: "CVE-1".to_owned(),
+            images: images.iter().map(|image| name(image)).collect(),
+            afresh: afresh.iter().map(|image| name(image)).collect(),
+            bases: bases.iter().map(|base| base.parse().unwrap()).collect(),
+        }))
+    };
+    let mut sample = Sample::built("base: debian, web: base, api: base, own: alpine");
+    sample.move_base("debian");
+    sample.move_base("alpine");
+    sample.facts("web").newest = sources("web-2");
+    sample.image("web").rebuild.runtime = Rebuild::Never;
+    check(&sample, patch(&["base", "web"], &[], &["debian"]), "base (debian moved); web (base)");
+    let plan = sample.plan(patch(&["base", "web"], &[], &["debian"])).unwrap();
+    assert_eq!(plan.steps[1].context.commit.as_deref(), Some("web-1"), "a patch ships nobody's unreleased work");
+    check(&sample, patch(&["own"], &["own"], &[]), "own (loses CVE-1)");
+    check(&sample, patch(&["web"], &["web"], &[]), "=base (stands); web (loses CVE-1)");
+    check(&sample, patch(&["gone"], &[], &[]), "the estate has no image gone");
 }
 
 #[test]

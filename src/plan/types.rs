@@ -34,6 +34,8 @@ pub enum Change {
         /// Which images are rebuilt even where nothing below them moved.
         refresh: CycleRefresh,
     },
+    /// Something in packages has to go: exactly the images that are named are rebuilt, and what comes of each must not hold it any more.
+    Patch(Box<Patch>),
     /// This image and all that stands on it, whether it changed or not.
     Image(ImageName),
     /// Every image is built again, whatever its inputs.
@@ -51,6 +53,21 @@ pub enum Change {
         /// So many releases are kept.
         keep: NonZeroU32,
     },
+}
+
+/// What has to go, and where.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Patch {
+    /// What has to go: the name of an advisory (`CVE-2024-5535`), or a question about packages (`openssl<3.0.15`).
+    pub gone: String,
+    /// The images that are rebuilt.
+    pub images: BTreeSet<ImageName>,
+    /// Those of them that bring it in by steps of their own, so that they are built without the cache.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub afresh: BTreeSet<ImageName>,
+    /// The bases that bring it in; what is newer of them is taken, quarantine or not: a person asks for it.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub bases: BTreeSet<ImageRef>,
 }
 
 /// What a change leads to. Pure data; printed, hashed, journalled and replayed.
@@ -274,6 +291,11 @@ pub enum Reason {
     Asked,
     /// Its packages come from outside, where no digest moves: it is built without the cache.
     Refresh,
+    /// A step of its own brings in what has to go: it is built without the cache.
+    Patch {
+        /// What has to go.
+        gone: String,
+    },
     /// The image that was built is gone from the builder.
     Missing,
     /// Nothing it depends on changed.

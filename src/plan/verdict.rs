@@ -156,6 +156,7 @@ impl<'a> Look<'a> {
         match (self.last(id), asked) {
             (_, true) => (Verdict::Build, self.all_reasons(id, Reason::Asked, verdicts)),
             (Some(_), _) if self.is_refreshed(id) => (Verdict::Build, self.all_reasons(id, Reason::Refresh, verdicts)),
+            (Some(_), _) if let Some(gone) = self.must_lose(id) => (Verdict::Build, self.all_reasons(id, Reason::Patch { gone }, verdicts)),
             (None, _) if self.unreleased_waits && !self.looks_at_sources(id) => (Verdict::Deferred, vec![Reason::NeverBuilt]),
             (None, _) => (self.build_or_reuse(id, verdicts), vec![Reason::NeverBuilt]),
             (Some(last), _) => self.compare(id, last, verdicts),
@@ -166,7 +167,9 @@ impl<'a> Look<'a> {
     fn compare(&self, id: NodeId, last: &LastBuild, verdicts: &[Verdict]) -> VerdictAndReasons {
         let moved = self.moved(id, last, verdicts);
         let is_cycle = matches!(self.request.change, Change::Cycle { .. });
-        let triggered = moved.clone().any(|moved| moved.policy == Rebuild::Now || is_cycle && moved.policy == Rebuild::NextCycle);
+        // What is patched was named image by image, so no policy holds it.
+        let is_patched = matches!(self.request.change, Change::Patch { .. });
+        let triggered = moved.clone().any(|moved| is_patched || moved.policy == Rebuild::Now || is_cycle && moved.policy == Rebuild::NextCycle);
         let looks_at_sources = self.looks_at_sources(id);
         let own = if triggered || looks_at_sources { self.own_change(id, last, verdicts) } else { None };
         if triggered || (looks_at_sources && own.is_some()) {
@@ -191,6 +194,14 @@ impl<'a> Look<'a> {
             Change::Cycle { refresh: CycleRefresh::Marked } => self.image(id).refresh == Refresh::Always,
             Change::Cycle { refresh: CycleRefresh::All } => true,
             _ => false,
+        }
+    }
+
+    /// What an image brings in by steps of its own and has to lose.
+    fn must_lose(&self, id: NodeId) -> Option<String> {
+        match self.request.change {
+            Change::Patch(patch) if patch.afresh.contains(&self.image(id).name) => Some(patch.gone.clone()),
+            _ => None,
         }
     }
 
@@ -241,6 +252,9 @@ impl<'a> Look<'a> {
     /// The release in quarantine with which a base came to where it is now. Who asks for something by name has it as it is.
     fn quarantined(&self, base: NodeId) -> Option<ReleaseNumber> {
         let reference = self.request.graph.node(base).reference();
+        if matches!(self.request.change, Change::Patch { .. }) {
+            return None;
+        }
         let digests = self.request.quarantined.bases.get(reference).filter(|_| self.subject.is(base))?;
         digests.get(&self.digest(base)?).copied()
     }

@@ -5,6 +5,7 @@ mod graph;
 pub mod history;
 mod live;
 pub mod metrics;
+pub mod packages;
 mod plan;
 mod printer;
 pub mod prune;

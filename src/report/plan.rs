@@ -7,6 +7,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use crate::build::Schedule;
+use crate::inventory::Difference;
 use crate::model::{Digest, HostName, ImageName, format_duration};
 use crate::pipeline::Condition;
 use crate::plan::{BuildStep, Change, Plan, Reason, RollStep, StageStep, StepKind};
@@ -18,11 +19,20 @@ pub struct PlanJson<'a> {
     expected_ms: u64,
     #[serde(flatten)]
     plan: &'a Plan,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    packages: Option<&'a BTreeMap<String, Difference>>,
+}
+
+impl<'a> PlanJson<'a> {
+    /// With what the bases change that it takes anew, by their names.
+    pub fn with_packages(self, packages: &'a BTreeMap<String, Difference>) -> Self {
+        Self { packages: Some(packages), ..self }
+    }
 }
 
 /// A plan for programs. `parallel` builds run at once.
 pub fn plan_json(plan: &Plan, parallel: usize) -> PlanJson<'_> {
-    PlanJson { hash: plan.hash(), expected_ms: expected(plan, parallel).as_millis() as u64, plan }
+    PlanJson { hash: plan.hash(), expected_ms: expected(plan, parallel).as_millis() as u64, plan, packages: None }
 }
 
 /// A plan for people. `parallel` builds run at once; with 0 nothing is said of how long they take.
@@ -122,6 +132,7 @@ fn one_reason(reason: &Reason) -> String {
         Reason::ContextChanged { old, new } => format!("its files changed: {} → {}", unknown(old), unknown(new)),
         Reason::SettingsChanged => "its build settings changed".to_owned(),
         Reason::Asked => "was asked for".to_owned(),
+        Reason::Patch { gone } => format!("brings in {gone} itself; built without the cache"),
         Reason::Refresh => "is made of packages from outside; built without the cache".to_owned(),
         Reason::Missing => "is gone from the builder, and others are built on it".to_owned(),
         Reason::UpToDate => "unchanged; others are built on it".to_owned(),

@@ -39,6 +39,11 @@ pub fn lines(event: &Event, detail: Detail) -> Vec<String> {
         Event::SickBefore { services } => {
             services.iter().map(|(service, why)| format!("sick     {service} before anything was touched: {why}")).collect()
         }
+        Event::ContentsRead { release, bills, troubles } => {
+            let packages = bills.values().map(|bill| bill.packages).sum();
+            let read = format!("read     {} in {} of {release}", count(packages, "package"), count(bills.len(), "image"));
+            std::iter::once(read).chain(troubles.iter().map(|trouble| format!("         {trouble}"))).collect()
+        }
         Event::Quarantined { release, bases, why } => {
             let bases: Vec<_> = bases.iter().map(|(base, digest)| format!(", and {} at sha256:{}", base.familiar(), digest.short())).collect();
             vec![format!("hold     {release}{} in quarantine: {why}", bases.concat())]
@@ -65,8 +70,8 @@ pub fn lines(event: &Event, detail: Detail) -> Vec<String> {
             vec![format!("roll     {}: {from} → {}, {slots}{stages}", desired.service, desired.to.release)]
         }
         Event::ActionIntended { action } if detail == Detail::All => vec![format!("act      {}", action_words(action))],
-        Event::ActionEnded { action, error: Some(error) } => vec![format!("act      {}: failed: {error}", action_words(action))],
-        Event::ActionEnded { action, error: None } if detail == Detail::All => vec![format!("act      {}: done", action_words(action))],
+        Event::ActionEnded { action, error: Some(error), .. } => vec![format!("act      {}: failed: {error}", action_words(action))],
+        Event::ActionEnded { action, error: None, .. } if detail == Detail::All => vec![format!("act      {}: done", action_words(action))],
         Event::ActionIntended { .. } | Event::ActionEnded { .. } => Vec::new(),
         Event::CopyBegan { slot, from, to } => vec![format!("data     {slot}: copying volume {from} to {to}, while nobody writes it")],
         Event::Copied { slot, from, to, files, bytes, kept, .. } => {
@@ -134,6 +139,7 @@ pub fn change_words(change: &Change) -> String {
             bases.chain(images.iter().map(|image| format!("the sources of {image}"))).collect::<Vec<_>>().join(", ")
         }
         Change::Cycle { .. } => "the patch cycle".into(),
+        Change::Patch(patch) => format!("{}, which has to go", patch.gone),
         Change::Image(image) => format!("image {image} and what stands on it"),
         Change::Rebuild => "a rebuild of every image".into(),
         Change::Release(release) => format!("release {release} again"),

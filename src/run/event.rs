@@ -100,6 +100,9 @@ pub enum Event {
         action: Action,
         /// What went wrong; none if it succeeded.
         error: Option<String>,
+        /// The engine's id of the container that it made.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        made: Option<String>,
     },
     /// A volume is about to be copied, while nobody writes it.
     CopyBegan {
@@ -210,6 +213,16 @@ pub enum Event {
         /// How.
         outcome: Outcome,
     },
+    /// What is in the images of a release was read. It goes on beside the rollouts, so other events may stand between.
+    ContentsRead {
+        /// The release.
+        release: ReleaseNumber,
+        /// What was read of each image.
+        bills: BTreeMap<ImageName, Bill>,
+        /// What could not be read, one line each.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        troubles: Vec<String>,
+    },
     /// The run turned: the release that it rolled, and the bases that moved with it, are not to be rolled again by themselves.
     Quarantined {
         /// The release.
@@ -292,6 +305,7 @@ impl Event {
             Self::StageBegan { .. } => "stage_began",
             Self::PersonSaid { .. } => "person_said",
             Self::RolloutEnded { .. } => "rollout_ended",
+            Self::ContentsRead { .. } => "contents_read",
             Self::Quarantined { .. } => "quarantined",
             Self::Unquarantined { .. } => "unquarantined",
             Self::Interrupted { .. } => "interrupted",
@@ -316,6 +330,15 @@ impl Event {
             _ => None,
         }
     }
+}
+
+/// What was read of an image, in short: enough to prove later that a document about it is the one that was true then.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Bill {
+    /// So many packages are in it.
+    pub packages: usize,
+    /// The hash of its bill of materials, as `refit sbom --format cyclonedx` wrote it then.
+    pub cyclonedx: Digest,
 }
 
 /// Which way a rollout goes from its beginning.

@@ -7,5 +7,5 @@ mod state;
 
 pub use crate::build::BuildOutcome;
 pub use course::{Next, next};
-pub use event::{CarryOutcome, Event, NotRolled, RunOutcome, Way};
+pub use event::{Bill, CarryOutcome, Event, NotRolled, RunOutcome, Way};
 pub use state::{BuildState, CannotFollow, RolloutState, RunState};

@@ -219,7 +219,7 @@ impl RunState {
             Event::PersonSaid { word: Person::Approve, .. } => self.approve(),
             Event::PersonSaid { word, .. } => self.person = (*word != Person::Resume).then_some(*word),
             Event::Quarantined { release, .. } => self.quarantined = Some(*release),
-            Event::Unquarantined { .. } => {}
+            Event::ContentsRead { .. } | Event::Unquarantined { .. } => {}
             // What it cut short has begun and not ended, as after a crash.
             // A prune looks at what is there, so nothing of it need be remembered.
             Event::Interrupted { .. } | Event::PruneBegan { .. } | Event::PruneEnded { .. } => {}

@@ -13,12 +13,14 @@ use tokio_util::sync::CancellationToken;
 use super::estate::Loaded;
 use super::hooks::GoogleKeys;
 use super::news::News;
+use super::problems::Counted;
 use crate::driver::{BaseRules, Driver, DriverError, Settings};
 use crate::edge::sources::Sources;
 use crate::edge::{Clock, SystemClock};
-use crate::journal::{HeardAs, JournalError, Logs, SqliteJournal};
+use crate::journal::{HeardAs, Inventories, JournalError, Logs, SqliteJournal};
 use crate::model::RunId;
 use crate::pipeline::Estate;
+use crate::report;
 use crate::report::metrics::{Meters, Snapshot};
 use crate::trigger::{Heard, Rules};
 use crate::workshop::{BaseLooks, PARALLEL_DEFAULT, secrets_of_environment};
@@ -91,6 +93,8 @@ pub struct Daemon {
     pub journal: Arc<SqliteJournal>,
     /// The logs of builds.
     pub logs: Logs,
+    /// What is in images.
+    pub inventories: Arc<Inventories>,
     /// How it was started.
     pub how: How,
     /// The clock.
@@ -109,6 +113,8 @@ pub struct Daemon {
     pub(super) reloaded: Notify,
     /// What the hosts showed last.
     pub(super) seen: Mutex<Snapshot>,
+    /// The problems that were in containers when they were counted last.
+    pub(super) problems: Mutex<Counted>,
     /// The keys of tokens.
     pub(super) google: tokio::sync::Mutex<GoogleKeys>,
     pub(super) estate: RwLock<Arc<Loaded>>,
@@ -124,8 +130,10 @@ impl Daemon {
     pub async fn new(how: How, journal: SqliteJournal, stop: CancellationToken) -> Result<Arc<Self>, String> {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let loaded = Loaded::read(&how, clock.now()).await?;
+        let inventories = Arc::new(Inventories::open(&how.state).map_err(|error| report::chain(&error))?);
         Ok(Arc::new(Self {
             logs: Logs::new(&how.state),
+            inventories,
             journal: Arc::new(journal),
             clock,
             news: News::default(),
@@ -135,6 +143,7 @@ impl Daemon {
             pushed: Notify::new(),
             reloaded: Notify::new(),
             seen: Mutex::default(),
+            problems: Mutex::default(),
             google: tokio::sync::Mutex::default(),
             estate: RwLock::new(loaded),
             reading: tokio::sync::Mutex::default(),
@@ -174,7 +183,7 @@ impl Daemon {
     }
 
     /// Looks at the bases of an estate.
-    pub(super) fn looks(&self, estate: &Estate) -> BaseLooks {
+    pub(crate) fn looks(&self, estate: &Estate) -> BaseLooks {
         BaseLooks::new(estate, self.journal.clone(), self.clock.clone())
     }
 
@@ -185,6 +194,7 @@ impl Daemon {
         let mut driver = Driver {
             journal: self.journal.clone(),
             logs: Logs::new(&self.how.state),
+            inventories: Some(self.inventories.clone()),
             engines: loaded.engines.clone(),
             sources: Arc::new(Sources::new(self.how.state.join("cache"))),
             clock: self.clock.clone(),

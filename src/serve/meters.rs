@@ -82,6 +82,8 @@ impl Daemon {
         }
         snapshot.notices_waiting = self.notices_waiting().values().sum();
         (snapshot.bases, snapshot.images) = self.staleness()?;
+        let counted = self.problems.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        (snapshot.problems, snapshot.problems_open, snapshot.problem_oldest) = (counted.of_services, counted.open, counted.oldest);
         Ok(self.meters.encode(&snapshot))
     }
 }

@@ -15,6 +15,7 @@ mod meters;
 mod news;
 mod notices;
 mod poll;
+mod problems;
 mod ready;
 mod reload;
 mod window;

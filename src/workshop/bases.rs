@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use jiff::Timestamp;
 
 use crate::driver::{BaseNow, BaseRules};
 use crate::edge::Clock;
@@ -63,6 +64,12 @@ impl BaseLooks {
             }
         }
         Ok(meaning)
+    }
+
+    /// Since when refit knows of what a base is now; none if nobody watches it.
+    pub fn since(&self, base: &ImageRef) -> Option<Timestamp> {
+        let text = self.kept(&seen_key(base)).ok()??;
+        serde_json::from_str::<Sightings>(&text).ok()?.newest_since()
     }
 
     /// The content of a base that was acted upon last.

@@ -3,6 +3,7 @@
 mod bases;
 mod estate;
 mod person;
+mod stale;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -11,6 +12,7 @@ use std::sync::Arc;
 pub use bases::BaseLooks;
 pub use estate::{ReadEstate, drained_warnings, read_estate, unknown_service};
 pub use person::whoami;
+pub use stale::staleness;
 
 use crate::driver::Engines;
 use crate::edge::Engine;

@@ -141,6 +141,7 @@ impl World {
             estate: estate(&self.yaml.lock().unwrap()),
             journal,
             logs: Logs::new(self.folder.path()),
+            inventories: None,
             engines: Engines {
                 hosts: self.hosts.iter().map(|(name, host)| (name.clone(), engine(host))).collect(),
                 builder: ("local".parse().unwrap(), engine(&self.builder)),

@@ -32,6 +32,12 @@ pub struct Snapshot {
     pub drifted: BTreeMap<ServiceName, u64>,
     /// By host: whether it answered when it was last asked.
     pub hosts: BTreeMap<HostName, bool>,
+    /// By service: problems in its image for which there is a fix, and those for which there is none yet. Services whose image was not read are left out.
+    pub problems: BTreeMap<ServiceName, (u64, u64)>,
+    /// So many problems that advisories know of are in some container.
+    pub problems_open: u64,
+    /// For how long the oldest of them is open; zero if none is.
+    pub problem_oldest: Duration,
     /// Notices that are to be sent, or to be tried again.
     pub notices_waiting: u64,
 }
@@ -64,6 +70,17 @@ impl Snapshot {
         registry.register("slots_drifted", "Slots in which something is not as it was released", numbers(drifted));
         let hosts = self.hosts.iter().map(|(host, is_there)| ([("host", host.to_string())], u64::from(*is_there)));
         registry.register("host_reachable", "Whether the host answered when it was last asked", numbers(hosts));
+        let of_services = |of: fn(&(u64, u64)) -> u64| {
+            let problems = self.problems.iter();
+            problems.map(move |(service, counts)| ([("service", service.to_string())], of(counts))).collect::<Vec<_>>().into_iter()
+        };
+        let help = "Problems in the image of the service for which there is a fix";
+        registry.register("service_fixes_waiting", help, numbers(of_services(|(fixable, _)| *fixable)));
+        let help = "Problems in the image of the service for which there is no fix yet";
+        registry.register("service_problems_without_fix", help, numbers(of_services(|(_, without)| *without)));
+        registry.register("problems_open", "Problems that advisories know of in some container", number(self.problems_open));
+        let help = "For how long the oldest problem that is in some container has been known and there";
+        registry.register_with_unit("problem_oldest_age", help, Unit::Seconds, seconds(self.problem_oldest));
         registry.register("notices_waiting", "Notices that are to be sent or tried again", number(self.notices_waiting));
     }
 }

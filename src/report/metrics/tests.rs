@@ -186,6 +186,9 @@ fn what_is_so_now_is_shown_and_what_is_gone_is_not() {
         bases: BTreeMap::from([("debian:12".parse().unwrap(), Duration::from_secs(3_600)), ("redis:7".parse().unwrap(), Duration::ZERO)]),
         images: BTreeMap::from([("shop/web".parse().unwrap(), Duration::from_secs(60))]),
         hosts: BTreeMap::from([("a".parse().unwrap(), true), ("b".parse().unwrap(), false)]),
+        problems: BTreeMap::from([("web".parse().unwrap(), (3, 1))]),
+        problems_open: 4,
+        problem_oldest: Duration::from_secs(86_400),
         ..Snapshot::default()
     };
     now.count_slots(&[slot("healthy", None), slot("healthy", Some("another image")), slot("missing", None)]);
@@ -198,6 +201,10 @@ fn what_is_so_now_is_shown_and_what_is_gone_is_not() {
         ("refit_base_staleness_seconds", "base=debian:12", 3_600.0),
         ("refit_base_staleness_seconds", "base=redis:7", 0.0),
         ("refit_image_staleness_seconds", "image=shop/web", 60.0),
+        ("refit_service_fixes_waiting", "service=web", 3.0),
+        ("refit_service_problems_without_fix", "service=web", 1.0),
+        ("refit_problems_open", "", 4.0),
+        ("refit_problem_oldest_age_seconds", "", 86_400.0),
         ("refit_slots", "service=web,state=healthy", 2.0),
         ("refit_slots", "service=web,state=missing", 1.0),
         ("refit_slots_drifted", "service=web", 1.0),
@@ -273,6 +280,7 @@ fn the_guide_names_every_metric() {
         slots: BTreeMap::from([(("web".parse().unwrap(), "healthy"), 1)]),
         drifted: BTreeMap::from([("web".parse().unwrap(), 0)]),
         hosts: BTreeMap::from([("a".parse().unwrap(), true)]),
+        problems: BTreeMap::from([("web".parse().unwrap(), (0, 0))]),
         ..Snapshot::default()
     });
     let families: Vec<(&str, &str)> = text.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split_once(' ')).collect();

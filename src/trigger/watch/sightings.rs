@@ -73,6 +73,12 @@ impl Sightings {
         if until <= now { Meaning::Moved } else { Meaning::Cooling { until } }
     }
 
+    /// When refit first saw what it saw last; none if it never saw anything.
+    pub fn newest_since(&self) -> Option<Timestamp> {
+        let newest = self.seen.iter().max_by_key(|seen| seen.last_seen)?;
+        self.first_seen(newest.shown.content())
+    }
+
     /// When refit first saw this content; none if it never did, or has forgotten.
     pub fn first_seen(&self, content: Digest) -> Option<Timestamp> {
         self.seen.iter().filter(|seen| seen.shown.content() == content).map(|seen| seen.first_seen).min()

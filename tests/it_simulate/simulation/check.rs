@@ -281,7 +281,7 @@ fn ends_are_true(stage: &Stage, history: &History) -> Wrong {
                 (desired, phase) = (Some((**new).clone()), if let Way::Back { why } = way { back(why) } else { Phase::Forward });
             }
             Event::PhaseChanged { phase: new, .. } => phase = new.clone(),
-            Event::ActionEnded { action, error: None } => ended_is_true(history, action, *at)?,
+            Event::ActionEnded { action, error: None, .. } => ended_is_true(history, action, *at)?,
             Event::SlotDone { slot, .. } if phase == Phase::Forward => {
                 let desired = desired.as_ref().ok_or("a slot is done before its rollout began")?;
                 let was_well = |life: &Life| {

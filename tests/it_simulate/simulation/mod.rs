@@ -9,6 +9,7 @@ mod dice;
 mod draw;
 mod history;
 mod stage;
+mod stays;
 mod story;
 mod tape;
 

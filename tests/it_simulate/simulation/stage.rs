@@ -127,6 +127,7 @@ impl Stage {
             estate: self.estate.clone(),
             journal,
             logs: self.logs.clone(),
+            inventories: None,
             engines: Engines {
                 hosts: self.hosts.iter().map(|(name, host)| (name.clone(), engine(host))).collect(),
                 builder: ("local".parse().unwrap(), engine(&self.builder)),

@@ -15,6 +15,7 @@ use super::check;
 use super::draw::{Happening, Story};
 use super::history::History;
 use super::stage::Stage;
+use super::stays;
 use super::tape::Death;
 
 /// So many times people say `go on` before they let it be.
@@ -74,7 +75,8 @@ async fn play(story: &Story, stage: &mut Stage, tally: &mut Tally) -> Result<(),
     stage.heal();
     recover(stage, tally).await?;
     roll_once_more(stage).await?;
-    check::peace(stage)
+    check::peace(stage)?;
+    stays::are_true(stage, &History::of(&stage.hosts))
 }
 
 async fn happenings(story: &Story, stage: &Stage) {

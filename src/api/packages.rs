@@ -1,0 +1,244 @@
+//! What is in images, who runs it, and what is wrong with it.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::{Path, Query, State};
+use axum::http::header;
+use axum::response::{IntoResponse, Response};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use utoipa::IntoParams;
+
+use super::{Api, Caller, Problem};
+use crate::advisory::Asked;
+use crate::inquiry::{self, Answer, Named, NamedError, OpenProblem, ProblemKept, ServiceBehind};
+use crate::inventory::{Question, QuestionError};
+use crate::journal::{ImageContents, Inventories, Journal, Role, When};
+use crate::model::ReleaseNumber;
+use crate::sbom::Format;
+use crate::workshop::staleness;
+
+/// What is asked about, and of which time: exactly one of `what`, `cve`, `purl` and `license`.
+#[derive(Debug, Clone, Default, Deserialize, Serialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+pub struct WhoHas {
+    /// A package: `openssl<3.0.15`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub what: Option<String>,
+    /// Whatever has this problem.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cve: Option<String>,
+    /// The package of this package URL.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub purl: Option<String>,
+    /// Whatever is under this licence.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub license: Option<String>,
+    /// What ran then (default: what runs now).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[param(value_type = Option<String>)]
+    pub at: Option<Timestamp>,
+    /// What ran at any time.
+    #[serde(default)]
+    pub ever: bool,
+}
+
+impl WhoHas {
+    /// The question; the error says where it is none.
+    pub fn query(&self) -> Result<inquiry::Query, QuestionError> {
+        let asked = match (&self.what, &self.cve, &self.purl, &self.license) {
+            (None, Some(name), None, None) => Asked::Problem(name.trim().to_owned()),
+            (None, None, Some(purl), None) => Asked::Packages(Question::of_purl(purl)?),
+            (None, None, None, Some(license)) => Asked::Packages(Question::of_license(license)?),
+            // Of several, or none, a question makes an error that says how one is written.
+            (what, ..) => Asked::Packages(what.as_deref().unwrap_or_default().parse()?),
+        };
+        let when = match self.at {
+            Some(at) => When::At(at),
+            None if self.ever => When::Ever,
+            None => When::Now,
+        };
+        Ok(inquiry::Query { asked, when })
+    }
+
+    /// The resource with its answer.
+    pub fn path(&self) -> String {
+        let given = [("what", &self.what), ("cve", &self.cve), ("purl", &self.purl), ("license", &self.license)];
+        let given = given.into_iter().filter_map(|(key, value)| Some((key, value.clone()?)));
+        let at = self.at.map(|at| ("at", at.to_string()));
+        let ever = self.ever.then(|| ("ever", "true".to_owned()));
+        let mut query = String::from("/v1/who-has");
+        for (number, (key, value)) in given.chain(at).chain(ever).enumerate() {
+            query.push_str(if number == 0 { "?" } else { "&" });
+            query.push_str(key);
+            query.push('=');
+            encode(&value, &mut query);
+        }
+        query
+    }
+}
+
+/// Percent-encodes everything that has a meaning in a query. Source: RFC 3986, section 2.3.
+fn encode(value: &str, out: &mut String) {
+    for byte in value.bytes() {
+        match byte {
+            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => out.push(char::from(byte)),
+            _ => out.push_str(&format!("%{byte:02X}")),
+        }
+    }
+}
+
+/// Which problems.
+#[derive(Debug, Default, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Problems {
+    /// Only those that a container has now.
+    #[serde(default)]
+    open: bool,
+}
+
+/// Which image of which release, and how it is written.
+#[derive(Debug, Default, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+pub(super) struct OfRelease {
+    /// As this release has it (default: the newest).
+    #[param(value_type = Option<String>)]
+    release: Option<String>,
+    /// For a bill of materials: `cyclonedx` (default) or `spdx`.
+    format: Option<String>,
+}
+
+impl OfRelease {
+    fn release(&self) -> Result<Option<ReleaseNumber>, Problem> {
+        self.release.as_deref().map(str::parse).transpose().map_err(Problem::bad)
+    }
+
+    fn format(&self) -> Result<Format, Problem> {
+        let format = self.format.as_deref().map(str::parse).transpose();
+        Ok(format.map_err(|error: crate::sbom::FormatError| Problem::bad(error.to_string()))?.unwrap_or(Format::CycloneDx))
+    }
+}
+
+/// Which containers have a package or a problem, since when, and who brought it in.
+#[utoipa::path(get, path = "/v1/who-has", tag = "packages", params(WhoHas), responses((status = 200, description = "as `refit who-has --json` prints it"), (status = 400, body = Problem), (status = 404, description = "no advisory is called so", body = Problem)))]
+pub(super) async fn who_has(caller: Caller, State(api): State<Api>, Query(asked): Query<WhoHas>) -> Result<Json<Answer>, Problem> {
+    caller.may(Role::Read)?;
+    let query = asked.query().map_err(|error| Problem::bad(error.to_string()))?;
+    ask(&api, move |inventories| {
+        if let Asked::Problem(name) = &query.asked
+            && inventories.advisories_called(name)?.is_empty()
+        {
+            return Err(no_advisory(name));
+        }
+        Ok(Json(inquiry::who_has(inventories, &query)?))
+    })
+    .await
+}
+
+/// Every problem that is or was in a container, with its exposure clock.
+#[utoipa::path(get, path = "/v1/problems", tag = "packages", params(Problems), responses((status = 200, description = "as `refit cve --json` prints them")))]
+pub(super) async fn problems(caller: Caller, State(api): State<Api>, Query(asked): Query<Problems>) -> Result<Json<Vec<OpenProblem>>, Problem> {
+    caller.may(Role::Read)?;
+    let now = api.daemon.clock.now();
+    ask(&api, move |inventories| {
+        let mut all = inquiry::problems(inventories, now)?;
+        all.retain(|one| one.is_open || !asked.open);
+        Ok(Json(all))
+    })
+    .await
+}
+
+/// One problem, by any of its names.
+#[utoipa::path(get, path = "/v1/problems/{id}", tag = "packages", params(("id" = String, Path, description = "`CVE-2024-5535`")), responses((status = 200, description = "as `refit cve ID --json` prints it"), (status = 404, body = Problem)))]
+pub(super) async fn problem(caller: Caller, State(api): State<Api>, Path(id): Path<String>) -> Result<Json<ProblemKept>, Problem> {
+    caller.may(Role::Read)?;
+    let now = api.daemon.clock.now();
+    ask(&api, move |inventories| inquiry::problem(inventories, &id, now)?.map(Json).ok_or_else(|| no_advisory(&id))).await
+}
+
+/// The packages of an image, each with who brought it in.
+#[utoipa::path(get, path = "/v1/images/{image}/contents", tag = "packages", params(("image" = String, Path, description = "its name in the estate, or its id"), OfRelease), responses((status = 200, description = "as `refit inventory show --json` prints it"), (status = 404, body = Problem)))]
+pub(super) async fn contents(
+    caller: Caller,
+    State(api): State<Api>,
+    Path(image): Path<String>,
+    Query(of): Query<OfRelease>,
+) -> Result<Json<ImageContents>, Problem> {
+    caller.may(Role::Read)?;
+    let (_, contents) = read(&api, image, of.release()?).await?;
+    Ok(Json(contents))
+}
+
+/// What is in an image as a bill of materials.
+#[utoipa::path(get, path = "/v1/images/{image}/sbom", tag = "packages", params(("image" = String, Path, description = "its name in the estate, or its id"), OfRelease), responses((status = 200, description = "the document"), (status = 404, body = Problem)))]
+pub(super) async fn sbom(
+    caller: Caller,
+    State(api): State<Api>,
+    Path(image): Path<String>,
+    Query(of): Query<OfRelease>,
+) -> Result<Response, Problem> {
+    caller.may(Role::Read)?;
+    let format = of.format()?;
+    let (named, contents) = read(&api, image, of.release()?).await?;
+    let created = named.released_at.unwrap_or_else(|| api.daemon.clock.now());
+    let subject = inquiry::subject(named.name, named.reference, named.id, created, &contents);
+    let mut document = Vec::new();
+    format.write(&subject, &mut document).map_err(|error| Problem::broken(error.to_string()))?;
+    Ok(([(header::CONTENT_TYPE, format.media_type())], document).into_response())
+}
+
+/// What changed in the packages from one release to another.
+#[utoipa::path(get, path = "/v1/releases/{release}/difference/{other}", tag = "packages", params(("release" = String, Path, description = "from this one: `7` or `r7`"), ("other" = String, Path, description = "to this one")), responses((status = 200, description = "as `refit inventory diff --json` prints it"), (status = 404, body = Problem)))]
+pub(super) async fn difference(
+    caller: Caller,
+    State(api): State<Api>,
+    Path((release, other)): Path<(String, String)>,
+) -> Result<Json<inquiry::ReleaseDifference>, Problem> {
+    caller.may(Role::Read)?;
+    let kept = |text: String| {
+        let number: ReleaseNumber = text.parse().map_err(Problem::bad)?;
+        api.daemon.journal.release(number)?.ok_or_else(|| Problem::missing(format!("there is no release {number}")))
+    };
+    let (before, after) = (kept(release)?, kept(other)?);
+    ask(&api, move |inventories| Ok(Json(inquiry::difference(inventories, &before, &after)?))).await
+}
+
+/// How far behind each service is. Every base is looked at.
+#[utoipa::path(get, path = "/v1/stale", tag = "packages", responses((status = 200, description = "as `refit status --stale --json` prints it"), (status = 502, body = Problem)))]
+pub(super) async fn stale(caller: Caller, State(api): State<Api>) -> Result<Json<Vec<ServiceBehind>>, Problem> {
+    caller.may(Role::Read)?;
+    let (driver, looks) = (api.daemon.driver()?, api.daemon.looks(&api.daemon.loaded().estate));
+    let (behind, _) = staleness(&driver, &|base| looks.since(base)).await?;
+    Ok(Json(behind))
+}
+
+fn no_advisory(name: &str) -> Problem {
+    Problem::missing(format!("no advisory that was read is called {name}, so nobody can say who has it"))
+}
+
+/// What was read of an image, as people name it.
+async fn read(api: &Api, image: String, release: Option<ReleaseNumber>) -> Result<(Named, ImageContents), Problem> {
+    let journal = api.daemon.journal.clone();
+    ask(api, move |inventories| {
+        let named = inquiry::named(inventories, journal.as_ref(), &image, release)?;
+        let contents = inventories.contents(named.id)?.ok_or_else(|| Problem::missing(format!("nobody has read {image}")))?;
+        Ok((named, contents))
+    })
+    .await
+}
+
+impl From<NamedError> for Problem {
+    fn from(error: NamedError) -> Self {
+        match error {
+            NamedError::Journal(error) => error.into(),
+            other => Self::missing(other.to_string()),
+        }
+    }
+}
+
+/// Asks what is kept, on a thread that may wait for the disk.
+async fn ask<T: Send + 'static>(api: &Api, question: impl FnOnce(&Inventories) -> Result<T, Problem> + Send + 'static) -> Result<T, Problem> {
+    let inventories: Arc<Inventories> = api.daemon.inventories.clone();
+    tokio::task::spawn_blocking(move || question(&inventories)).await.map_err(|error| Problem::broken(error.to_string()))?
+}

@@ -1,0 +1,72 @@
+//! `refit cve`.
+
+use std::time::Duration;
+
+use super::server::At;
+use super::who_has;
+use super::workshop::PipelineFolder;
+use super::{Exit, Face, inventories};
+use crate::edge::{Clock, SystemClock};
+use crate::inquiry::{OpenProblem, problem, problems};
+use crate::model::parse_duration;
+use crate::report;
+
+/// Show which known problems are in containers, for how long, and whether there is a fix; or all about one.
+///
+/// The exposure clock of a problem runs from the moment at which it was known and the first container had it, until the last one lost it.
+///
+/// Ends with 1 if a problem is open (with `--older-than`: for so long), else with 0, so that it fits a check in a script.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Example:\n  refit cve CVE-2024-5535\n  refit cve --open --older-than 7d")]
+pub struct CveArgs {
+    /// All about this one.
+    id: Option<String>,
+    /// Only those that a container has now.
+    #[arg(long)]
+    open: bool,
+    /// Only those that have been open for so long: `7d`, `12h`.
+    #[arg(long, value_name = "TIME", value_parser = parse_duration)]
+    older_than: Option<Duration>,
+    #[command(flatten)]
+    folder: PipelineFolder,
+}
+
+/// Runs `refit cve`.
+pub(super) async fn run(args: &CveArgs, at: At, face: &mut Face) -> miette::Result<Exit> {
+    let now = SystemClock.now();
+    match &args.id {
+        Some(id) => {
+            let found = match &at.server {
+                Some(client) => client.get(&format!("/v1/problems/{id}")).await?,
+                None => problem(&inventories::open(&args.folder.pipelines, at.state)?.inventories, id, now)?,
+            };
+            let Some(found) = found else { return who_has::known(&[], id).map(|()| Exit::Done) };
+            if face.json {
+                face.printer.json(&found);
+            } else {
+                report::packages::problem(id, &found).iter().for_each(|line| face.printer.out(line));
+            }
+            Ok(if found.seen.is_some_and(|seen| seen.is_open) { Exit::Failed } else { Exit::Done })
+        }
+        None => {
+            let mut all: Vec<OpenProblem> = match &at.server {
+                Some(client) => client.get("/v1/problems").await?,
+                None => problems(&inventories::open(&args.folder.pipelines, at.state)?.inventories, now)?,
+            };
+            all.retain(|one| is_meant(args, one));
+            if face.json {
+                face.printer.json(&all);
+            } else {
+                report::packages::problems(&all).iter().for_each(|line| face.printer.out(line));
+            }
+            Ok(if all.iter().any(|one| one.is_open) { Exit::Failed } else { Exit::Done })
+        }
+    }
+}
+
+fn is_meant(args: &CveArgs, one: &OpenProblem) -> bool {
+    match args.older_than {
+        Some(span) => one.open_s.is_some_and(|open| open >= span.as_secs()),
+        None => one.is_open || !args.open,
+    }
+}

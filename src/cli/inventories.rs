@@ -1,0 +1,32 @@
+//! What commands about packages have in common: where it is kept what was read of images.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::workshop::state_folder;
+use crate::inquiry::{Named, named};
+use crate::journal::{ImageContents, Inventories, SqliteJournal};
+use crate::model::ReleaseNumber;
+
+/// What was read of images, and the journal beside it.
+pub(super) struct Kept {
+    pub inventories: Arc<Inventories>,
+    pub journal: SqliteJournal,
+}
+
+/// Opens what is kept in a state folder.
+pub(super) fn open(pipelines: &Path, state: Option<PathBuf>) -> miette::Result<Kept> {
+    let folder = state_folder(pipelines, state);
+    Ok(Kept { inventories: Arc::new(Inventories::open(&folder)?), journal: SqliteJournal::open(&folder)? })
+}
+
+impl Kept {
+    /// What was read of an image, as people name it.
+    pub(super) fn contents(&self, image: &str, release: Option<ReleaseNumber>) -> miette::Result<(Named, ImageContents)> {
+        let named = named(&self.inventories, &self.journal, image, release)?;
+        let help = format!("`refit inventory scan {image}` reads it from the builder");
+        let not_read = || miette::miette!(help = help, "nobody has read {} ({})", named.name, named.id.short());
+        let contents = self.inventories.contents(named.id)?.ok_or_else(not_read)?;
+        Ok((named, contents))
+    }
+}

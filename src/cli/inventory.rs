@@ -1,0 +1,147 @@
+//! `refit inventory`.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use super::estate::EstateArgs;
+use super::inventories;
+use super::server::At;
+use super::workshop::{self, Access, BuildArgs, PipelineFolder, Workshop};
+use super::{Exit, Face};
+use crate::driver::DriverError;
+use crate::inquiry::difference;
+use crate::inventory::Unreadable;
+use crate::journal::{Gap, Inventories, Journal, KnownAs};
+use crate::model::{ImageName, ReleaseNumber};
+use crate::report;
+
+/// Read what is in images, show it, and compare it.
+///
+/// Packages are read out of the image's layers as a stream; no container is run. Each build is read by itself: these commands are for what was there
+/// before, and for looking.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Example:\n  refit inventory scan\n  refit inventory show web\n  refit inventory diff r6 r7")]
+pub struct InventoryArgs {
+    /// What to do.
+    #[command(subcommand)]
+    command: InventoryCommand,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum InventoryCommand {
+    /// Read images that the builder has: these, or everything in the newest release that was not read.
+    Scan {
+        /// By their names in the estate, by reference or id.
+        images: Vec<String>,
+        #[command(flatten)]
+        estate: EstateArgs,
+    },
+    /// Show the packages of an image, each with who brought it in.
+    Show {
+        /// By its name in the estate, by id, or by the reference of a base.
+        image: String,
+        /// As this release has it [default: the newest].
+        #[arg(long, value_name = "N")]
+        release: Option<ReleaseNumber>,
+        #[command(flatten)]
+        folder: PipelineFolder,
+    },
+    /// Compare what is in the images of two releases: packages added, removed and changed.
+    Diff {
+        /// From this release.
+        before: ReleaseNumber,
+        /// To this one.
+        after: ReleaseNumber,
+        #[command(flatten)]
+        folder: PipelineFolder,
+    },
+}
+
+/// Runs `refit inventory`.
+pub(super) async fn run(args: &InventoryArgs, state: Option<PathBuf>, at: &At, face: &mut Face) -> miette::Result<Exit> {
+    match &args.command {
+        InventoryCommand::Scan { images, estate } => scan(images, estate, state, face).await,
+        InventoryCommand::Show { image, release, folder } => show(image, *release, folder, at, face),
+        InventoryCommand::Diff { before, after, folder } => diff(*before, *after, folder, state, face),
+    }
+}
+
+async fn scan(images: &[String], estate: &EstateArgs, state: Option<PathBuf>, face: &mut Face) -> miette::Result<Exit> {
+    let folder = workshop::state_folder(&estate.pipelines, state.clone());
+    let mut workshop = match workshop::open(estate, &BuildArgs { parallel: None, offline: true }, state, Access::Look, face)? {
+        Ok(workshop) => workshop,
+        Err(exit) => return Ok(exit),
+    };
+    workshop.driver.inventories = Some(Arc::new(Inventories::open_to_keep(&folder)?));
+    if images.is_empty() { scan_release(&workshop, face).await } else { scan_these(&workshop, images, face).await }
+}
+
+async fn scan_release(workshop: &Workshop, face: &mut Face) -> miette::Result<Exit> {
+    let Some(release) = workshop.driver.journal.latest_release()? else {
+        return Err(miette::miette!(help = "`refit inventory scan IMAGE` reads any image that the builder has", "there is no release yet"));
+    };
+    let inventories = workshop.inventories()?;
+    let troubles = workshop.driver.read_release(&inventories, &release).await;
+    troubles.iter().for_each(|line| face.printer.err(&format!("warning: {line}")));
+    let read = inventories.images()?.into_iter().filter(|image| image.readers > 0).count();
+    if face.json {
+        face.printer.json(&serde_json::json!({ "release": release.number, "images_read": read, "troubles": troubles }));
+    } else {
+        face.printer.out(&format!("{} was looked through; {} known by now", release.number, report::count(read, "image")));
+    }
+    Ok(if troubles.is_empty() { Exit::Done } else { Exit::Failed })
+}
+
+async fn scan_these(workshop: &Workshop, images: &[String], face: &mut Face) -> miette::Result<Exit> {
+    let inventories = workshop.inventories()?;
+    let release = workshop.driver.journal.latest_release()?;
+    let mut exit = Exit::Done;
+    for text in images {
+        let own = text.parse::<ImageName>().ok().and_then(|name| Some((release.as_ref()?.images.get(&name)?.id, name)));
+        let (asked, names) = match own {
+            Some((id, name)) => (id.to_string(), [KnownAs::Image(name)].into()),
+            None => (text.clone(), text.parse().ok().map(KnownAs::Base).into_iter().collect()),
+        };
+        let help = format!("`docker -H … pull {text}` brings it there, or leave out names to read the newest release");
+        let missing = || miette::miette!(help = help, "the builder has no image {text}");
+        let contents = workshop.driver.read_contents(&inventories, &asked, names).await?.ok_or_else(missing)?;
+        if face.json {
+            face.printer.json_line(&contents);
+        } else {
+            report::packages::contents(&contents).iter().for_each(|line| face.printer.out(line));
+        }
+        exit = if gaps(text, &contents.unreadable, face) { Exit::Failed } else { exit };
+    }
+    Ok(exit)
+}
+
+fn show(image: &str, release: Option<ReleaseNumber>, folder: &PipelineFolder, at: &At, face: &mut Face) -> miette::Result<Exit> {
+    let kept = inventories::open(&folder.pipelines, at.state.clone())?;
+    let (named, contents) = kept.contents(image, release)?;
+    if face.json {
+        face.printer.json_line(&contents);
+    } else {
+        report::packages::contents(&contents).iter().for_each(|line| face.printer.out(line));
+    }
+    Ok(if gaps(&named.name, &contents.unreadable, face) { Exit::Failed } else { Exit::Done })
+}
+
+fn gaps(image: &str, gaps: &[Gap], face: &mut Face) -> bool {
+    for Unreadable { path, why } in gaps.iter().map(|gap| &gap.unreadable) {
+        let what = if path.is_empty() { "a layer".to_owned() } else { format!("/{path}") };
+        face.printer.err(&format!("warning: {image}: {what} could not be read: {why}"));
+    }
+    !gaps.is_empty()
+}
+
+fn diff(before: ReleaseNumber, after: ReleaseNumber, folder: &PipelineFolder, state: Option<PathBuf>, face: &mut Face) -> miette::Result<Exit> {
+    let kept = inventories::open(&folder.pipelines, state)?;
+    let release = |number| kept.journal.release(number)?.ok_or(DriverError::UnknownRelease(number));
+    let difference = difference(&kept.inventories, &release(before)?, &release(after)?)?;
+    if face.json {
+        face.printer.json(&difference);
+    } else {
+        report::packages::difference(&difference).iter().for_each(|line| face.printer.out(line));
+    }
+    Ok(Exit::Done)
+}

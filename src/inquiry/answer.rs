@@ -1,0 +1,197 @@
+//! Who has a package, or a problem: containers that run or ran, with who brought it in and whether a fix is known.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::fixes::{self, Fixes};
+use crate::advisory::{Advisory, Asked};
+use crate::inventory::Names as QuestionNames;
+use crate::inventory::purl::purl;
+use crate::inventory::{Distro, Package};
+use crate::journal::{Filter, Holding, Inventories, JournalError, Names, Ran, When};
+use crate::model::{Digest, HostName, ImageRef, ReleaseNumber, ServiceName};
+
+/// What is asked, and of which time.
+#[derive(Debug, Clone)]
+pub struct Query {
+    /// What is asked about.
+    pub asked: Asked,
+    /// Of which time.
+    pub when: When,
+}
+
+/// Who has it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Answer {
+    /// What was asked.
+    pub asked: String,
+    /// Each package in each container, by service, host and slot.
+    pub containers: Vec<Container>,
+    /// How many more there are.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub left_out: usize,
+    /// What ran at that time and nobody can say of what is in it.
+    pub not_read: Vec<NotRead>,
+}
+
+/// A package in a container.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Container {
+    /// The service.
+    pub service: ServiceName,
+    /// The host.
+    pub host: HostName,
+    /// Which of the service's places there.
+    pub slot: u32,
+    /// The engine's id of the container; none while no event of the journal has named it.
+    pub container: Option<String>,
+    /// The image, as it is written in the pipeline.
+    pub image: Option<String>,
+    /// Its immutable tag, if it is built here.
+    pub tag: Option<ImageRef>,
+    /// Its id.
+    pub image_id: Option<Digest>,
+    /// The release that the container was started for.
+    pub release: ReleaseNumber,
+    /// The package.
+    pub package: Package,
+    /// The same as a package URL.
+    pub purl: String,
+    /// The file that says that it is there.
+    pub path: String,
+    /// The lowest image that has it from its own layers.
+    pub brought_by: String,
+    /// Since when the container runs.
+    pub since: Timestamp,
+    /// Until when it ran; none while it does.
+    pub until: Option<Timestamp>,
+    /// What is known of a fix.
+    pub fix: Fix,
+}
+
+/// What is known of a fix.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Fix {
+    /// This version no longer has what was asked about, or what advisories say of the package.
+    Known(String),
+    /// There is an advisory, and no fix in it.
+    None,
+    /// No advisory that was read is about it.
+    NoAdvisory,
+}
+
+/// An image that ran at that time, and of which nobody can say what is in it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NotRead {
+    /// The image, as it is written in the pipeline.
+    pub image: Option<String>,
+    /// Its immutable tag.
+    pub tag: Option<ImageRef>,
+    /// Its id.
+    pub id: Option<Digest>,
+    /// Whether some of it was read: there may be more in it.
+    pub in_part: bool,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for a reference")]
+fn is_zero(number: &usize) -> bool {
+    *number == 0
+}
+
+/// Says who has it.
+pub fn who_has(inventories: &Inventories, query: &Query) -> Result<Answer, JournalError> {
+    let advisories = match &query.asked {
+        Asked::Problem(name) => inventories.advisories_called(name)?,
+        Asked::Packages(_) => Vec::new(),
+    };
+    let held = match &query.asked {
+        Asked::Packages(question) => {
+            let names = names_of(question.names());
+            inventories.who_has(&Filter { names, matches: &|package| question.matches(package) }, query.when)?
+        }
+        Asked::Problem(_) => {
+            let names = Names::Only(advisories.iter().flat_map(|advisory| &advisory.affected).map(|affected| affected.name.clone()).collect());
+            inventories.who_has(&Filter { names, matches: &|_| true }, query.when)?
+        }
+    };
+    let images: BTreeSet<Digest> = held.holdings.iter().filter_map(|holding| holding.stay.ran.image).collect();
+    let distros = inventories.distros(&images)?;
+    let mut judge = Judge::new(inventories, &query.asked, &advisories, &held.holdings)?;
+    let containers = held.holdings.iter().filter_map(|holding| {
+        let distro = holding.stay.ran.image.and_then(|image| distros.get(&image));
+        Some(container(holding, distro, judge.fix(&holding.package, distro)?))
+    });
+    let containers: Vec<Container> = containers.collect();
+    let not_read = |ran: &Arc<Ran>, in_part| NotRead { image: ran.name.clone(), tag: ran.tag.clone(), id: ran.image, in_part };
+    let unread = held.unread.iter().map(|ran| not_read(ran, false)).chain(held.read_in_part.iter().map(|ran| not_read(ran, true))).collect();
+    Ok(Answer { asked: query.asked.to_string(), containers, left_out: held.left_out, not_read: unread })
+}
+
+/// The names that a database looks up.
+pub(super) fn names_of(names: QuestionNames<'_>) -> Names {
+    match names {
+        QuestionNames::Exact(names) => Names::Only(names.into_iter().map(str::to_owned).collect()),
+        QuestionNames::Glob { .. } | QuestionNames::Any => Names::All,
+    }
+}
+
+/// Judges each package of an answer once, however many containers have it.
+struct Judge<'a> {
+    asked: &'a Asked,
+    advisories: &'a [Advisory],
+    fixes: Fixes,
+    judged: HashMap<(*const Package, Option<Distro>), Option<Fix>>,
+}
+
+impl<'a> Judge<'a> {
+    fn new(inventories: &Inventories, asked: &'a Asked, advisories: &'a [Advisory], holdings: &[Holding]) -> Result<Self, JournalError> {
+        let distinct: BTreeMap<*const Package, &Package> =
+            holdings.iter().map(|holding| (Arc::as_ptr(&holding.package), holding.package.as_ref())).collect();
+        let fixes = Fixes::of(inventories, &fixes::names(distinct.into_values()))?;
+        Ok(Self { asked, advisories, fixes, judged: HashMap::new() })
+    }
+
+    /// What is known of a fix for a package that was found; none if it is not meant after all.
+    fn fix(&mut self, package: &Arc<Package>, distro: Option<&Distro>) -> Option<Fix> {
+        let Self { asked, advisories, fixes, judged } = self;
+        judged.entry((Arc::as_ptr(package), distro.cloned())).or_insert_with(|| fix(asked, advisories, fixes, package, distro)).clone()
+    }
+}
+
+fn fix(asked: &Asked, advisories: &[Advisory], fixes: &Fixes, package: &Package, distro: Option<&Distro>) -> Option<Fix> {
+    let hit = asked.hit(advisories, package, distro)?;
+    if let Asked::Problem(_) = asked {
+        return Some(hit.map_or(Fix::None, Fix::Known));
+    }
+    let known = fixes.known(package, distro);
+    Some(match known.fixed {
+        Some(fixed) => Fix::Known(fixed),
+        None if known.unfixable.is_empty() => Fix::NoAdvisory,
+        None => Fix::None,
+    })
+}
+
+fn container(holding: &Holding, distro: Option<&Distro>, fix: Fix) -> Container {
+    let (stay, package) = (&holding.stay, &holding.package);
+    Container {
+        service: stay.slot.service.clone(),
+        host: stay.slot.host.clone(),
+        slot: stay.slot.index,
+        container: stay.container.as_deref().map(str::to_owned),
+        image: stay.ran.name.clone(),
+        tag: stay.ran.tag.clone(),
+        image_id: stay.ran.image,
+        release: stay.release,
+        purl: purl(package, distro),
+        package: Package::clone(package),
+        path: holding.path.to_string(),
+        brought_by: holding.brought_by.to_string(),
+        since: stay.since,
+        until: stay.until,
+        fix,
+    }
+}

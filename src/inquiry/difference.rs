@@ -1,0 +1,97 @@
+//! What a release changed in what is in its images.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::Serialize;
+
+use crate::inventory::Contents;
+use crate::inventory::{Difference, differ};
+use crate::journal::{ImageContents, Inventories, JournalError};
+use crate::model::{Digest, ImageName, ImageRef, ReleaseNumber};
+use crate::plan::{Plan, Reason};
+use crate::release::Release;
+
+/// What changed from one release to another.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ReleaseDifference {
+    /// From which.
+    pub before: ReleaseNumber,
+    /// To which.
+    pub after: ReleaseNumber,
+    /// The images in which something changed, by name.
+    pub images: BTreeMap<ImageName, ImageDifference>,
+}
+
+/// What changed in an image.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ImageDifference {
+    /// These packages.
+    Packages(Difference),
+    /// It was not there before.
+    New {
+        /// So many packages are in it; none if it was not read.
+        packages: Option<usize>,
+    },
+    /// It is not there any more.
+    Gone,
+    /// One of the two was not read, so nobody can say.
+    NotRead {
+        /// Which.
+        id: Digest,
+    },
+}
+
+/// What changed in the images of two releases. Those that are the same are left out.
+pub fn difference(inventories: &Inventories, before: &Release, after: &Release) -> Result<ReleaseDifference, JournalError> {
+    let mut images = BTreeMap::new();
+    for name in before.images.keys().chain(after.images.keys()) {
+        let (old, new) = (before.images.get(name).map(|image| image.id), after.images.get(name).map(|image| image.id));
+        if old == new || images.contains_key(name) {
+            continue;
+        }
+        let difference = match (old, new) {
+            (Some(old), Some(new)) => of_images(inventories, old, new)?,
+            (None, Some(new)) => Some(ImageDifference::New { packages: inventories.contents(new)?.map(|contents| laid_out(&contents).all().len()) }),
+            _ => Some(ImageDifference::Gone),
+        };
+        images.extend(difference.map(|difference| (name.clone(), difference)));
+    }
+    Ok(ReleaseDifference { before: before.number, after: after.number, images })
+}
+
+/// What differs between two images; nothing if the same packages are in both.
+pub fn of_images(inventories: &Inventories, old: Digest, new: Digest) -> Result<Option<ImageDifference>, JournalError> {
+    let Some(before) = inventories.contents(old)? else { return Ok(Some(ImageDifference::NotRead { id: old })) };
+    let Some(after) = inventories.contents(new)? else { return Ok(Some(ImageDifference::NotRead { id: new })) };
+    let difference = differ(&laid_out(&before), &laid_out(&after));
+    Ok((!difference.is_empty()).then_some(ImageDifference::Packages(difference)))
+}
+
+fn laid_out(contents: &ImageContents) -> Contents {
+    let mut packages: BTreeMap<String, Vec<_>> = BTreeMap::new();
+    for found in &contents.packages {
+        packages.entry(found.path.to_string()).or_default().push(crate::inventory::Package::clone(&found.package));
+    }
+    Contents { distro: contents.distro.clone(), packages }
+}
+
+/// A base that a plan takes anew: what it was, and what it is.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct MovedBase {
+    /// The base.
+    pub base: ImageRef,
+    /// What was built on.
+    pub old: Digest,
+    /// What will be.
+    pub new: Digest,
+}
+
+/// The bases that a plan takes anew, each once.
+pub fn moved_bases(plan: &Plan) -> BTreeSet<MovedBase> {
+    let moved = plan.steps.iter().flat_map(|step| &step.reasons).filter_map(|reason| match reason {
+        Reason::BaseMoved { base, old: Some(old), new, .. } => Some(MovedBase { base: base.clone(), old: *old, new: *new }),
+        _ => None,
+    });
+    moved.collect()
+}

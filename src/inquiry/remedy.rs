@@ -1,0 +1,203 @@
+//! What is to be rebuilt so that something is gone from every container: the cure, and the change that carries it out.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+
+use crate::advisory::{Advisory, Asked};
+use crate::advisory::{Because, Bringer, Cure, Finding, NewerBase, Outlook, Problem, Reason, Situation, cure};
+use crate::dockerfile::EdgeClass;
+use crate::graph::{Graph, Node};
+use crate::journal::{Filter, ImageHolding, Inventories, JournalError, KnownAs, Names, When};
+use crate::model::{Digest, ImageName, ImageRef, ServiceName};
+use crate::plan::{Change, Patch};
+use crate::release::Release;
+
+/// What is to be done so that something is gone.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Remedy {
+    /// What is to be gone.
+    pub gone: String,
+    /// What must be rebuilt, which bases must move, and what nobody can cure yet.
+    pub cure: Cure,
+    /// The change that carries it out; none if there is nothing that can be done.
+    pub change: Option<Change>,
+    /// Services that run an image as it is in which it is.
+    pub as_they_are: AsTheyAre,
+}
+
+/// By service, the image that it runs as it is.
+pub type AsTheyAre = BTreeMap<ServiceName, AsItIs>;
+
+/// An image that a service runs as it is, and that has it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AsItIs {
+    /// The image.
+    pub base: ImageRef,
+    /// Whether something newer of it is without it.
+    pub is_cured: bool,
+}
+
+impl Remedy {
+    /// Whether no container has it.
+    pub fn is_gone(&self) -> bool {
+        self.cure.images.is_empty() && self.cure.hopeless.is_empty() && self.as_they_are.is_empty()
+    }
+}
+
+/// What the estate is, as far as a cure depends on it.
+pub struct Estate<'a> {
+    /// Who inherits from whom.
+    pub graph: &'a Graph,
+    /// The newest release.
+    pub release: &'a Release,
+    /// The digest of each base now.
+    pub bases: &'a BTreeMap<ImageRef, Digest>,
+}
+
+/// Finds the smallest set of images whose rebuild cures every container. What the newest digests of bases hold counts as far as it was read.
+pub fn remedy(inventories: &Inventories, asked: &Asked, estate: &Estate<'_>) -> Result<Remedy, JournalError> {
+    let found = Found::look(inventories, asked)?;
+    let (running, as_they_are) = found.running(inventories, estate)?;
+    let (parents, copies) = inheritance(estate.graph);
+    let situation = Situation { parents, copies, running, findings: found.findings(estate.release), newer: found.newer(estate) };
+    let cure = cure(&situation);
+    let change = change(asked, &cure, &as_they_are);
+    Ok(Remedy { gone: asked.to_string(), cure, change, as_they_are })
+}
+
+fn change(asked: &Asked, cure: &Cure, as_they_are: &AsTheyAre) -> Option<Change> {
+    let moves = |(_, outlook): &(Problem, Outlook)| matches!(outlook, Outlook::Cured(_) | Outlook::Newer(_));
+    // Of a base that brings in several, each move counts.
+    let moving = cure.bases.iter().filter(|base| base.problems.iter().any(moves)).map(|base| base.base.clone());
+    let bases: BTreeSet<ImageRef> = moving.chain(as_they_are.values().filter(|one| one.is_cured).map(|one| one.base.clone())).collect();
+    // Where no newer base helps, steps that upgrade what the base brought may; the new image tells.
+    let stands_on_what_stays = |reason: &Reason| matches!(&reason.because, Because::StandsOnBase(base) if !bases.contains(base));
+    let afresh = cure.images.iter().filter(|rebuild| rebuild.is_without_cache() || rebuild.reasons.iter().any(stands_on_what_stays));
+    let afresh: BTreeSet<ImageName> = afresh.map(|rebuild| rebuild.image.clone()).collect();
+    let images: BTreeSet<ImageName> = cure.images.iter().map(|rebuild| rebuild.image.clone()).collect();
+    (!images.is_empty() || !bases.is_empty()).then(|| Change::Patch(Box::new(Patch { gone: asked.to_string(), images, afresh, bases })))
+}
+
+/// It, in an image.
+struct InImage {
+    problem: Problem,
+    /// The version without it.
+    fixed: Option<String>,
+    /// Who brought it in.
+    by: Option<KnownAs>,
+}
+
+/// Everything in which it is, by image.
+struct Found {
+    asked: String,
+    images: BTreeMap<Digest, Vec<InImage>>,
+    /// The images that were read at all.
+    read: BTreeSet<Digest>,
+}
+
+impl Found {
+    fn look(inventories: &Inventories, asked: &Asked) -> Result<Self, JournalError> {
+        let advisories = match asked {
+            Asked::Problem(name) => inventories.advisories_called(name)?,
+            Asked::Packages(_) => Vec::new(),
+        };
+        let held = inventories.which_have(&Filter { names: names(asked, &advisories), matches: &|_| true })?;
+        let distros = inventories.distros(&held.iter().map(|holding| holding.image.id).collect())?;
+        let text = asked.to_string();
+        let mut images: BTreeMap<Digest, Vec<_>> = BTreeMap::new();
+        for ImageHolding { image, package, brought_by, .. } in held {
+            let Some(fixed) = asked.hit(&advisories, &package, distros.get(&image.id)) else { continue };
+            let problem = Problem { advisory: text.clone(), package: package.name.clone() };
+            images.entry(image.id).or_default().push(InImage { problem, fixed: fixed.or_else(|| wanted(asked)), by: brought_by.name.clone() });
+        }
+        let read = inventories.images()?.into_iter().filter(|image| image.readers > 0).map(|image| image.id).collect();
+        Ok(Self { asked: text, images, read })
+    }
+
+    /// The images of the estate that run, and the services that run an image as it is.
+    fn running(&self, inventories: &Inventories, estate: &Estate<'_>) -> Result<(BTreeSet<ImageName>, AsTheyAre), JournalError> {
+        let (mut running, mut as_they_are) = (BTreeSet::new(), BTreeMap::new());
+        for stay in inventories.stays(When::Now)? {
+            let Some(name) = stay.ran.name.as_deref() else { continue };
+            match name.parse::<ImageName>().ok().filter(|image| estate.release.images.contains_key(image)) {
+                Some(image) => drop(running.insert(image)),
+                None => {
+                    let has_it = stay.ran.image.is_some_and(|image| self.images.contains_key(&image));
+                    if let (true, Ok(base)) = (has_it, name.parse::<ImageRef>()) {
+                        let is_cured = estate.bases.get(&base).is_some_and(|now| self.read.contains(now) && !self.images.contains_key(now));
+                        as_they_are.insert(stay.slot.service, AsItIs { base, is_cured });
+                    }
+                }
+            }
+        }
+        Ok((running, as_they_are))
+    }
+
+    fn findings(&self, release: &Release) -> BTreeMap<ImageName, Vec<Finding>> {
+        let known = release.images.iter().filter(|(_, image)| self.read.contains(&image.id));
+        known
+            .map(|(name, image)| {
+                let found = self.images.get(&image.id).into_iter().flatten();
+                let finding = |InImage { problem, fixed, by }: &InImage| Finding {
+                    problem: problem.clone(),
+                    fixed: fixed.clone(),
+                    by: match by {
+                        Some(KnownAs::Image(by)) => Bringer::Image(by.clone()),
+                        Some(KnownAs::Base(by)) => Bringer::Base(by.clone()),
+                        None => Bringer::Image(name.clone()),
+                    },
+                };
+                (name.clone(), found.map(finding).collect())
+            })
+            .collect()
+    }
+
+    /// The bases of which there is something newer than what images stand on.
+    fn newer(&self, estate: &Estate<'_>) -> BTreeMap<ImageRef, NewerBase> {
+        let built_on = |base: &ImageRef| estate.release.images.values().filter_map(|image| image.bases.get(base)).collect::<BTreeSet<_>>();
+        let newer = estate.bases.iter().filter(|(base, now)| built_on(base).iter().any(|then| then != now));
+        newer
+            .map(|(base, now)| {
+                let has = || self.images.get(now).into_iter().flatten().map(|one| one.problem.clone()).collect();
+                (base.clone(), NewerBase { digest: *now, has: self.read.contains(now).then(has) })
+            })
+            .collect()
+    }
+}
+
+impl std::fmt::Debug for Found {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} in {} images", self.asked, self.images.len())
+    }
+}
+
+/// Who asks for packages by their versions says himself from which on they are well.
+fn wanted(asked: &Asked) -> Option<String> {
+    matches!(asked, Asked::Packages(_)).then(|| format!("not {asked}"))
+}
+
+fn names(asked: &Asked, advisories: &[Advisory]) -> Names {
+    match asked {
+        Asked::Packages(question) => super::answer::names_of(question.names()),
+        Asked::Problem(_) => Names::Only(advisories.iter().flat_map(|advisory| &advisory.affected).map(|affected| affected.name.clone()).collect()),
+    }
+}
+
+/// What each image stands on, and the images out of which it copies.
+fn inheritance(graph: &Graph) -> (BTreeMap<ImageName, BTreeSet<Bringer>>, BTreeMap<ImageName, BTreeSet<ImageName>>) {
+    let (mut parents, mut copies): (BTreeMap<_, BTreeSet<_>>, BTreeMap<_, BTreeSet<_>>) = (BTreeMap::new(), BTreeMap::new());
+    for (id, image) in graph.images().filter_map(|id| Some((id, graph.name(id)?))) {
+        let stands_on = parents.entry(image.clone()).or_default();
+        for (edge, to) in graph.reaches(id) {
+            match (edge.class, graph.node(to)) {
+                (EdgeClass::Runtime, Node::Image { name, .. }) => drop(stands_on.insert(Bringer::Image(name.clone()))),
+                (EdgeClass::Runtime, Node::Base(base)) => drop(stands_on.insert(Bringer::Base(base.clone()))),
+                (EdgeClass::Build, Node::Image { name, .. }) => drop(copies.entry(image.clone()).or_default().insert(name.clone())),
+                // A base of which files are copied is at its newest in every rebuild.
+                (EdgeClass::Build, Node::Base(_)) => {}
+            }
+        }
+    }
+    (parents, copies)
+}

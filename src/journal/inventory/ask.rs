@@ -1,0 +1,151 @@
+//! Who has a package: what can be asked, and the answer. This is the table of contents; each step has its own file.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use serde::Serialize;
+
+use crate::inventory::Package;
+use crate::journal::JournalError;
+use crate::model::{Digest, ImageRef, ReleaseNumber, SlotId};
+
+use super::holders::Holders;
+use super::packages::Found;
+use super::{BroughtBy, ImageKept, Inventories, images, running};
+
+/// So many holdings are given in one answer: ten packages in each of a hundred thousand containers, some 200 MB. What is left out is counted.
+pub(super) const HOLDINGS_MAX: usize = 1_000_000;
+
+/// Which packages are asked for.
+pub struct Filter<'a> {
+    /// The names to look up.
+    pub names: Names,
+    /// Whether a package of such a name is meant: its version decides, mostly.
+    pub matches: &'a dyn Fn(&Package) -> bool,
+}
+
+/// The names that packages, or the source packages that they were built from, may have.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Names {
+    /// Any.
+    All,
+    /// One of these, exactly.
+    Only(BTreeSet<String>),
+}
+
+/// Of which time is asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum When {
+    /// What runs now.
+    Now,
+    /// What ran at that moment.
+    At(Timestamp),
+    /// What ran at any time.
+    Ever,
+}
+
+/// What containers are made from.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct Ran {
+    /// The image as it is written in the pipeline; none if no release in the journal tells.
+    pub name: Option<String>,
+    /// The immutable tag that it was given, if it is built here.
+    pub tag: Option<ImageRef>,
+    /// The image id; none if no release in the journal tells.
+    pub image: Option<Digest>,
+}
+
+/// One container in one slot, from its start to its end.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Stay {
+    /// The service, the host and which of its places there.
+    pub slot: SlotId,
+    /// The engine's id of the container; none while no event of the journal has named it.
+    pub container: Option<Arc<str>>,
+    /// What it was made from.
+    pub ran: Arc<Ran>,
+    /// The release that it was started for.
+    pub release: ReleaseNumber,
+    /// Since when.
+    pub since: Timestamp,
+    /// Until when; none while it runs.
+    pub until: Option<Timestamp>,
+}
+
+/// A package in a container.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Holding {
+    /// The container.
+    pub stay: Arc<Stay>,
+    /// The package.
+    pub package: Arc<Package>,
+    /// The file that says that it is there.
+    pub path: Arc<str>,
+    /// The image that brought it.
+    pub brought_by: Arc<BroughtBy>,
+}
+
+/// A package in an image.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ImageHolding {
+    /// The image.
+    pub image: Arc<ImageKept>,
+    /// The package.
+    pub package: Arc<Package>,
+    /// The file that says that it is there.
+    pub path: Arc<str>,
+    /// The image that brought it.
+    pub brought_by: Arc<BroughtBy>,
+}
+
+/// Who has a package.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Held {
+    /// Each package in each container, by slot and then by time.
+    pub holdings: Vec<Holding>,
+    /// How many more there are: an answer holds a million.
+    pub left_out: usize,
+    /// What ran at that time and was never read, so that nobody can say what is in it.
+    pub unread: Vec<Arc<Ran>>,
+    /// What ran at that time and was read only in part: there may be more in it.
+    pub read_in_part: Vec<Arc<Ran>>,
+}
+
+impl Inventories {
+    /// Says in which containers packages run or ran.
+    ///
+    /// Errors only with what the database says. O(sets of layers + containers of that time); a package that nothing has costs the sets alone.
+    pub fn who_has(&self, filter: &Filter<'_>, when: When) -> Result<Held, JournalError> {
+        self.read(|connection| {
+            let found = Found::look(connection, filter)?;
+            let mut holders = Holders::load(connection, found)?;
+            running::held(connection, &mut holders, when)
+        })
+    }
+
+    /// Says in which of the images that are kept packages are, whether they run or not; by image.
+    pub fn which_have(&self, filter: &Filter<'_>) -> Result<Vec<ImageHolding>, JournalError> {
+        let images = self.images()?;
+        self.read(|connection| {
+            let mut holders = Holders::load(connection, Found::look(connection, filter)?)?;
+            let mut holding = Vec::new();
+            for image in images.into_iter().map(Arc::new) {
+                let top = images::top_of(connection, image.id)?.flatten();
+                holding.push((image, holders.of(top)));
+            }
+            holders.tell(connection, holding.iter().map(|(_, held)| held))?;
+            let each = holding.iter().flat_map(|(image, held)| held.iter().map(move |held| (image.clone(), held)));
+            let told = each.map(|(image, held)| {
+                let (package, path, brought_by) = holders.told(held);
+                ImageHolding { image, package, path, brought_by }
+            });
+            Ok(told.collect())
+        })
+    }
+
+    /// Every stay of that time, by slot and then by time.
+    pub fn stays(&self, when: When) -> Result<Vec<Stay>, JournalError> {
+        self.read(|connection| running::stays(connection, when))
+    }
+}

@@ -1,0 +1,144 @@
+//! The images that are kept, and by what names they are known.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use rusqlite::types::Type;
+use rusqlite::{Connection, Error, OptionalExtension, Row, Rows, params};
+
+use crate::inventory::Distro;
+use crate::journal::JournalError;
+use crate::journal::stays::micros;
+use crate::model::Digest;
+
+use super::stack::drop_unused;
+use super::tables::{digest, json, moment};
+use super::{BroughtBy, ImageKept, ImageRow, Inventories, KnownAs};
+
+impl Inventories {
+    /// Every image that is kept, by id.
+    pub fn images(&self) -> Result<Vec<ImageKept>, JournalError> {
+        self.read(|connection| {
+            let mut names: BTreeMap<i64, BTreeSet<KnownAs>> = BTreeMap::new();
+            let mut statement = connection.prepare_cached("SELECT image, name, is_base FROM image_names")?;
+            let mut rows = statement.query([])?;
+            while let Some(row) = rows.next()? {
+                names.entry(row.get(0)?).or_default().insert(known_as(row, 1, 2)?);
+            }
+            let mut statement = connection.prepare_cached("SELECT id, image, since, readers FROM images ORDER BY image")?;
+            let image = |row: &Row<'_>| {
+                let names = names.remove(&row.get(0)?).unwrap_or_default();
+                Ok(ImageKept { id: digest(row, 1)?, names, since: moment(row, 2)?, readers: row.get(3)? })
+            };
+            statement.query_map([], image)?.collect()
+        })
+    }
+
+    /// The distribution in each of these images, where one is known.
+    pub fn distros(&self, images: &BTreeSet<Digest>) -> Result<BTreeMap<Digest, Distro>, JournalError> {
+        self.read(|connection| {
+            // The uppermost layer that says which it is.
+            let mut statement = connection.prepare_cached(
+                "WITH RECURSIVE below (parent, distro, depth) AS (
+                     SELECT parent, distro, 0 FROM sets WHERE id = (SELECT top FROM images WHERE image = ?1)
+                     UNION ALL SELECT sets.parent, sets.distro, depth + 1 FROM sets JOIN below ON sets.id = below.parent
+                 ) SELECT distro FROM below WHERE distro IS NOT NULL ORDER BY depth LIMIT 1",
+            )?;
+            let mut distros = BTreeMap::new();
+            for image in images {
+                let distro = statement.query_row([image.as_bytes()], |row| json(row, 0)).optional()?.flatten();
+                distros.extend(distro.map(|distro| (*image, distro)));
+            }
+            Ok(distros)
+        })
+    }
+
+    /// Forgets images, and the layers that no other image has. What ran of them is not forgotten, but nobody can say any more what was in it.
+    pub fn forget(&self, images: &BTreeSet<Digest>) -> Result<(), JournalError> {
+        self.write(|transaction| images.iter().try_for_each(|image| forget(transaction, *image)))
+    }
+}
+
+fn forget(connection: &Connection, image: Digest) -> rusqlite::Result<()> {
+    let statement = "DELETE FROM images WHERE image = ?1 RETURNING id, top";
+    let gone: Option<(i64, Option<i64>)> =
+        connection.prepare_cached(statement)?.query_row([image.as_bytes()], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
+    let Some((id, top)) = gone else { return Ok(()) };
+    connection.prepare_cached("DELETE FROM image_names WHERE image = ?1")?.execute([id])?;
+    top.map_or(Ok(()), |top| drop_unused(connection, top))
+}
+
+/// Keeps an image that ends with this set. Within the caller's transaction.
+pub(super) fn keep(connection: &Connection, image: &ImageRow, top: Option<i64>, readers: u32, at: Timestamp) -> rusqlite::Result<()> {
+    let statement = "INSERT INTO images (image, top, since, readers) VALUES (?1, ?2, ?3, ?4)
+         ON CONFLICT (image) DO UPDATE SET top = ?2, readers = ?4 RETURNING id";
+    let row = params![image.id.as_bytes(), top, micros(at), readers];
+    let id: i64 = connection.prepare_cached(statement)?.query_row(row, |row| row.get(0))?;
+    let mut statement = connection.prepare_cached("INSERT OR IGNORE INTO image_names VALUES (?1, ?2, ?3, ?4)")?;
+    for name in &image.names {
+        let (name, is_base) = match name {
+            KnownAs::Base(base) => (base.as_str(), true),
+            KnownAs::Image(image) => (image.as_str(), false),
+        };
+        statement.execute(params![id, name, is_base, micros(at)])?;
+    }
+    Ok(())
+}
+
+/// The uppermost set of an image; none if the image is not kept, none within if it has no layers.
+pub(super) fn top_of(connection: &Connection, image: Digest) -> rusqlite::Result<Option<Option<i64>>> {
+    connection.prepare_cached("SELECT top FROM images WHERE image = ?1")?.query_row([image.as_bytes()], |row| row.get(0)).optional()
+}
+
+/// For more sets than these, all images are gone through at once instead of being looked up one after the other.
+const LOOKED_UP_MAX: usize = 256;
+
+/// The image that ends with each of these sets, as far as one does: of several, a base before an image of the estate, and then the one that was known
+/// first.
+pub(super) fn end_with(connection: &Connection, sets: &BTreeSet<i64>) -> rusqlite::Result<HashMap<i64, Arc<BroughtBy>>> {
+    let ends = "SELECT top, name IS NULL, is_base, image_names.since, name, images.id, images.image
+         FROM images LEFT JOIN image_names ON image_names.image = images.id";
+    let mut best: HashMap<i64, (Rank, BroughtBy)> = HashMap::new();
+    if sets.len() > LOOKED_UP_MAX {
+        let mut statement = connection.prepare_cached(&format!("{ends} WHERE top IS NOT NULL"))?;
+        take_best(&mut best, statement.query([])?)?;
+    } else {
+        let mut statement = connection.prepare_cached(&format!("{ends} WHERE top = ?1"))?;
+        for set in sets {
+            take_best(&mut best, statement.query([set])?)?;
+        }
+    }
+    Ok(best.into_iter().map(|(set, (_, brought_by))| (set, Arc::new(brought_by))).collect())
+}
+
+/// Of the images that end with one set the one of least rank counts: whether it has no name, whether that is not a base's, since when it has it, the name,
+/// and the image's number.
+type Rank = (bool, bool, i64, String, i64);
+
+fn take_best(best: &mut HashMap<i64, (Rank, BroughtBy)>, mut rows: Rows<'_>) -> rusqlite::Result<()> {
+    while let Some(row) = rows.next()? {
+        let is_nameless: bool = row.get(1)?;
+        let rank = if is_nameless {
+            (true, true, 0, String::new(), row.get(5)?)
+        } else {
+            (false, !row.get::<_, bool>(2)?, row.get(3)?, row.get(4)?, row.get(5)?)
+        };
+        let set = row.get(0)?;
+        if best.get(&set).is_none_or(|(other, _)| rank < *other) {
+            let name = (!is_nameless).then(|| known_as(row, 4, 2)).transpose()?;
+            best.insert(set, (rank, BroughtBy { image: digest(row, 6)?, name }));
+        }
+    }
+    Ok(())
+}
+
+fn known_as(row: &Row<'_>, name: usize, is_base: usize) -> rusqlite::Result<KnownAs> {
+    let text = row.get_ref(name)?.as_str()?;
+    let bad = |why: String| Error::FromSqlConversionFailure(name, Type::Text, why.into());
+    if row.get(is_base)? {
+        text.parse().map(KnownAs::Base).map_err(|error: crate::model::ReferenceError| bad(error.to_string()))
+    } else {
+        text.parse().map(KnownAs::Image).map_err(|error: crate::model::NameError| bad(error.to_string()))
+    }
+}

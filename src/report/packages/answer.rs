@@ -1,0 +1,145 @@
+//! `refit who-has`.
+
+use std::collections::BTreeSet;
+
+use crate::inquiry::{Answer, Container, Fix, NotRead};
+
+/// The answer as a table, with a line that sums it up, and what nobody can say.
+pub fn answer(answer: &Answer) -> Vec<String> {
+    let mut lines = Vec::new();
+    if !answer.containers.is_empty() {
+        let header = ["SERVICE", "HOST", "SLOT", "CONTAINER", "IMAGE", "PACKAGE", "VERSION", "BROUGHT IN BY", "SINCE", "UNTIL", "FIX"];
+        let with_until = answer.containers.iter().any(|container| container.until.is_some());
+        // A column in which nothing stands is left out: mostly what runs now is asked for.
+        lines = if with_until {
+            super::super::table(header, answer.containers.iter().map(row))
+        } else {
+            let without = |cells: [String; 11]| {
+                let [a, b, c, d, e, f, g, h, i, _, k] = cells;
+                [a, b, c, d, e, f, g, h, i, k]
+            };
+            let header = ["SERVICE", "HOST", "SLOT", "CONTAINER", "IMAGE", "PACKAGE", "VERSION", "BROUGHT IN BY", "SINCE", "FIX"];
+            super::super::table(header, answer.containers.iter().map(|container| without(row(container))))
+        };
+        lines.push(String::new());
+    }
+    lines.push(summary(answer));
+    lines
+}
+
+/// What could not be looked into, one line each; for stderr.
+pub fn not_read(all: &[NotRead]) -> Vec<String> {
+    let line = |not: &NotRead| {
+        let name = not.tag.as_ref().map(crate::model::ImageRef::familiar).or_else(|| not.image.clone());
+        let name = name.or_else(|| not.id.map(|id| id.short())).unwrap_or_else(|| "an image that no release in the journal tells".to_owned());
+        match not.in_part {
+            true => format!("{name} could be read only in part, so there may be more in it; `refit inventory show` tells what could not be read"),
+            false => format!("{name} was not read, so nobody can say what is in it; `refit inventory scan` reads what is missing"),
+        }
+    };
+    all.iter().map(line).collect()
+}
+
+fn row(container: &Container) -> [String; 11] {
+    let image = container.tag.as_ref().map(crate::model::ImageRef::familiar).or_else(|| container.image.clone());
+    [
+        container.service.to_string(),
+        container.host.to_string(),
+        container.slot.to_string(),
+        container.container.as_deref().map_or_else(|| "-".to_owned(), |id| id.chars().take(12).collect()),
+        image.unwrap_or_else(|| "-".to_owned()),
+        container.package.name.clone(),
+        container.package.version.clone(),
+        container.brought_by.clone(),
+        super::super::moment(container.since),
+        container.until.map_or_else(|| "now".to_owned(), super::super::moment),
+        match &container.fix {
+            Fix::Known(version) => version.clone(),
+            Fix::None => "none known".to_owned(),
+            Fix::NoAdvisory => "-".to_owned(),
+        },
+    ]
+}
+
+fn summary(answer: &Answer) -> String {
+    let distinct = |of: fn(&Container) -> String| answer.containers.iter().map(of).collect::<BTreeSet<_>>().len();
+    let slots = distinct(|one| format!("{}@{}/{} {}", one.service, one.host, one.slot, one.since));
+    if slots == 0 {
+        return format!("no container has {}", answer.asked);
+    }
+    let count = super::super::count;
+    let (services, hosts) = (distinct(|one| one.service.to_string()), distinct(|one| one.host.to_string()));
+    let more = if answer.left_out == 0 { String::new() } else { format!(", and {} more packages in containers", answer.left_out) };
+    let has = if slots == 1 { "has" } else { "have" };
+    format!("{} of {} on {} {has} {}{more}", count(slots, "container"), count(services, "service"), count(hosts, "host"), answer.asked)
+}
+
+/// The columns of the comma-separated form.
+const COLUMNS: [&str; 18] = [
+    "service",
+    "host",
+    "slot",
+    "container",
+    "image",
+    "tag",
+    "image_id",
+    "release",
+    "kind",
+    "package",
+    "version",
+    "arch",
+    "license",
+    "purl",
+    "brought_by",
+    "since",
+    "until",
+    "fixed_in",
+];
+
+/// The answer as comma-separated values (RFC 4180), with a header. One line for each package in each container.
+pub fn answer_as_csv(answer: &Answer) -> Vec<String> {
+    let line = |one: &Container| {
+        let package = &one.package;
+        let fields = [
+            one.service.to_string(),
+            one.host.to_string(),
+            one.slot.to_string(),
+            one.container.clone().unwrap_or_default(),
+            one.image.clone().unwrap_or_default(),
+            one.tag.as_ref().map(ToString::to_string).unwrap_or_default(),
+            one.image_id.map(|id| id.to_string()).unwrap_or_default(),
+            one.release.to_string(),
+            package.kind.to_string(),
+            package.name.clone(),
+            package.version.clone(),
+            package.arch.clone().unwrap_or_default(),
+            package.license.clone().unwrap_or_default(),
+            one.purl.clone(),
+            one.brought_by.clone(),
+            one.since.to_string(),
+            one.until.map(|until| until.to_string()).unwrap_or_default(),
+            if let Fix::Known(version) = &one.fix { version.clone() } else { String::new() },
+        ];
+        fields.iter().map(|field| quoted(field)).collect::<Vec<_>>().join(",")
+    };
+    std::iter::once(COLUMNS.join(",")).chain(answer.containers.iter().map(line)).collect()
+}
+
+/// A field as RFC 4180 has it. What begins as a formula does is no formula: spreadsheets would carry it out, and packages name themselves.
+fn quoted(field: &str) -> String {
+    let is_formula = field.starts_with(['=', '+', '-', '@', '\t', '\r']);
+    let field = if is_formula { format!("'{field}") } else { field.to_owned() };
+    if field.contains([',', '"', '\n', '\r']) { format!("\"{}\"", field.replace('"', "\"\"")) } else { field }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_field_is_quoted_where_it_must_be() {
+        for (field, expected) in [("a", "a"), ("a,b", "\"a,b\""), ("a\"b", "\"a\"\"b\""), ("=1+1", "'=1+1"), ("-", "'-"), ("", "")] {
+            assert_eq!(quoted(field), expected);
+        }
+    }
+}

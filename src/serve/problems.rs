@@ -1,0 +1,69 @@
+//! Counts, from time to time, the problems that are in containers: for metrics, which must not wait for so much work.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, PoisonError};
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::daemon::Daemon;
+use crate::inquiry::{problems, problems_of_image};
+use crate::journal::{Inventories, Journal, JournalError};
+use crate::model::{Digest, ServiceName};
+
+/// Advisories come daily and rollouts take minutes; nobody needs to see either within less.
+const COUNTED_EVERY: Duration = Duration::from_secs(300);
+
+/// What was counted.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(super) struct Counted {
+    pub(super) of_services: BTreeMap<ServiceName, (u64, u64)>,
+    pub(super) open: u64,
+    pub(super) oldest: Duration,
+}
+
+impl Daemon {
+    /// Counts again and again until the daemon stops.
+    pub async fn count_problems(self: Arc<Self>) {
+        loop {
+            let daemon = self.clone();
+            let counted = tokio::task::spawn_blocking(move || daemon.counted()).await;
+            match counted {
+                Ok(Ok(counted)) => *self.problems.lock().unwrap_or_else(PoisonError::into_inner) = counted,
+                Ok(Err(error)) => tracing::warn!(%error, "problems could not be counted"),
+                Err(error) => tracing::warn!(%error, "counting problems ended"),
+            }
+            tokio::select! {
+                () = self.stop.cancelled() => return,
+                () = self.clock.sleep(COUNTED_EVERY) => {}
+            }
+        }
+    }
+
+    fn counted(&self) -> Result<Counted, JournalError> {
+        let (now, inventories) = (self.clock.now(), &self.inventories);
+        let (open, oldest) = open(inventories, now)?;
+        let mut of_services = BTreeMap::new();
+        let mut of_images: BTreeMap<Digest, Option<(u64, u64)>> = BTreeMap::new();
+        for (service, state) in self.journal.standing()?.services {
+            let Some(release) = state.current else { continue };
+            let Some(id) = self.journal.release(release)?.and_then(|release| release.services.get(&service).map(|service| service.id)) else {
+                continue;
+            };
+            let counts = match of_images.get(&id) {
+                Some(counts) => *counts,
+                None => problems_of_image(inventories, id)?.map(|problems| (problems.fixable.len() as u64, problems.unfixable.len() as u64)),
+            };
+            of_images.insert(id, counts);
+            if let Some(counts) = counts {
+                of_services.insert(service, counts);
+            }
+        }
+        Ok(Counted { of_services, open, oldest })
+    }
+}
+
+fn open(inventories: &Inventories, now: Timestamp) -> Result<(u64, Duration), JournalError> {
+    let open: Vec<u64> = problems(inventories, now)?.into_iter().filter_map(|one| one.open_s).collect();
+    Ok((open.len() as u64, Duration::from_secs(open.into_iter().max().unwrap_or_default())))
+}
