@@ -41,7 +41,7 @@ else
 endif
 
 bench: ## measure, and write docs/benchmarks.md
-	@tests/lab/setup.sh
+	@tests/lab/setup.sh --tests
 	$(CARGO) bench --bench figures
 
 prove: ## explore everything that can happen during a rollout, and write docs/reliability.md

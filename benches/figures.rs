@@ -11,6 +11,8 @@
     reason = "a benchmark prints its figures, and one that cannot run should stop"
 )]
 
+#[path = "figures/contents.rs"]
+mod contents;
 #[path = "figures/daemon.rs"]
 mod daemon;
 #[path = "support/dockerfiles.rs"]
@@ -23,6 +25,8 @@ mod graphs;
 mod hooks;
 #[path = "figures/idle.rs"]
 mod idle;
+#[path = "figures/inventory.rs"]
+mod inventory;
 #[path = "../tests/lab/mod.rs"]
 mod lab;
 #[path = "figures/measure.rs"]
@@ -111,6 +115,8 @@ async fn measure_one(section: &str) {
         "hooks" => hooks::run(),
         "daemon" => idle::run().await,
         "fresh" => fresh::run(),
+        "inventory" => inventory::run().await,
+        "contents" => contents::run().await,
         other => panic!("no section {other}"),
     }
 }

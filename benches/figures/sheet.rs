@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// The sections, in the order of the sheet. Each is a word of the command line, the first cell of its rows and the heading of its notes.
-pub const SECTIONS: [&str; 10] = ["scan", "plan", "replan", "rebuild", "rebuild-installed", "patch", "service", "hooks", "daemon", "fresh"];
+pub const SECTIONS: [&str; 12] =
+    ["scan", "plan", "replan", "rebuild", "rebuild-installed", "patch", "service", "hooks", "daemon", "fresh", "inventory", "contents"];
 
 const HEAD: &str = "| section | what | target | measured | peer | ratio | met |";
 const RULE: &str = "| --- | --- | --- | --- | --- | --- | --- |";

@@ -1,6 +1,6 @@
 #!/bin/sh
 # Installs what the tests on real engines and the demo need, on Debian and Ubuntu. Does nothing, quickly, when all of it is there.
-# `--check` only looks. `--tests` adds what tests alone need: git, an ssh server, openssl, an image registry and libfaketime.
+# `--check` only looks. `--tests` adds what tests alone need: git, an ssh server, openssl, an image registry, debootstrap and libfaketime.
 set -eu
 
 missing=
@@ -28,6 +28,7 @@ if [ "${1:-}" = --tests ]; then
     need ssh openssh-client
     need sshd openssh-server
     need docker-registry docker-registry
+    need debootstrap debootstrap
     need tc iproute2
     dpkg -s libfaketime >/dev/null 2>&1 || missing="$missing libfaketime"
     case " $missing " in *" openssh-server "*) new_sshd=yes ;; esac
