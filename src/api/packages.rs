@@ -208,7 +208,7 @@ pub(super) async fn difference(
 #[utoipa::path(get, path = "/v1/stale", tag = "packages", responses((status = 200, description = "as `refit status --stale --json` prints it"), (status = 502, body = Problem)))]
 pub(super) async fn stale(caller: Caller, State(api): State<Api>) -> Result<Json<Vec<ServiceBehind>>, Problem> {
     caller.may(Role::Read)?;
-    let (driver, looks) = (api.daemon.driver()?, api.daemon.looks(&api.daemon.loaded().estate));
+    let (driver, looks) = (api.daemon.driver()?, api.daemon.looks(&api.daemon.loaded()));
     let (behind, _) = staleness(&driver, &|base| looks.since(base)).await?;
     Ok(Json(behind))
 }

@@ -127,7 +127,7 @@ pub(super) fn open(
     let own = estate.builders.values().next().and_then(|builder| builder.parallel);
     let live = Arc::new(Live::new(face.printer.live && !face.json));
     let watch = Arc::new(Shown(live.clone()));
-    let looks = Arc::new(BaseLooks::new(&estate, journal.clone(), Arc::new(SystemClock)));
+    let looks = Arc::new(BaseLooks::new(&estate, &engines, journal.clone(), Arc::new(SystemClock)));
     let mut driver = Driver {
         journal: journal.clone(),
         logs: Logs::new(&state),

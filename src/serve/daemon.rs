@@ -19,7 +19,6 @@ use crate::edge::sources::Sources;
 use crate::edge::{Clock, SystemClock};
 use crate::journal::{HeardAs, Inventories, JournalError, Logs, SqliteJournal};
 use crate::model::RunId;
-use crate::pipeline::Estate;
 use crate::report;
 use crate::report::metrics::{Meters, Snapshot};
 use crate::trigger::{Heard, Rules};
@@ -183,8 +182,8 @@ impl Daemon {
     }
 
     /// Looks at the bases of an estate.
-    pub(crate) fn looks(&self, estate: &Estate) -> BaseLooks {
-        BaseLooks::new(estate, self.journal.clone(), self.clock.clone())
+    pub(crate) fn looks(&self, loaded: &Loaded) -> BaseLooks {
+        BaseLooks::new(&loaded.estate, &loaded.engines, self.journal.clone(), self.clock.clone())
     }
 
     /// A driver for the estate that is in force.
@@ -202,7 +201,7 @@ impl Daemon {
             settings: Settings {
                 parallel: self.how.parallel.or(own).unwrap_or(PARALLEL_DEFAULT) as usize,
                 offline: self.how.offline,
-                bases: (!self.how.offline).then(|| Arc::new(self.looks(&loaded.estate)) as Arc<dyn BaseRules>),
+                bases: (!self.how.offline).then(|| Arc::new(self.looks(&loaded)) as Arc<dyn BaseRules>),
                 // A gate that only a person opens is waited at: the word comes through the journal.
                 is_attended: true,
                 environment: secrets_of_environment(&loaded.estate),

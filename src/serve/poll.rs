@@ -39,7 +39,7 @@ impl Daemon {
         let (mut rounds, mut known) = (Rounds::default(), KnownNow::new());
         loop {
             let loaded = self.loaded();
-            let at = self.looks(&loaded.estate);
+            let at = self.looks(&loaded);
             rounds.watch(&watched(&loaded.estate), self.clock.now());
             let due = rounds.due(self.clock.now());
             let looks = due.iter().map(|base| {

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use jiff::Timestamp;
 
-use crate::driver::{BaseNow, BaseRules};
+use super::platform::{Platforms, Wanted};
+use crate::driver::{BaseNow, BaseRules, Engines};
 use crate::edge::Clock;
 use crate::edge::registry::{Known, Look, Registry, RegistryClient, RegistryError};
 use crate::journal::{JournalError, SqliteJournal};
@@ -18,18 +19,18 @@ use crate::trigger::watch::{Meaning, Sightings, newest};
 /// Looks at bases.
 pub struct BaseLooks {
     bases: BTreeMap<ImageRef, Base>,
-    platform: Option<String>,
+    platforms: Platforms,
     registry: RegistryClient,
     journal: Arc<SqliteJournal>,
     clock: Arc<dyn Clock>,
 }
 
 impl BaseLooks {
-    /// Those of an estate.
-    pub fn new(estate: &Estate, journal: Arc<SqliteJournal>, clock: Arc<dyn Clock>) -> Self {
+    /// Those of an estate. Of an index only the manifest counts that its images are built on: for the platform that they name, or else the builder's own.
+    pub fn new(estate: &Estate, engines: &Engines, journal: Arc<SqliteJournal>, clock: Arc<dyn Clock>) -> Self {
         Self {
             bases: estate.bases.clone(),
-            platform: estate.images.values().find_map(|image| image.build.platform.clone()),
+            platforms: Platforms::new(estate, engines),
             registry: RegistryClient::new(estate.registries.clone(), clock.clone()),
             journal,
             clock,
@@ -39,7 +40,13 @@ impl BaseLooks {
     /// Looks at what a base stands for: its own tag, or the newest of those that it follows.
     pub async fn look(&self, base: &ImageRef, before: Option<&Known>) -> Result<Look, RegistryError> {
         let followed = self.followed(base).await?;
-        self.registry.look(followed.as_ref().unwrap_or(base), self.platform.as_deref(), before).await
+        let name = followed.as_ref().unwrap_or(base);
+        let wanted = self.platforms.wanted(&self.journal, &*self.clock).await;
+        match self.registry.look(name, wanted.platform(), before).await {
+            // Nobody asked for that platform by name: a service may run the image as it is, on a host of another one.
+            Err(RegistryError::NoPlatform { .. }) if matches!(wanted, Wanted::Builders(_)) => self.registry.look(name, None, None).await,
+            looked => looked,
+        }
     }
 
     /// The newest tag that a base follows; none if it follows none, or none is there.
@@ -119,4 +126,158 @@ fn seen_key(base: &ImageRef) -> String {
 
 fn taken_key(base: &ImageRef) -> String {
     format!("taken {base}")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+    use std::time::Duration;
+
+    use axum::Router;
+    use axum::extract::State;
+    use axum::http::{HeaderMap, header};
+    use jiff::Timestamp;
+
+    use super::*;
+    use crate::journal::Lock;
+    use crate::pipeline::{self, Given, PipelineText};
+    use crate::sim::{SimClock, SimEngine};
+
+    const START: Timestamp = Timestamp::constant(1_800_000_000, 0);
+
+    /// A registry whose one tag is an index that tests write.
+    struct Fake {
+        base: ImageRef,
+        index: Arc<Mutex<String>>,
+    }
+
+    async fn answer(State(index): State<Arc<Mutex<String>>>) -> (HeaderMap, String) {
+        let body = index.lock().unwrap().clone();
+        let mut headers = HeaderMap::new();
+        headers.insert(header::CONTENT_TYPE, "application/vnd.oci.image.index.v1+json".parse().unwrap());
+        headers.insert("docker-content-digest", Digest::of(body.as_bytes()).to_string().parse().unwrap());
+        (headers, body)
+    }
+
+    impl Fake {
+        async fn start() -> Self {
+            let index = Arc::new(Mutex::new(String::new()));
+            let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+            let base = format!("{}/os:stable", listener.local_addr().unwrap()).parse().unwrap();
+            let router = Router::new().fallback(answer).with_state(index.clone());
+            tokio::spawn(async move { axum::serve(listener, router).await });
+            Self { base, index }
+        }
+
+        /// Sets what each platform has: `linux/amd64=a linux/arm64=b`.
+        fn has(&self, platforms: &str) {
+            let entry = |text: &str| {
+                let (platform, content) = text.split_once('=').unwrap();
+                let (os, architecture) = platform.split_once('/').unwrap();
+                let digest = Digest::of(content.as_bytes()).to_string();
+                serde_json::json!({ "digest": digest, "platform": { "os": os, "architecture": architecture } })
+            };
+            let entries: Vec<_> = platforms.split(' ').map(entry).collect();
+            *self.index.lock().unwrap() = serde_json::json!({ "manifests": entries }).to_string();
+        }
+    }
+
+    /// An estate whose images name these platforms; nothing for one that names none.
+    fn estate(platforms: &[&str]) -> Estate {
+        let image = |(number, platform): (usize, &&str)| {
+            let named = if platform.is_empty() { String::new() } else { format!(", platforms: [{platform}]") };
+            format!("  i{number}: {{ build: {{ context: ., dockerfile_inline: \"FROM os\"{named} }} }}\n")
+        };
+        let images: String = platforms.iter().enumerate().map(image).collect();
+        let text = format!("name: shop\nbuilders: {{ build: {{ endpoint: \"unix:///nowhere\" }} }}\nimages:\n{images}");
+        let folder = std::env::temp_dir();
+        let draft = pipeline::draft(&[PipelineText { file: "shop.yaml".into(), text }], &Given { folder, vars: BTreeMap::new() });
+        let facts = crate::edge::pipeline_files::look(&draft.wanted());
+        let reading = draft.finish(&facts);
+        reading.estate.unwrap_or_else(|| panic!("{:?}", reading.findings))
+    }
+
+    struct Shop {
+        fake: Fake,
+        builder: SimEngine,
+        engines: Engines,
+        journal: Arc<SqliteJournal>,
+        clock: Arc<dyn Clock>,
+        _folder: tempfile::TempDir,
+    }
+
+    impl Shop {
+        async fn open() -> Self {
+            let folder = tempfile::tempdir().unwrap();
+            let clock = SimClock::new(START);
+            let builder = SimEngine::new("sim://build", clock);
+            let engines = Engines { hosts: BTreeMap::new(), builder: ("build".parse().unwrap(), Arc::new(builder.clone())) };
+            let lock = Lock::take(folder.path(), START, "test").unwrap();
+            let journal = Arc::new(SqliteJournal::open_to_write(folder.path(), lock).unwrap());
+            Self { fake: Fake::start().await, builder, engines, journal, clock: Arc::new(clock), _folder: folder }
+        }
+
+        fn looks(&self, estate: &Estate) -> BaseLooks {
+            BaseLooks::new(estate, &self.engines, self.journal.clone(), self.clock.clone())
+        }
+
+        /// Looks as a poll does, takes what moved, and says whether it did.
+        async fn moves(&self, looks: &BaseLooks) -> bool {
+            let look = looks.look(&self.fake.base, None).await.unwrap();
+            let moved = looks.judge(&self.fake.base, &look).await.unwrap() == Meaning::Moved;
+            if moved {
+                looks.take(&self.fake.base, &look).await.unwrap();
+            }
+            moved
+        }
+    }
+
+    /// Whether a base moves for images with these platforms, on a builder for linux/amd64, when this becomes of its index.
+    async fn check(images: &[&str], then: &str, expected: bool) {
+        let shop = Shop::open().await;
+        let looks = shop.looks(&estate(images));
+        shop.fake.has("linux/amd64=a linux/arm64=b");
+        assert!(shop.moves(&looks).await, "seen for the first time");
+        assert!(!shop.moves(&looks).await, "nothing moved");
+        shop.fake.has(then);
+        assert_eq!(shop.moves(&looks).await, expected, "{images:?} {then}");
+    }
+
+    #[tokio::test]
+    async fn an_index_that_moves_for_other_platforms_only_does_not_move() {
+        let (others, own) = ("linux/amd64=a linux/arm64=c", "linux/amd64=c linux/arm64=b");
+        for (images, of_others, of_own) in [
+            (&[""][..], false, true),
+            (&["linux/amd64"], false, true),
+            (&["linux/arm64"], true, false),
+            (&["linux/amd64", ""], false, true),
+            // Several count, so that any of them may have moved.
+            (&["linux/arm64", ""], true, true),
+            (&["linux/arm64", "linux/amd64"], true, true),
+        ] {
+            check(images, others, of_others).await;
+            check(images, own, of_own).await;
+        }
+    }
+
+    #[tokio::test]
+    async fn a_base_that_is_not_there_for_the_builders_own_platform_is_looked_at_as_a_whole() {
+        check(&[""], "linux/arm64=b", true).await;
+    }
+
+    #[tokio::test]
+    async fn a_builder_that_is_away_has_the_platform_that_it_had() {
+        let shop = Shop::open().await;
+        let looks = || shop.looks(&estate(&[""]));
+        shop.fake.has("linux/amd64=a linux/arm64=b");
+        assert!(shop.moves(&looks()).await);
+        {
+            let faults = &mut shop.builder.state().faults;
+            (faults.silent, faults.call_timeout) = (vec![(Timestamp::MIN, Timestamp::MAX)], Duration::ZERO);
+        }
+        shop.fake.has("linux/amd64=a linux/arm64=c");
+        assert!(!shop.moves(&looks()).await);
+        shop.fake.has("linux/amd64=d linux/arm64=c");
+        assert!(shop.moves(&looks()).await);
+    }
 }

@@ -3,6 +3,7 @@
 mod bases;
 mod estate;
 mod person;
+mod platform;
 mod stale;
 
 use std::collections::BTreeMap;
