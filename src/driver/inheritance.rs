@@ -3,9 +3,8 @@
 use futures_util::stream::{self, StreamExt};
 
 use super::DriverError;
-use super::look::LOOKS_AT_ONCE;
 use crate::dockerfile::{self, ReadOptions};
-use crate::edge::{Source, SourceFound};
+use crate::edge::{FINDS_AT_ONCE, Source, SourceError, SourceFound};
 use crate::graph::{Graph, GraphFinding, ImageReaches};
 use crate::model::ImageName;
 use crate::pipeline::{Estate, Finding, Image, Severity, Sources};
@@ -57,9 +56,11 @@ pub(super) async fn read_images(
     latest: Option<&Release>,
     wanted: impl Fn(&ImageName) -> Sources,
 ) -> (Vec<ImageRead>, Vec<Finding>) {
-    let reads: Vec<_> = estate.images.values().map(|image| read_image(sources, image, latest, wanted(&image.name))).collect();
+    let newest = sources.find_newest(&estate.images.values().map(|image| &image.build).collect::<Vec<_>>()).await;
+    let each = estate.images.values().zip(newest);
+    let reads: Vec<_> = each.map(|(image, newest)| read_image(sources, image, newest, latest, wanted(&image.name))).collect();
     let (mut read, mut failed) = (Vec::new(), Vec::new());
-    for one in stream::iter(reads).buffered(LOOKS_AT_ONCE).collect::<Vec<_>>().await {
+    for one in stream::iter(reads).buffered(FINDS_AT_ONCE).collect::<Vec<_>>().await {
         match one {
             Ok(image) => read.push(image),
             Err(finding) => failed.push(finding),
@@ -68,12 +69,18 @@ pub(super) async fn read_images(
     (read, failed)
 }
 
-async fn read_image(sources: &dyn Source, image: &Image, latest: Option<&Release>, wanted: Sources) -> Result<ImageRead, Finding> {
-    let unreadable = |error: crate::edge::SourceError| {
+async fn read_image(
+    sources: &dyn Source,
+    image: &Image,
+    newest: Result<SourceFound, SourceError>,
+    latest: Option<&Release>,
+    wanted: Sources,
+) -> Result<ImageRead, Finding> {
+    let unreadable = |error: SourceError| {
         let help = miette::Diagnostic::help(&error).map(|help| help.to_string());
         finding(Severity::Error, &image.at.file, image.at.line, format!("the files of image {} cannot be used: {error}", image.name), help)
     };
-    let newest = sources.find(&image.build, None).await.map_err(unreadable)?;
+    let newest = newest.map_err(unreadable)?;
     let released = latest.and_then(|release| release.images.get(&image.name)).and_then(|released| released.commit.clone());
     let deployed = match released {
         Some(commit) if wanted == Sources::Deployed => {

@@ -16,8 +16,8 @@ use crate::pipeline::ServiceImage;
 use crate::plan::{self, Change, ImageFacts, LastBuild, PlanRequest, Quarantined, RefusedRelease, ServiceFacts, SourceFacts};
 use crate::release::Release;
 
-/// So many contexts and bases are looked at side by side.
-pub(super) const LOOKS_AT_ONCE: usize = 8;
+/// So many bases are looked at side by side.
+const LOOKS_AT_ONCE: usize = 8;
 
 /// Everything that was looked at for one change.
 pub struct Looked {

@@ -32,5 +32,5 @@ pub use container::{ContainerFound, Made, NewContainer, ProbeAnswer, release_lab
 pub use engine::{ByteStream, Engine, EngineError, EngineInfo, ImageSeen};
 pub use registry::{Known, Look, Registry, RegistryClient, RegistryError};
 pub use shown::shown;
-pub use sources::{Source, SourceError, SourceFound, Sources};
+pub use sources::{FINDS_AT_ONCE, Source, SourceError, SourceFound, Sources};
 pub use volume::{SnapshotSeen, VolumeCopied, VolumeCopy};

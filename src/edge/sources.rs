@@ -7,9 +7,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use futures_util::stream::{self, StreamExt};
 
 use super::ContextFiles;
-use super::context::{ContextError, FolderContext, within_context};
+use super::context::{ContextError, FolderContext, RealPaths, within_context};
 use super::git::{GitError, RepositoryCache, TreeContext, WorkTrees, redact};
 use crate::pipeline::{self, BuildSpec};
 use crate::plan;
@@ -19,7 +20,18 @@ use crate::plan;
 pub trait Source: Send + Sync {
     /// Finds the files of a build: at the commit `at` if one is given, else what is there now.
     async fn find(&self, build: &BuildSpec, at: Option<&str>) -> Result<SourceFound, SourceError>;
+
+    /// Finds what is there now of many builds, in their order.
+    async fn find_newest(&self, builds: &[&BuildSpec]) -> Vec<Result<SourceFound, SourceError>> {
+        let finds: Vec<_> = builds.iter().map(|build| self.find(build, None)).collect();
+        stream::iter(finds).buffered(FINDS_AT_ONCE).collect().await
+    }
 }
+
+/// So many contexts are looked at side by side.
+pub const FINDS_AT_ONCE: usize = 8;
+/// Folders that one thread looks at in a row: to hand a single one over takes longer than to read its few files.
+const FOLDERS_IN_A_ROW: usize = 32;
 
 /// The sources of one run.
 #[derive(Clone)]
@@ -30,9 +42,11 @@ pub struct Sources {
 struct Inner {
     /// Goes away with the last user of these sources.
     _passing: Option<tempfile::TempDir>,
-    cache: PathBuf,
+    /// Where it is kept which files are unchanged; nowhere if nobody comes back to it.
+    cache: Option<PathBuf>,
     repositories: RepositoryCache,
     work_trees: WorkTrees,
+    real_paths: RealPaths,
 }
 
 /// What was found for one image.
@@ -75,27 +89,48 @@ impl Sources {
 
     fn with(cache: PathBuf, passing: Option<tempfile::TempDir>) -> Self {
         let repositories = RepositoryCache::new(cache.join("git"));
-        let inner = Inner { _passing: passing, cache: cache.join("contexts"), repositories, work_trees: WorkTrees::default() };
-        Self { inner: Arc::new(inner) }
+        let kept = passing.is_none().then(|| cache.join("contexts"));
+        let (work_trees, real_paths) = Default::default();
+        Self { inner: Arc::new(Inner { _passing: passing, cache: kept, repositories, work_trees, real_paths }) }
     }
 
     /// Finds the files of a build: at the commit `at` if one is given, else what is there now (a git reference is resolved, a folder read).
     pub async fn find(&self, build: &BuildSpec, at: Option<&str>) -> Result<SourceFound, SourceError> {
         let (inner, build, at) = (self.inner.clone(), build.clone(), at.map(str::to_owned));
-        match tokio::task::spawn_blocking(move || inner.find(&build, at.as_deref())).await {
-            Ok(found) => found,
-            Err(ended) => match ended.try_into_panic() {
-                Ok(panic) => std::panic::resume_unwind(panic),
-                Err(_) => Err(GitError::Broken { place: "reading of sources".into(), why: "it was interrupted".into() }.into()),
-            },
-        }
+        in_the_background(move || inner.find(&build, at.as_deref())).await.unwrap_or_else(Err)
     }
+
+    /// Finds a row of builds on one thread.
+    async fn find_row(&self, builds: &[&BuildSpec]) -> Vec<Result<SourceFound, SourceError>> {
+        let (inner, owned) = (self.inner.clone(), builds.iter().copied().cloned().collect::<Vec<BuildSpec>>());
+        let found = in_the_background(move || owned.iter().map(|build| inner.find(build, None)).collect()).await;
+        found.unwrap_or_else(|why| builds.iter().map(|_| Err(why.clone())).collect())
+    }
+}
+
+/// Does what keeps a thread busy. The error is that the process is coming to its end.
+async fn in_the_background<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, SourceError> {
+    tokio::task::spawn_blocking(work).await.map_err(|ended| match ended.try_into_panic() {
+        Ok(panic) => std::panic::resume_unwind(panic),
+        Err(_) => GitError::Broken { place: "reading of sources".into(), why: "it was interrupted".into() }.into(),
+    })
+}
+
+/// Cuts builds into rows: folders side by side, and each repository by itself, for it may have to be fetched.
+fn rows<'b, 'a>(builds: &'b [&'a BuildSpec]) -> impl Iterator<Item = &'b [&'a BuildSpec]> {
+    let is_folder = |build: &BuildSpec| matches!(build.context, pipeline::Context::Folder { .. });
+    builds.chunk_by(move |one, next| is_folder(one) && is_folder(next)).flat_map(|row| row.chunks(FOLDERS_IN_A_ROW))
 }
 
 #[async_trait]
 impl Source for Sources {
     async fn find(&self, build: &BuildSpec, at: Option<&str>) -> Result<SourceFound, SourceError> {
         Sources::find(self, build, at).await
+    }
+
+    async fn find_newest(&self, builds: &[&BuildSpec]) -> Vec<Result<SourceFound, SourceError>> {
+        let finds: Vec<_> = rows(builds).map(|row| self.find_row(row)).collect();
+        stream::iter(finds).buffered(FINDS_AT_ONCE).collect::<Vec<_>>().await.into_iter().flatten().collect()
     }
 }
 
@@ -118,13 +153,14 @@ impl Inner {
     }
 
     fn of_folder(&self, build: &BuildSpec, path: &Path) -> Result<SourceFound, SourceError> {
-        let files = FolderContext::open(path, &build.dockerfile)?;
+        let files = FolderContext::open_among(&self.real_paths, path, &build.dockerfile)?;
         let dockerfile = match &build.dockerfile_inline {
             Some(text) => text.clone().into_bytes(),
             None => files.dockerfile()?,
         };
-        let hash = files.hash(Some(&self.cache))?;
-        let state = self.work_trees.commit_of(path);
+        let hash = files.hash(self.cache.as_deref())?;
+        let (real, device) = files.place();
+        let state = self.work_trees.commit_of_real(real, device);
         let dirty = state.as_ref().is_some_and(|state| state.dirty);
         let context = plan::Context { hash, commit: state.map(|state| state.commit), dirty, deployed: None };
         Ok(SourceFound { files: Arc::new(files), dockerfile, dockerfile_path: dockerfile_path(build, &super::shown(path)), context })
@@ -135,7 +171,7 @@ impl Inner {
             Some(text) => text.clone().into_bytes(),
             None => files.dockerfile()?,
         };
-        let hash = files.hash(Some(&self.cache))?;
+        let hash = files.hash(self.cache.as_deref())?;
         let context = plan::Context { hash, commit: Some(files.commit()), dirty: false, deployed: None };
         Ok(SourceFound { files: Arc::new(files), dockerfile, dockerfile_path: dockerfile_path(build, place), context })
     }
@@ -192,6 +228,40 @@ mod tests {
         assert_eq!((old.dockerfile.as_slice(), &old.context), (b"FROM a".as_slice(), &by_git.context));
         assert_eq!(sources.find(&git, Some(&first)).await.unwrap().context, by_git.context);
         assert_eq!(sources.find(&git, None).await.unwrap().dockerfile, b"FROM b");
+    }
+
+    #[tokio::test]
+    async fn many_are_found_in_their_order_and_a_look_that_passes_keeps_nothing() {
+        let (work, cache) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let repository = git2::Repository::init(work.path()).unwrap();
+        let names: Vec<String> = (0..FOLDERS_IN_A_ROW * 2 + 3).map(|at| format!("i{at:03}")).collect();
+        for name in &names {
+            fs::create_dir(work.path().join(name)).unwrap();
+            fs::write(work.path().join(name).join("Dockerfile"), format!("FROM {name}")).unwrap();
+            (0..FOLDERS_IN_A_ROW).for_each(|at| fs::write(work.path().join(name).join(at.to_string()), "").unwrap());
+        }
+        commit(&repository);
+        let url = work.path().display().to_string();
+        let build = |(at, name): (usize, &String)| match at % 10 {
+            7 => BuildSpec::of(pipeline::Context::Git { url: url.clone(), reference: None, path: name.clone() }),
+            8 => BuildSpec::of_folder(work.path().join("missing")),
+            _ => BuildSpec::of_folder(work.path().join(name)),
+        };
+        let builds: Vec<BuildSpec> = names.iter().enumerate().map(build).collect();
+        let passing = Sources::passing().unwrap();
+        for sources in [&Sources::new(cache.path().into()), &passing] {
+            let found = sources.find_newest(&builds.iter().collect::<Vec<_>>()).await;
+            for (at, (name, found)) in names.iter().zip(&found).enumerate() {
+                match (at % 10, found) {
+                    (8, found) => assert!(matches!(found, Err(SourceError::Context(ContextError::NoFolder { .. }))), "{at}"),
+                    (_, Ok(found)) => assert_eq!(String::from_utf8_lossy(&found.dockerfile), format!("FROM {name}")),
+                    (_, Err(error)) => panic!("{at}: {error}"),
+                }
+            }
+            assert_eq!(found.len(), names.len());
+        }
+        let kept = passing.inner._passing.as_ref().unwrap().path().to_owned();
+        assert!(!kept.join("contexts").exists() && kept.join("git").exists());
     }
 
     #[tokio::test]

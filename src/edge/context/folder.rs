@@ -1,19 +1,20 @@
 //! A folder on this machine as a build context.
 
 use std::collections::HashMap;
-use std::fs::{self, File};
+use std::fs::{self, File, Metadata};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::SystemTime;
 
 use sha2::{Digest as _, Sha256};
 
 use super::dockerfile::{nearest_dockerfiles, within_context};
 use super::ignore::{IgnoreRules, ignore_files};
 use super::stat_cache::{Stamp, StatCache};
-use super::walk::{special_word, walk};
-use super::{ContextError, content_moment, context_hash};
+use super::walk::{names, special_word, walk};
+use super::{ContextError, RealPaths, content_moment, context_hash};
 use crate::edge::{ContextEntry, ContextFiles, EntryKind};
 use crate::model::Digest;
 
@@ -22,6 +23,11 @@ const DOCKERFILE_BYTES_MAX: u64 = 4 << 20;
 /// Below this many files to read a second thread is not worth its start.
 const FILES_PER_THREAD: usize = 16;
 const THREADS_MAX: usize = 4;
+/// To read so few files, and so little, costs no more than to read what is known of them.
+const FILES_READ_ANYWAY: usize = 4;
+const BYTES_READ_ANYWAY: u64 = 64 << 10;
+/// So much of a file is read at a time.
+const PIECE_BYTES: u64 = 64 << 10;
 
 /// A folder, walked once: what it holds now stays what this value says.
 pub struct FolderContext {
@@ -31,6 +37,11 @@ pub struct FolderContext {
     entries: Vec<(ContextEntry, Stamp)>,
     index: HashMap<String, usize>,
     contents: OnceLock<Vec<Option<Digest>>>,
+    /// The content of the Dockerfile, where it was read and is one of the files.
+    dockerfile_read: OnceLock<(usize, Digest)>,
+    device: u64,
+    /// Before anything of it was read.
+    opened: SystemTime,
 }
 
 impl FolderContext {
@@ -39,49 +50,85 @@ impl FolderContext {
     /// `dockerfile` is its path from `root`; it need not exist until [`FolderContext::dockerfile`] asks for it. Errors with every file that
     /// cannot be sent.
     pub fn open(root: &Path, dockerfile: &str) -> Result<Self, ContextError> {
+        Self::open_among(&RealPaths::default(), root, dockerfile)
+    }
+
+    /// The same for one of many folders, whose parents are found once.
+    pub fn open_among(paths: &RealPaths, root: &Path, dockerfile: &str) -> Result<Self, ContextError> {
+        let opened = SystemTime::now();
         let shown = crate::edge::shown(root);
         let no_folder = |why: String| ContextError::NoFolder { folder: shown.clone(), why };
-        let real = root.canonicalize().map_err(|error| match error.kind() {
+        let (real, found) = paths.of(root).map_err(|error| match error.kind() {
             io::ErrorKind::NotFound => no_folder("does not exist".into()),
             _ => no_folder(format!("cannot be entered: {error}")),
         })?;
-        if !real.is_dir() {
+        if !found.is_dir() {
             return Err(no_folder("is not a folder".into()));
         }
         let dockerfile = within_context(dockerfile, &shown)?;
-        let rules = read_rules(&real, &shown, &dockerfile)?;
-        let walked = walk(&real, &rules);
+        let unreadable = |files| ContextError::Unreadable { folder: shown.clone(), files };
+        let names = names(&real).map_err(|error| unreadable(vec![format!("./ ({error})")]))?;
+        let rules = read_rules(&real, &names, &shown, &dockerfile)?;
+        let walked = walk(&real, names, &rules);
         if !walked.special.is_empty() {
             return Err(ContextError::Special { folder: shown, files: walked.special });
         }
         if !walked.unreadable.is_empty() {
-            return Err(ContextError::Unreadable { folder: shown, files: walked.unreadable });
+            return Err(unreadable(walked.unreadable));
         }
         let index = walked.entries.iter().enumerate().map(|(place, (entry, _))| (entry.path.clone(), place)).collect();
-        Ok(Self { root: real, shown, dockerfile, entries: walked.entries, index, contents: OnceLock::new() })
+        let (contents, dockerfile_read, device) = (OnceLock::new(), OnceLock::new(), device_of(&found));
+        Ok(Self { root: real, shown, dockerfile, entries: walked.entries, index, contents, dockerfile_read, device, opened })
+    }
+
+    /// The folder without links, and the file system that it is on.
+    pub(crate) fn place(&self) -> (&Path, u64) {
+        (&self.root, self.device)
     }
 
     /// The Dockerfile's text.
     pub fn dockerfile(&self) -> Result<Vec<u8>, ContextError> {
         let path = format!("{}/{}", self.shown.trim_end_matches('/'), self.dockerfile);
         let odd = |why: String| ContextError::OddDockerfile { path: path.clone(), why };
-        let real = match self.root.join(&self.dockerfile).canonicalize() {
-            Ok(real) if real.starts_with(&self.root) => real,
-            Ok(_) => return Err(ContextError::Leaves { path: self.dockerfile.clone(), folder: self.shown.clone() }),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                let hint = nearest_dockerfiles(self.entries.iter().map(|(entry, _)| entry.path.as_str()));
-                return Err(ContextError::NoDockerfile { path, hint });
+        // What the walk found as a file lies in the context and behind no link.
+        let walked = self.index.get(&self.dockerfile).copied().filter(|&place| self.is_file(place));
+        let (real, found) = match walked {
+            Some(_) => {
+                let real = self.root.join(&self.dockerfile);
+                real.symlink_metadata().map(|found| (real, found))
             }
-            Err(error) => return Err(odd(error.to_string())),
-        };
-        let found = fs::metadata(&real).map_err(|error| odd(error.to_string()))?;
+            None => self.dockerfile_elsewhere()?,
+        }
+        .map_err(|error| self.no_dockerfile(&path, &error))?;
         if !found.is_file() {
             return Err(odd(format!("it is a {}", special_word(found.file_type()))));
         }
         if found.len() > DOCKERFILE_BYTES_MAX {
             return Err(odd(format!("it has {} MB, and the builder takes {} MB at most", found.len() >> 20, DOCKERFILE_BYTES_MAX >> 20)));
         }
-        fs::read(&real).map_err(|error| odd(error.to_string()))
+        let text = fs::read(&real).map_err(|error| odd(error.to_string()))?;
+        if let Some(place) = walked {
+            // Its text and its part of the hash are of one moment.
+            self.dockerfile_read.get_or_init(|| (place, Digest::of(&text)));
+        }
+        Ok(text)
+    }
+
+    /// A Dockerfile that is ignored, or behind a link. The outer error is that it leads out of the context.
+    fn dockerfile_elsewhere(&self) -> Result<io::Result<(PathBuf, Metadata)>, ContextError> {
+        match self.root.join(&self.dockerfile).canonicalize() {
+            Ok(real) if real.starts_with(&self.root) => Ok(fs::metadata(&real).map(|found| (real, found))),
+            Ok(_) => Err(ContextError::Leaves { path: self.dockerfile.clone(), folder: self.shown.clone() }),
+            Err(error) => Ok(Err(error)),
+        }
+    }
+
+    fn no_dockerfile(&self, path: &str, error: &io::Error) -> ContextError {
+        if error.kind() != io::ErrorKind::NotFound {
+            return ContextError::OddDockerfile { path: path.to_owned(), why: error.to_string() };
+        }
+        let hint = nearest_dockerfiles(self.entries.iter().map(|(entry, _)| entry.path.as_str()));
+        ContextError::NoDockerfile { path: path.to_owned(), hint }
     }
 
     /// The hash over all that is sent. Files that look as they did when they were last read are not read again, if there is a `cache` folder.
@@ -100,9 +147,12 @@ impl FolderContext {
     }
 
     fn read_contents(&self, cache: Option<&Path>) -> Result<Vec<Option<Digest>>, ContextError> {
-        let cache = StatCache::read(cache, &self.root);
+        let cache = StatCache::read(cache.filter(|_| self.is_worth_a_cache()), &self.root, self.opened);
         let known = |(entry, stamp): &(ContextEntry, Stamp)| cache.content(&entry.path, stamp);
         let mut contents: Vec<Option<Digest>> = self.entries.iter().map(known).collect();
+        if let Some(&(place, content)) = self.dockerfile_read.get() {
+            contents[place] = Some(content);
+        }
         let unknown: Vec<usize> = (0..self.entries.len()).filter(|&place| self.is_file(place) && contents[place].is_none()).collect();
         let mut unreadable = Vec::new();
         for (place, content) in in_parallel(&unknown, |place| self.digest(place)) {
@@ -120,14 +170,21 @@ impl FolderContext {
         Ok(contents)
     }
 
+    fn is_worth_a_cache(&self) -> bool {
+        let sizes = || self.entries.iter().filter(|(entry, _)| entry.kind == EntryKind::File).map(|(entry, _)| entry.size);
+        sizes().count() > FILES_READ_ANYWAY || sizes().fold(0, u64::saturating_add) > BYTES_READ_ANYWAY
+    }
+
     fn is_file(&self, place: usize) -> bool {
         self.entries[place].0.kind == EntryKind::File
     }
 
     fn digest(&self, place: usize) -> io::Result<Digest> {
-        let mut file = self.open(&self.entries[place].0.path)?;
+        let entry = &self.entries[place].0;
+        let mut file = self.open(&entry.path)?;
         let mut hasher = Sha256::new();
-        let mut piece = [0; 64 * 1024];
+        // Most files are small; one byte more, so that the whole of such a one comes at once and its end is seen.
+        let mut piece = vec![0; entry.size.saturating_add(1).min(PIECE_BYTES) as usize];
         loop {
             match file.read(&mut piece)? {
                 0 => return Ok(Digest::from_hasher(hasher)),
@@ -167,10 +224,16 @@ impl ContextFiles for FolderContext {
     }
 }
 
-fn read_rules(root: &Path, shown: &str, dockerfile: &str) -> Result<IgnoreRules, ContextError> {
+fn device_of(found: &Metadata) -> u64 {
+    std::os::unix::fs::MetadataExt::dev(found)
+}
+
+/// `names` are those in `root` itself.
+fn read_rules(root: &Path, names: &[String], shown: &str, dockerfile: &str) -> Result<IgnoreRules, ContextError> {
     for name in ignore_files(dockerfile) {
         // Anything but a regular file is no list of patterns, and might hang who opens it.
-        if !fs::metadata(root.join(&name)).is_ok_and(|found| found.is_file()) {
+        let may_be_there = name.contains('/') || names.contains(&name);
+        if !may_be_there || !fs::metadata(root.join(&name)).is_ok_and(|found| found.is_file()) {
             continue;
         }
         let file = format!("{}/{name}", shown.trim_end_matches('/'));
@@ -184,8 +247,11 @@ fn read_rules(root: &Path, shown: &str, dockerfile: &str) -> Result<IgnoreRules,
 
 /// Does `work` for every place, in a few threads if there is enough of it.
 fn in_parallel<T: Send>(places: &[usize], work: impl Fn(usize) -> T + Sync) -> Vec<(usize, T)> {
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    let threads = cores.min(THREADS_MAX).min(places.len().div_ceil(FILES_PER_THREAD));
+    let threads = match places.len().div_ceil(FILES_PER_THREAD) {
+        // How many cores there are is told by files of the system, which are not worth reading for a handful of others.
+        0 | 1 => 1,
+        wanted => std::thread::available_parallelism().map_or(1, usize::from).min(THREADS_MAX).min(wanted),
+    };
     let next = AtomicUsize::new(0);
     let worker = || {
         let mut done = Vec::new();
@@ -277,7 +343,7 @@ mod tests {
 
     #[test]
     fn the_hash_follows_what_is_sent_and_nothing_else() {
-        let folder = folder(&[(".dockerignore", "out\n"), ("a", "one"), ("d/b", "two")]);
+        let folder = folder(&[(".dockerignore", "out\n"), ("a", "one"), ("d/b", "two"), ("d/c", ""), ("d/d", "")]);
         let cache = tempfile::tempdir().unwrap();
         let hash = || FolderContext::open(folder.path(), "Dockerfile").unwrap().hash(Some(cache.path())).unwrap();
         let first = hash();
@@ -290,6 +356,41 @@ mod tests {
         assert_eq!(hash(), first);
         fs::set_permissions(folder.path().join("a"), fs::Permissions::from_mode(0o755)).unwrap();
         assert_ne!(hash(), first);
+    }
+
+    #[test]
+    fn what_is_read_as_fast_as_a_cache_of_it_has_none() {
+        let (few, cache) = (folder(&[("Dockerfile", "FROM a"), ("a", "1"), ("b", "2"), ("c", "3")]), tempfile::tempdir().unwrap());
+        let kept = || fs::read_dir(cache.path()).unwrap().count();
+        let hash = || FolderContext::open(few.path(), "Dockerfile").unwrap().hash(Some(cache.path())).unwrap();
+        let first = hash();
+        assert_eq!((kept(), hash()), (0, first));
+        fs::write(few.path().join("d"), "4").unwrap();
+        assert_ne!(hash(), first);
+        let file = fs::File::open(few.path().join("d")).unwrap();
+        file.set_modified(std::time::SystemTime::UNIX_EPOCH).unwrap();
+        std::thread::sleep(std::time::Duration::from_millis(60));
+        hash();
+        assert_eq!(kept(), 1, "five files are worth one");
+        fs::remove_file(few.path().join("d")).unwrap();
+        assert_eq!(hash(), first);
+    }
+
+    #[test]
+    fn the_dockerfile_that_is_parsed_is_the_one_that_is_hashed() {
+        let folder = folder(&[("Dockerfile", "FROM a"), ("x", "1")]);
+        let plain = FolderContext::open(folder.path(), "Dockerfile").unwrap().hash(None).unwrap();
+        let context = FolderContext::open(folder.path(), "Dockerfile").unwrap();
+        assert_eq!(context.dockerfile().unwrap(), b"FROM a");
+        fs::write(folder.path().join("Dockerfile"), "FROM b").unwrap();
+        assert_eq!(context.hash(None).unwrap(), plain, "written in between");
+        // One that is ignored is parsed all the same, and is not part of the hash.
+        fs::write(folder.path().join(".dockerignore"), "Dockerfile").unwrap();
+        let context = FolderContext::open(folder.path(), "Dockerfile").unwrap();
+        assert_eq!(context.dockerfile().unwrap(), b"FROM b");
+        let before = context.hash(None).unwrap();
+        fs::write(folder.path().join("Dockerfile"), "FROM c").unwrap();
+        assert_eq!(FolderContext::open(folder.path(), "Dockerfile").unwrap().hash(None).unwrap(), before);
     }
 
     #[test]

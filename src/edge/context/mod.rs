@@ -8,6 +8,7 @@ mod error;
 mod folder;
 mod hash;
 mod ignore;
+mod real_paths;
 mod stat_cache;
 mod walk;
 
@@ -16,3 +17,4 @@ pub use error::ContextError;
 pub use folder::FolderContext;
 pub use hash::{content_moment, context_hash};
 pub use ignore::{IgnoreError, IgnoreRules, Matched, ignore_files};
+pub use real_paths::RealPaths;

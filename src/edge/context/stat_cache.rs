@@ -55,11 +55,11 @@ pub(super) struct StatCache {
 }
 
 impl StatCache {
-    /// Reads what is known of the context at `root`; nothing without a cache folder.
-    pub(super) fn read(folder: Option<&Path>, root: &Path) -> Self {
+    /// Reads what is known of the context at `root`; nothing without a cache folder. No content that is asked about was read before `seen`.
+    pub(super) fn read(folder: Option<&Path>, root: &Path, seen: SystemTime) -> Self {
         let file = folder.map(|folder| folder.join(format!("{}.stat", &Digest::of(root.as_os_str().as_encoded_bytes()).hex()[..32])));
         let known = file.as_ref().and_then(|file| fs::read_to_string(file).ok()).and_then(|text| parse(&text)).unwrap_or_default();
-        let seen_ns = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_nanos() as i128);
+        let seen_ns = seen.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_nanos() as i128);
         Self { file, known, seen_ns }
     }
 
@@ -123,17 +123,18 @@ mod tests {
     fn what_was_written_is_known_again_if_it_looks_the_same() {
         let folder = tempfile::tempdir().unwrap();
         let root = Path::new("/somewhere");
+        let read = |root: &Path| StatCache::read(Some(folder.path()), root, SystemTime::now());
         let content = Digest::of(b"x");
         let old = stamp(SECOND_NS + 1);
         let fresh = stamp(i128::MAX / 2);
-        StatCache::read(Some(folder.path()), root).write([("a b", &old, content), ("new", &fresh, content)].into_iter());
-        let cache = StatCache::read(Some(folder.path()), root);
+        read(root).write([("a b", &old, content), ("new", &fresh, content)].into_iter());
+        let cache = read(root);
         assert_eq!(cache.content("a b", &old), Some(content));
         assert_eq!(cache.content("a b", &stamp(SECOND_NS + 2)), None, "it changed");
         assert_eq!(cache.content("new", &fresh), None, "racily clean");
-        assert_eq!(StatCache::read(Some(folder.path()), Path::new("/elsewhere")).content("a b", &old), None);
+        assert_eq!(read(Path::new("/elsewhere")).content("a b", &old), None);
         fs::write(cache.file.as_ref().unwrap(), "rubbish").unwrap();
-        assert_eq!(StatCache::read(Some(folder.path()), root).content("a b", &old), None);
+        assert_eq!(read(root).content("a b", &old), None);
     }
 
     #[test]

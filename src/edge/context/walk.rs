@@ -19,9 +19,10 @@ pub(super) struct Walked {
     pub(super) unreadable: Vec<String>,
 }
 
-pub(super) fn walk(root: &Path, rules: &IgnoreRules) -> Walked {
+/// Walks `root`, whose own names are known already.
+pub(super) fn walk(root: &Path, names: Vec<String>, rules: &IgnoreRules) -> Walked {
     let mut walked = Walked::default();
-    Walk { root, rules, walked: &mut walked }.folder("", None);
+    Walk { root, rules, walked: &mut walked }.listed("", names, None);
     walked
 }
 
@@ -34,13 +35,16 @@ struct Walk<'a> {
 impl Walk<'_> {
     /// Adds what a folder holds; says whether anything was kept.
     fn folder(&mut self, path: &str, matched: Option<&Matched>) -> bool {
-        let mut names = match names(&self.root.join(path)) {
-            Ok(names) => names,
+        match names(&self.root.join(path)) {
+            Ok(names) => self.listed(path, names, matched),
             Err(error) => {
-                self.walked.unreadable.push(format!("{}/ ({error})", if path.is_empty() { "." } else { path }));
-                return false;
+                self.walked.unreadable.push(format!("{path}/ ({error})"));
+                false
             }
-        };
+        }
+    }
+
+    fn listed(&mut self, path: &str, mut names: Vec<String>, matched: Option<&Matched>) -> bool {
         names.sort();
         let mut kept = false;
         for name in names {
@@ -84,7 +88,8 @@ impl Walk<'_> {
     }
 }
 
-fn names(folder: &Path) -> std::io::Result<Vec<String>> {
+/// The names in a folder, in no order. Errors if one is not UTF-8.
+pub(super) fn names(folder: &Path) -> std::io::Result<Vec<String>> {
     let text = |name: std::ffi::OsString| {
         name.into_string().map_err(|name| std::io::Error::other(format!("the name {:?} is not UTF-8", name.to_string_lossy())))
     };

@@ -23,9 +23,12 @@ pub struct WorkTreeState {
 #[derive(Default)]
 pub struct WorkTrees {
     seen: Mutex<HashMap<PathBuf, Arc<Looked>>>,
-    /// By folder, the repository that it lies in.
-    known: Mutex<HashMap<PathBuf, Option<PathBuf>>>,
+    /// By folder that others lie in, the repository that it lies in, and its file system.
+    known: Mutex<HashMap<PathBuf, Known>>,
 }
+
+/// The repository that a folder lies in, if it does, and the folder's file system.
+type Known = (Option<PathBuf>, u64);
 
 struct Looked {
     root: PathBuf,
@@ -36,7 +39,14 @@ struct Looked {
 impl WorkTrees {
     /// The commit of a folder; none outside git, or before the first commit.
     pub fn commit_of(&self, folder: &Path) -> Option<WorkTreeState> {
-        let (looked, inside) = self.look(folder)?;
+        let real = folder.canonicalize().ok()?;
+        let device = device(&real)?;
+        self.commit_of_real(&real, device)
+    }
+
+    /// The same for a folder whose path has no links, and whose file system is known.
+    pub(crate) fn commit_of_real(&self, folder: &Path, device: u64) -> Option<WorkTreeState> {
+        let (looked, inside) = self.look(folder, device)?;
         let prefix = if inside.is_empty() { String::new() } else { format!("{inside}/") };
         let next = looked.changed.range(prefix.clone()..).next();
         let dirty = next.is_some_and(|path| path.starts_with(&prefix)) || looked.is_below_new_folder(&inside);
@@ -47,7 +57,11 @@ impl WorkTrees {
     pub fn at_commit(&self, folder: &Path, commit: &str, dockerfile: &str) -> Result<TreeContext, SourceError> {
         let place = crate::edge::shown(folder);
         let broken = |why: String| GitError::Broken { place: place.clone(), why };
-        let (looked, inside) = self.look(folder).ok_or_else(|| broken("it lies in no git work tree any more".into()))?;
+        let look = || {
+            let real = folder.canonicalize().ok()?;
+            self.look(&real, device(&real)?)
+        };
+        let (looked, inside) = look().ok_or_else(|| broken("it lies in no git work tree any more".into()))?;
         let repository = Repository::open(&looked.root).map_err(|error| broken(error.message().to_owned()))?;
         let found = Oid::from_str(commit).and_then(|id| repository.find_commit(id).map(|commit| commit.id()));
         let id = found.map_err(|_| broken(format!("commit {commit} is not in its repository (any more); fetch it, or use `sources: latest`")))?;
@@ -55,9 +69,8 @@ impl WorkTrees {
     }
 
     /// The work tree of a folder, and the folder's path in it.
-    fn look(&self, folder: &Path) -> Option<(Arc<Looked>, String)> {
-        let folder = folder.canonicalize().ok()?;
-        let git = self.git_of(&folder)?;
+    fn look(&self, folder: &Path, device: u64) -> Option<(Arc<Looked>, String)> {
+        let git = self.git_of(folder, device).0?;
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         let looked = match seen.get(&git) {
             Some(looked) => looked.clone(),
@@ -73,22 +86,30 @@ impl WorkTrees {
 }
 
 impl WorkTrees {
-    /// The repository that a folder lies in. Thousands of contexts share their parents, so each folder is asked for once: it holds a repository, or lies
+    /// The repository that a folder lies in. Thousands of contexts share their parents, so each parent is asked for once: it holds a repository, or lies
     /// where its parent does, as long as both are on one file system (git does not look beyond it either).
-    fn git_of(&self, folder: &Path) -> Option<PathBuf> {
-        if let Some(known) = self.known.lock().unwrap_or_else(PoisonError::into_inner).get(folder) {
-            return known.clone();
-        }
-        let is_one = |folder: &Path| folder.join(".git").symlink_metadata().is_ok() || folder.join("HEAD").symlink_metadata().is_ok();
-        let device = |folder: &Path| folder.metadata().map(|found| std::os::unix::fs::MetadataExt::dev(&found)).ok();
+    fn git_of(&self, folder: &Path, device: u64) -> Known {
+        let is_one = folder.join(".git").symlink_metadata().is_ok() || folder.join("HEAD").symlink_metadata().is_ok();
         let git = match folder.parent() {
-            _ if is_one(folder) => Repository::discover_path(folder, None::<&Path>).ok(),
-            Some(parent) if device(parent) == device(folder) => self.git_of(parent),
-            _ => None,
+            _ if is_one => Repository::discover_path(folder, None::<&Path>).ok(),
+            Some(parent) => self.git_of_parent(parent).filter(|(_, other)| *other == device).and_then(|(git, _)| git),
+            None => None,
         };
-        self.known.lock().unwrap_or_else(PoisonError::into_inner).insert(folder.to_owned(), git.clone());
-        git
+        (git, device)
     }
+
+    fn git_of_parent(&self, folder: &Path) -> Option<Known> {
+        if let Some(known) = self.known.lock().unwrap_or_else(PoisonError::into_inner).get(folder) {
+            return Some(known.clone());
+        }
+        let known = self.git_of(folder, device(folder)?);
+        self.known.lock().unwrap_or_else(PoisonError::into_inner).insert(folder.to_owned(), known.clone());
+        Some(known)
+    }
+}
+
+fn device(folder: &Path) -> Option<u64> {
+    folder.metadata().map(|found| std::os::unix::fs::MetadataExt::dev(&found)).ok()
 }
 
 impl Looked {
