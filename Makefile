@@ -63,7 +63,8 @@ FUZZ_SEEDS_dockerfile = examples/shop/images
 FUZZ_SEEDS_pipeline = pipelines examples/shop/pipelines
 
 fuzz: ## throw random hooks, Dockerfiles and pipelines at what reads them: FUZZ_SECONDS=60 for each
-	@command -v cargo-fuzz >/dev/null || $(CARGO) install --locked cargo-fuzz
+	@command -v c++ >/dev/null || { echo "libFuzzer is built from C++: install a compiler (apt-get install g++)" >&2; exit 1; }
+	@$(CARGO) fuzz --version >/dev/null 2>&1 || $(CARGO) install --locked cargo-fuzz
 	@# The readers hold no unsafe code, so no sanitizer; RUSTC_BOOTSTRAP because cargo-fuzz asks the stable compiler for what only nightly allows.
 	$(foreach target,hook_bodies dockerfile pipeline,mkdir -p fuzz/corpus/$(target) && \
 		RUSTC_BOOTSTRAP=1 $(CARGO) fuzz run --sanitizer none $(target) fuzz/corpus/$(target) $(FUZZ_SEEDS_$(target)) -- \
