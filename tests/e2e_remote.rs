@@ -125,11 +125,15 @@ async fn a_daemon_does_for_others_what_refit_does_itself() {
     killed_and_started_again(&estate, &mut served).await;
     waits_at_a_gate(&estate, &served).await;
     beside_it(&estate, &served).await;
+    drop(served);
+    data_put_back(&lab).await;
 }
 
 /// The plan, the run as it goes on, and its end are the same; and what was agreed to is what is done.
 fn looked_at_and_rolled(estate: &Estate, served: &Served<'_>, itself: &Ended) {
-    for args in [&["status", "--json"][..], &["plan"], &["history"], &["show", "--all"], &["release", "r1"], &["logs", "1", "web"]] {
+    let lists: [&[&str]; 4] = [&["hosts"], &["graph"], &["rollback", "--list"], &["prune", "--dry-run"]];
+    let looks: [&[&str]; 6] = [&["status", "--json"], &["plan"], &["history"], &["show", "--all"], &["release", "r1"], &["logs", "1", "web"]];
+    for args in lists.into_iter().chain(looks) {
         let there = served.ask(args);
         let here = estate.refit(args);
         assert_eq!((there.code, &there.out, &there.err), (here.code, &here.out, &here.err), "{args:?}");
@@ -217,6 +221,61 @@ async fn waits_at_a_gate(estate: &Estate, served: &Served<'_>) {
     served.ask(&["history", "--limit", "1"]).expect_said("run-7");
 }
 
+/// What else a person does to an estate, over HTTP.
+fn cleared_drained_and_taken_back(estate: &Estate, served: &Served<'_>) {
+    served.ask(&["rollback", "--yes", "--to", "r1"]).expect_code(0).expect_said("end      done");
+    estate.expect_level("web", "one");
+    served.ask(&["rollback", "--yes", "--to", "r1"]).expect_code(0).expect_said("Nothing to do");
+    served.ask(&["rollout", "--release", "r2", "--yes"]).expect_code(0);
+    estate.expect_level("web", "two");
+    served.ask(&["prune", "--keep", "1"]).expect_code(2).expect_said("remove  ").expect_said("nobody can be asked here");
+    served.ask(&["prune", "--keep", "1", "--yes"]).expect_code(0).expect_said("things removed from 2 engines");
+    served.beside(&["prune", "--keep", "1", "--yes"]).expect_code(0).expect_said("Nothing to remove");
+    estate.expect_level("web", "two");
+    served.ask(&["hosts", "drain", "a", "--leave-none", "--yes"]).expect_code(2).expect_said("this takes admin");
+    let token = served.beside(&["token", "add", "boss", "--role", "admin"]).expect_code(0).out;
+    let boss = |args: &[&str]| {
+        let url = format!("http://127.0.0.1:{}", served.port);
+        estate.begin_plainly(args, &[("REFIT_SERVER", &url), ("REFIT_TOKEN", token.trim())], Stdio::null()).end()
+    };
+    boss(&["hosts", "undrain", "a", "--yes"]).expect_code(0).expect_said("a is not drained");
+    boss(&["hosts", "drain", "nowhere", "--yes"]).expect_code(2).expect_said("the estate has no host `nowhere`");
+    boss(&["hosts", "drain", "a", "--yes"]).expect_code(2).expect_said("`--leave-none` drains the host all the same");
+    boss(&["hosts", "drain", "a", "--leave-none", "--yes"]).expect_code(0).expect_said("end      done");
+    assert!(estate.of("web").iter().all(|one| !one.is_running));
+    boss(&["hosts"]).expect_code(0).expect_said("a (drained)");
+    boss(&["hosts", "drain", "a", "--leave-none", "--yes"]).expect_code(0).expect_said("a is drained already");
+    boss(&["hosts", "undrain", "a", "--yes"]).expect_code(0).expect_said("end      done");
+    estate.expect_level("web", "two");
+}
+
+/// The daemon chooses the copies of volumes that are put back, and whoever asks agrees to them.
+async fn data_put_back(lab: &std::sync::Arc<lab::Lab>) {
+    let more = "    volumes: [\"orders:/orders\"]\n    data: { snapshot: before }\nvolumes: { orders: }\n";
+    let estate = Estate::new(lab, "put-back", &(pipeline(QUICK).replace("replicas: 2", "replicas: 1") + more), &[("web", DOCKERFILE)]);
+    estate.patch_base("one", "");
+    estate.refit(&["rollout"]).expect_code(0);
+    let served = Served::of(&estate).await;
+    let write = |text: &str| {
+        let containers = estate.expect_exactly(&[("web", 1, 1)]);
+        estate.host(1).docker(&["exec", &containers[0].id, "sh", "-c", &format!("echo {text} > /orders/last")]).unwrap();
+    };
+    let last = || estate.read_in(&estate.expect_exactly(&[("web", 1, 1)])[0], "/orders/last");
+    write("first");
+    estate.patch_base("two", "");
+    served.ask(&["rollout", "--yes"]).expect_code(0);
+    write("second");
+    served.ask(&["rollback", "--with-data"]).expect_code(2).expect_said("volume put-back_orders gets what").expect_said("nobody can be asked here");
+    assert_eq!(last(), "second");
+    served.ask(&["rollback", "--with-data", "--yes"]).expect_code(0).expect_said("copied to put-back_orders");
+    assert_eq!(last(), "first");
+    estate.expect_level("web", "one");
+    served.ask(&["rollout", "--release", "r2", "--yes"]).expect_code(0);
+    write("third");
+    served.beside(&["rollback", "--with-data", "--yes"]).expect_code(0);
+    assert_eq!(last(), "first");
+}
+
 /// Without `--server`, what needs the estate is asked of the daemon that has it.
 async fn beside_it(estate: &Estate, served: &Served<'_>) {
     served.deploys(QUICK).await;
@@ -238,6 +297,7 @@ async fn beside_it(estate: &Estate, served: &Served<'_>) {
     served.beside(&["converge", "--yes"]).expect_code(0).expect_said("end      done");
     served.ask(&["status"]).expect_code(0).expect_said("all healthy and as released");
     served.ask(&["converge"]).expect_code(0).expect_said("Nothing to do");
+    cleared_drained_and_taken_back(estate, served);
     // It was tried and it is bad.
     estate
         .write("images/web/Dockerfile", &DOCKERFILE.replace("BASE", &estate.base()).replace("[\"sleep\"", "[\"sh\", \"-c\", \"exit 3\", \"sleep\""));

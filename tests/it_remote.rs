@@ -147,7 +147,7 @@ fn without_moment(mut ended: Ended) -> Ended {
 async fn what_is_looked_at_from_elsewhere_is_what_is_seen_here() {
     let home = Home::served().await;
     let token = home.token("eyes", "read");
-    let looks: [&[&str]; 24] = [
+    let looks: [&[&str]; 38] = [
         &["history"],
         &["history", "--json"],
         &["history", "--limit", "1"],
@@ -169,6 +169,20 @@ async fn what_is_looked_at_from_elsewhere_is_what_is_seen_here() {
         &["status"],
         &["status", "--json"],
         &["plan"],
+        &["graph"],
+        &["graph", "--json"],
+        &["graph", "--format", "dot"],
+        &["graph", "--format", "mermaid"],
+        &["graph", "--affected-by", "debian:bookworm-slim"],
+        &["graph", "--affected-by", "alpine:3@sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"],
+        &["hosts"],
+        &["hosts", "--json"],
+        &["rollback", "--list"],
+        &["rollback", "web", "--list", "--json"],
+        &["rollback", "wep", "--list"],
+        &["rollback", "--yes", "--with-data", "--list"],
+        &["prune", "--dry-run"],
+        &["prune", "--dry-run", "--keep", "2", "--json"],
         &["pause"],
         &["abort", "1"],
         &["pause", "9"],
@@ -205,7 +219,16 @@ async fn who_may_not_is_told_so() {
     expect(&post(&home.url, &read, "/v1/rollouts", r#"{"change":"everything"}"#), 403, &["eyes may read, and this takes operate"]);
     expect(&post(&home.url, &read, "/v1/runs/1/pause", ""), 403, &["this takes operate"]);
     expect(&post(&home.url, &operate, "/v1/rollouts", r#"{"change":{"drain":"h"}}"#), 403, &["this takes admin"]);
-    expect(&post(&home.url, &operate, "/v1/rollouts", r#"{"change":{"prune":{"keep":5}}}"#), 400, &["a prune cannot be asked for"]);
+    expect(&post(&home.url, &operate, "/v1/rollouts", r#"{"change":{"undrain":"h"}}"#), 403, &["this takes admin"]);
+    expect(&post(&home.url, &read, "/v1/rollouts", r#"{"change":{"prune":{"keep":5}}}"#), 403, &["this takes operate"]);
+    expect(&post(&home.url, &operate, "/v1/rollouts", r#"{"change":{"prune":{"keep":0}}}"#), 400, &[]);
+    expect(&post(&home.url, &operate, "/v1/rollouts", r#"{"change":{"prune":{"keep":5}},"hosts":"*"}"#), 400, &["it takes `keep` alone"]);
+    expect(&post(&home.url, &read, "/v1/plans", r#"{"change":{"prune":{"keep":5}}}"#), 400, &["a prune has no plan", "--dry-run"]);
+    expect(&post(&home.url, &operate, "/v1/rollouts", r#"{"change":"everything","data":true}"#), 400, &["an earlier release only"]);
+    expect(&post(&home.url, &read, "/v1/plans", r#"{"change":{"drain":"nowhere"}}"#), 404, &["the estate has no host `nowhere`"]);
+    expect(&get(&home.url, &read, "/v1/prune?keep=0"), 400, &[]);
+    expect(&get(&home.url, &read, "/v1/graph?format=png"), 400, &[]);
+    expect(&get(&home.url, "refit_0000", "/v1/hosts"), 401, &[]);
     home.run(&["token", "revoke", "eyes"], &[]);
     expect(&home.there(&["history"], &read), 2, &["does not know this token"]);
 }
@@ -296,20 +319,30 @@ async fn what_is_about_this_machine_asks_no_server() {
         expect(&home.run(args, &[("REFIT_SERVER", "http://127.0.0.1:1")]), 0, &[]);
         expect(&home.run(args, &[("REFIT_SERVER", "")]), 0, &[]);
     }
-    for args in [&["rollback", "--yes"][..], &["prune", "--yes"], &["hosts", "drain", "h"]] {
-        expect(&home.run(args, &[("REFIT_SERVER", "http://127.0.0.1:1")]), 2, &["nothing was begun", "on the machine where `refit serve` runs"]);
+    for args in [&["rollback", "--yes"][..], &["prune", "--yes"], &["hosts", "drain", "h"], &["hosts"], &["graph"]] {
+        expect(&home.run(args, &[("REFIT_SERVER", "http://127.0.0.1:1")]), 1, &["refit at http://127.0.0.1:1 does not answer"]);
     }
-    for args in [&["rollout", "--offline"][..], &["rollout", "--var", "a=b"], &["plan", "--parallel", "2"], &["status", "--var", "a=b"]] {
+    for args in [
+        &["hosts", "--var", "a=b"][..],
+        &["graph", "--var", "a=b"],
+        &["prune", "--var", "a=b"],
+        &["rollback", "--var", "a=b"],
+        &["hosts", "undrain", "h", "--var", "a=b"],
+        &["rollout", "--offline"],
+        &["rollout", "--var", "a=b"],
+        &["plan", "--parallel", "2"],
+        &["status", "--var", "a=b"],
+    ] {
         expect(&home.run(args, &[("REFIT_SERVER", "http://127.0.0.1:1")]), 2, &["cannot be chosen here", "refit serve"]);
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn beside_a_daemon_only_what_it_cannot_do_is_refused() {
+async fn beside_a_daemon_what_needs_the_estate_is_asked_of_it() {
     let home = Home::served().await;
-    for args in [&["prune", "--yes"][..], &["rollback", "--with-data", "--yes"]] {
-        expect(&home.run(args, &[]), 1, &["the estate is held by `refit serve", "it does not do this for others", "systemctl stop"]);
-    }
+    // It looks, and finds that no engine answers.
+    expect(&home.run(&["prune", "--yes"], &[]), 3, &["did not answer", "Nothing to remove"]);
+    expect(&home.run(&["rollback", "--with-data", "--yes"], &[]), 2, &["nothing was rolled out yet"]);
     // These find out by themselves that there is nothing to do, as without a daemon.
     expect(&home.run(&["rollback", "--yes"], &[]), 2, &["nothing was rolled out yet"]);
     expect(&home.run(&["resume"], &[]), 2, &["no run is under way"]);

@@ -9,6 +9,7 @@ mod caller;
 mod events;
 mod hooks;
 mod listen;
+mod looks;
 mod openapi;
 mod outside;
 mod packages;
@@ -60,9 +61,12 @@ pub fn router(daemon: Arc<Daemon>) -> Router {
     let v1 = Router::new()
         .route("/standing", get(reads::standing))
         .route("/estate", get(reads::estate))
-        .route("/graph", get(reads::graph))
+        .route("/graph", get(looks::graph))
+        .route("/hosts", get(looks::hosts))
         .route("/services", get(reads::services))
         .route("/status", get(reads::status))
+        .route("/ways-back", get(looks::ways_back))
+        .route("/prune", get(looks::prune))
         .route("/releases", get(reads::releases))
         .route("/releases/{release}", get(reads::release))
         .route("/releases/{release}/quarantine", delete(reads::unquarantine))

@@ -5,14 +5,14 @@ use axum::response::{IntoResponse, Response};
 use utoipa::OpenApi;
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
 
-use super::{actions, events, outside, packages, plans, reads, tokens, triggers};
+use super::{actions, events, looks, outside, packages, plans, reads, tokens, triggers};
 
 /// What utoipa makes the document of.
 #[derive(OpenApi)]
 #[openapi(
     info(title = "refit", description = "Rebuilds every image above a base that moved, and rolls the result across Docker hosts, safely."),
     paths(
-        reads::standing, reads::estate, reads::graph, reads::services, reads::status, reads::schedule, reads::journal, reads::releases, reads::release, reads::unquarantine, reads::runs, events::run,
+        reads::standing, reads::estate, looks::graph, looks::hosts, looks::ways_back, looks::prune, reads::services, reads::status, reads::schedule, reads::journal, reads::releases, reads::release, reads::unquarantine, reads::runs, events::run,
         events::events, reads::logs, reads::log, actions::say, triggers::list, triggers::hear, triggers::one, triggers::withdraw, triggers::wish, plans::plan,
         tokens::list, tokens::make, tokens::revoke, reads::audit, packages::who_has, packages::problems, packages::problem, packages::contents, packages::sbom, packages::difference, packages::stale, outside::healthz, outside::readyz, outside::metrics,
     ),

@@ -108,8 +108,8 @@ impl From<WishError> for Problem {
         let help = miette::Diagnostic::help(&error).map(|help| help.to_string()).unwrap_or_default();
         match error {
             WishError::Driver(error) => error.into(),
-            WishError::NoService { .. } => Self::missing(error.to_string()).with_help(help),
-            WishError::Hosts { .. } => Self::bad(error.to_string()).with_help(help),
+            WishError::NoService { .. } | WishError::NoHost { .. } => Self::missing(error.to_string()).with_help(help),
+            WishError::Hosts { .. } | WishError::NoPlan => Self::bad(error.to_string()).with_help(help),
         }
     }
 }

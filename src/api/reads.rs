@@ -13,7 +13,7 @@ use super::{Api, Caller, Problem};
 use crate::journal::{AuditLine, Journal, ReleaseKept, Role, RunSummary, Standing, Verified};
 use crate::model::{Digest, ImageName, ReleaseNumber, RunId};
 use crate::release::Release;
-use crate::report::{self, GraphFormat};
+use crate::report;
 use crate::rollout::SlotStatus;
 use crate::run::Event;
 use crate::trigger::schedule::outlook;
@@ -107,14 +107,6 @@ pub(super) async fn estate(caller: Caller, State(api): State<Api>) -> Result<Jso
     caller.may(Role::Read)?;
     let loaded = api.daemon.loaded();
     Ok(Json(json!({ "read_at": loaded.at, "bases": loaded.bases, "estate": loaded.estate })))
-}
-
-/// Who inherits from whom.
-#[utoipa::path(get, path = "/v1/graph", tag = "daemon", responses((status = 200, description = "nodes and edges, as `refit graph --format json` prints them")))]
-pub(super) async fn graph(caller: Caller, State(api): State<Api>) -> Result<Response, Problem> {
-    caller.may(Role::Read)?;
-    let text = report::graph(&api.daemon.loaded().graph, GraphFormat::Json, None);
-    Ok(([(header::CONTENT_TYPE, "application/json")], text).into_response())
 }
 
 /// Where every service stands, and what is in quarantine.

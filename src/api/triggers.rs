@@ -68,10 +68,15 @@ pub(super) async fn wish(
 ) -> Result<(StatusCode, Json<HeardAs>), Problem> {
     caller.may(Role::Operate)?;
     let Json(Asked { wish, words }) = body.map_err(|error| Problem::bad(error.body_text()))?;
+    if wish.data && !matches!(wish.change, Change::Release(_)) {
+        return Err(Problem::bad("`data` is put back on the way to an earlier release only: `{\"change\": {\"release\": 7}, \"data\": true}`"));
+    }
     match wish.change {
         // What a drain takes down for good is looked at by `refit hosts drain`, at the daemon's socket.
         Change::Drain(_) | Change::Undrain(_) => caller.may(Role::Admin)?,
-        Change::Prune { .. } => return Err(Problem::bad("a prune cannot be asked for; `refit prune` does it while no daemon holds the estate")),
+        Change::Prune { .. } if !wish.services.is_empty() || wish.hosts.is_some() || wish.plan.is_some() => {
+            return Err(Problem::bad("a prune is about all hosts and services, and has no plan: it takes `keep` alone"));
+        }
         _ => {}
     }
     let words = if words.is_empty() { "a rollout asked for over HTTP".to_owned() } else { words };

@@ -1,16 +1,21 @@
 //! `refit hosts drain` and `refit hosts undrain`.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
 
 use super::rollout;
+use super::server::At;
 use super::workshop::{self, Access, BuildArgs, RepairArgs, Workshop};
-use super::{Exit, Face};
-use crate::driver::DriverError;
+use super::{Exit, Face, wish};
+use crate::api::PlanMade;
+use crate::client::{Client, RemoteJournal};
+use crate::driver::{DriverError, HostStanding};
+use crate::journal::Journal;
 use crate::model::HostName;
 use crate::pipeline::nearest;
-use crate::plan::Plan;
+use crate::plan::{Change, Plan};
 use crate::report;
+use crate::rollout::SlotStatus;
+use crate::trigger::Wish;
 
 /// Stop what runs on a host, and roll nothing to it until `refit hosts undrain`.
 ///
@@ -43,54 +48,147 @@ pub(super) struct UndrainArgs {
 }
 
 /// Runs `refit hosts drain`.
-pub(super) async fn drain(args: &DrainArgs, state: Option<PathBuf>, face: &mut Face) -> miette::Result<Exit> {
-    let mut workshop = match open(&args.host, &args.how, state, face).await? {
+pub(super) async fn drain(args: &DrainArgs, at: At, face: &mut Face) -> miette::Result<Exit> {
+    let host = &args.host;
+    if let Some(daemon) = &at.server {
+        args.how.estate.refuse_for(daemon)?;
+        return drain_there(daemon, args, face).await;
+    }
+    let mut workshop = match open(host, &args.how, at, face).await? {
         Ok(workshop) => workshop,
         Err(exit) => return Ok(exit),
     };
-    let host = &args.host;
-    if workshop.driver.journal.drained()?.contains(host) && !runs_something_on(&workshop, host).await {
-        face.printer.out(&format!("{host} is drained already; `refit hosts undrain {host}` runs on it again what was released"));
-        return Ok(Exit::Done);
+    if workshop.driver.journal.drained()?.contains(host) {
+        let seen = workshop.driver.see_hosts().await;
+        if !runs_something_on(&workshop.driver.status(&seen, &BTreeMap::new()), host) {
+            return Ok(tell_drained_already(host, face));
+        }
     }
     let plan = workshop.driver.plan_drain(host)?;
-    let alone: Vec<&str> = plan.rolls.iter().filter(|roll| roll.hosts.len() == 1).map(|roll| roll.service.as_str()).collect();
-    if !alone.is_empty() && !args.leave_none {
-        return Err(miette::miette!(
-            help = "give it another host first; `--leave-none` drains the host all the same",
-            "{} no other host than {host}: nothing of {} would run; nothing was begun",
-            if alone.len() == 1 { format!("{} has", alone[0]) } else { format!("{} have", alone.join(", ")) },
-            if alone.len() == 1 { "it" } else { "them" },
-        ));
-    }
-    let question = format!("Drain {host}?");
-    carry_out(&workshop, plan, host, &question, &args.how, face).await
+    leaves_some(&plan, args)?;
+    carry_out(&workshop, plan, host, &drain_question(host), &args.how, face).await
 }
 
 /// Runs `refit hosts undrain`.
-pub(super) async fn undrain(args: &UndrainArgs, state: Option<PathBuf>, face: &mut Face) -> miette::Result<Exit> {
-    let mut workshop = match open(&args.host, &args.how, state, face).await? {
+pub(super) async fn undrain(args: &UndrainArgs, at: At, face: &mut Face) -> miette::Result<Exit> {
+    let host = &args.host;
+    if let Some(daemon) = &at.server {
+        args.how.estate.refuse_for(daemon)?;
+        return undrain_there(daemon, args, face).await;
+    }
+    let mut workshop = match open(host, &args.how, at, face).await? {
         Ok(workshop) => workshop,
         Err(exit) => return Ok(exit),
     };
-    let host = &args.host;
     if !workshop.driver.journal.drained()?.contains(host) {
-        face.printer.out(&format!("{host} is not drained; `refit converge --hosts {host}` brings back what is not as it was released"));
-        return Ok(Exit::Done);
+        return Ok(tell_not_drained(host, face));
     }
     let plan = workshop.driver.plan_undrain(host)?;
-    let silent = workshop.driver.silent_hosts(&BTreeSet::from([host.clone()])).await?;
-    if !silent.is_empty() {
-        return Err(DriverError::Preflight { problems: silent, hosts: 1 }.into());
+    answers(host, workshop.driver.silent_hosts(&BTreeSet::from([host.clone()])).await?)?;
+    carry_out(&workshop, plan, host, &undrain_question(host), &args.how, face).await
+}
+
+async fn drain_there(daemon: &Client, args: &DrainArgs, face: &mut Face) -> miette::Result<Exit> {
+    let host = &args.host;
+    if let Some(exit) = stands_still(daemon, &args.how, face).await? {
+        return Ok(exit);
     }
-    let question = format!("Run on {host} again what was released?");
-    carry_out(&workshop, plan, host, &question, &args.how, face).await
+    let wish = Wish::of(Change::Drain(host.clone()));
+    let made = wish::foresee(daemon, &wish, face).await?;
+    if is_drained_there(daemon, host).await? && !runs_something_on(&daemon.get::<Vec<SlotStatus>>("/v1/status").await?, host) {
+        return Ok(tell_drained_already(host, face));
+    }
+    leaves_some(&made.plan, args)?;
+    begin_there(daemon, wish, made, host, &drain_question(host), &args.how, face).await
+}
+
+async fn undrain_there(daemon: &Client, args: &UndrainArgs, face: &mut Face) -> miette::Result<Exit> {
+    let host = &args.host;
+    if let Some(exit) = stands_still(daemon, &args.how, face).await? {
+        return Ok(exit);
+    }
+    let wish = Wish::of(Change::Undrain(host.clone()));
+    let made = wish::foresee(daemon, &wish, face).await?;
+    if !is_drained_there(daemon, host).await? {
+        return Ok(tell_not_drained(host, face));
+    }
+    answers(host, made.silent.clone())?;
+    begin_there(daemon, wish, made, host, &undrain_question(host), &args.how, face).await
+}
+
+async fn stands_still(daemon: &Client, how: &RepairArgs, face: &mut Face) -> miette::Result<Option<Exit>> {
+    if how.dry_run { Ok(None) } else { wish::stands_still(daemon, face).await }
+}
+
+async fn is_drained_there(daemon: &Client, host: &HostName) -> miette::Result<bool> {
+    let hosts: Vec<HostStanding> = daemon.get("/v1/hosts").await?;
+    Ok(hosts.iter().any(|one| !one.builder && one.drained && one.host == host.as_str()))
+}
+
+/// The same as [`carry_out`] where a daemon has the plan. What was agreed to is what is done, or nothing.
+async fn begin_there(
+    daemon: &Client,
+    wish: Wish,
+    made: PlanMade,
+    host: &HostName,
+    question: &str,
+    how: &RepairArgs,
+    face: &mut Face,
+) -> miette::Result<Exit> {
+    if how.dry_run {
+        super::plan::show(&made.plan, made.parallel, face);
+        return Ok(Exit::Done);
+    }
+    if !is_agreed(&made.plan, made.parallel, &RemoteJournal::of(daemon.clone()), (host, question, how), face)? {
+        return Ok(Exit::Failed);
+    }
+    let plan = (!how.yes).then_some(made.hash);
+    wish::carry_out(daemon, &Wish { plan, ..wish }, face).await
+}
+
+fn drain_question(host: &HostName) -> String {
+    format!("Drain {host}?")
+}
+
+fn undrain_question(host: &HostName) -> String {
+    format!("Run on {host} again what was released?")
+}
+
+fn tell_drained_already(host: &HostName, face: &mut Face) -> Exit {
+    face.printer.out(&format!("{host} is drained already; `refit hosts undrain {host}` runs on it again what was released"));
+    Exit::Done
+}
+
+fn tell_not_drained(host: &HostName, face: &mut Face) -> Exit {
+    face.printer.out(&format!("{host} is not drained; `refit converge --hosts {host}` brings back what is not as it was released"));
+    Exit::Done
+}
+
+/// What is to run on a host must find it there.
+fn answers(host: &HostName, silent: Vec<String>) -> miette::Result<()> {
+    let problems: Vec<String> = silent.into_iter().filter(|line| line.starts_with(&format!("{host}:"))).collect();
+    if problems.is_empty() { Ok(()) } else { Err(DriverError::Preflight { problems, hosts: 1 }.into()) }
+}
+
+/// Refuses to leave a service with no host, unless that was asked for.
+fn leaves_some(plan: &Plan, args: &DrainArgs) -> miette::Result<()> {
+    let host = &args.host;
+    let alone: Vec<&str> = plan.rolls.iter().filter(|roll| roll.hosts.len() == 1).map(|roll| roll.service.as_str()).collect();
+    if alone.is_empty() || args.leave_none {
+        return Ok(());
+    }
+    Err(miette::miette!(
+        help = "give it another host first; `--leave-none` drains the host all the same",
+        "{} no other host than {host}: nothing of {} would run; nothing was begun",
+        if alone.len() == 1 { format!("{} has", alone[0]) } else { format!("{} have", alone.join(", ")) },
+        if alone.len() == 1 { "it" } else { "them" },
+    ))
 }
 
 /// Opens the workshop, and goes on with what was interrupted first.
-async fn open(host: &HostName, how: &RepairArgs, state: Option<PathBuf>, face: &mut Face) -> miette::Result<Result<Workshop, Exit>> {
+async fn open(host: &HostName, how: &RepairArgs, at: At, face: &mut Face) -> miette::Result<Result<Workshop, Exit>> {
     let access = if how.dry_run { Access::Look } else { Access::Through };
-    let mut workshop = match workshop::open(&how.estate, &BuildArgs { parallel: None, offline: true }, state, access, face)? {
+    let mut workshop = match workshop::open(&how.estate, &BuildArgs { parallel: None, offline: true }, at.state, access, face)? {
         Ok(workshop) => workshop,
         Err(exit) => return Ok(Err(exit)),
     };
@@ -111,9 +209,7 @@ async fn open(host: &HostName, how: &RepairArgs, state: Option<PathBuf>, face: &
 }
 
 /// Whether anything of the estate is up on a host.
-async fn runs_something_on(workshop: &Workshop, host: &HostName) -> bool {
-    let seen = workshop.driver.see_hosts().await;
-    let statuses = workshop.driver.status(&seen, &BTreeMap::new());
+fn runs_something_on(statuses: &[SlotStatus], host: &HostName) -> bool {
     statuses.iter().any(|status| status.host == *host && status.health != "drained")
 }
 
@@ -123,18 +219,31 @@ async fn carry_out(workshop: &Workshop, plan: Plan, host: &HostName, question: &
         super::plan::show(&plan, workshop.parallel(), face);
         return Ok(Exit::Done);
     }
-    if workshop.driver.journal.releases(1)?.is_empty() {
+    if !is_agreed(&plan, workshop.parallel(), workshop.driver.journal.as_ref(), (host, question, how), face)? {
+        return Ok(Exit::Failed);
+    }
+    rollout::carry_out(workshop, plan, face).await
+}
+
+fn is_agreed(
+    plan: &Plan,
+    parallel: usize,
+    journal: &dyn Journal,
+    (host, question, how): (&HostName, &str, &RepairArgs),
+    face: &mut Face,
+) -> miette::Result<bool> {
+    if journal.releases(1)?.is_empty() {
         return Err(miette::miette!(
             help = "a host that is not to be used can be left out of the pipelines",
             "nothing was released yet, so there is nothing to do on {host}"
         ));
     }
     if !face.json {
-        report::plan(&plan, workshop.driver.settings.parallel).lines().for_each(|line| face.printer.err(line));
+        report::plan(plan, parallel).lines().for_each(|line| face.printer.err(line));
     }
     if !how.yes && !face.ask(question, "look at the plan above; `--yes` carries it out without asking")? {
         face.printer.err("nothing was begun");
-        return Ok(Exit::Failed);
+        return Ok(false);
     }
-    rollout::carry_out(workshop, plan, face).await
+    Ok(true)
 }

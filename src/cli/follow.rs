@@ -70,9 +70,25 @@ pub(super) async fn after_a_word(daemon: Client, journal: &RemoteJournal, run: R
     to_its_end(daemon, run, events.last().map_or(0, |last| last.seq), gate, signals, face).await
 }
 
-/// Follows a run from behind an event, and says how it ended.
+/// Follows a run from behind an event, and says how it ended; for machines with the run's summary.
 pub(super) async fn to_its_end(
     daemon: Client,
+    run: RunId,
+    after: u64,
+    gate: Option<AtGate>,
+    signals: Signals,
+    face: &mut Face,
+) -> miette::Result<Exit> {
+    let exit = watch(&daemon, run, after, gate, signals, face).await?;
+    if face.json && exit != Exit::Interrupted {
+        face.printer.json(&daemon.get::<RunStanding>(&format!("/v1/runs/{run}")).await?.summary);
+    }
+    Ok(exit)
+}
+
+/// Follows a run from behind an event, and says how it ended; [`Exit::Interrupted`] if it goes on without being watched.
+pub(super) async fn watch(
+    daemon: &Client,
     run: RunId,
     after: u64,
     gate: Option<AtGate>,
@@ -81,27 +97,23 @@ pub(super) async fn to_its_end(
 ) -> miette::Result<Exit> {
     let is_attended = std::io::stdin().is_terminal();
     let live = Live::new(face.printer.live && !face.json);
-    let mut watcher = Watcher { daemon: &daemon, run, live, is_attended, gate: gate.filter(|_| !is_attended), pressed: 0, is_cut_off: false };
+    let mut watcher = Watcher { daemon, run, live, is_attended, gate: gate.filter(|_| !is_attended), pressed: 0, is_cut_off: false };
     let came = watcher.follow(after, &mut signals).await;
     watcher.live.close();
     face.between_runs = signals.end_the_process();
-    let exit = match came {
-        Ok(Came::End(outcome)) => tell_end(run, &outcome, face),
-        Ok(Came::Pause(why)) => tell_pause(run, &why, face),
-        Ok(Came::Gate(gate)) => tell_gate(run, &gate.service, &gate.stage, face),
+    match came {
+        Ok(Came::End(outcome)) => Ok(tell_end(run, &outcome, face)),
+        Ok(Came::Pause(why)) => Ok(tell_pause(run, &why, face)),
+        Ok(Came::Gate(gate)) => Ok(tell_gate(run, &gate.service, &gate.stage, face)),
         Ok(Came::Left) => {
             face.printer.err(&format!("{run} goes on without being watched; `refit show {run}` tells how far it is"));
-            return Ok(Exit::Interrupted);
+            Ok(Exit::Interrupted)
         }
         Err(error) => {
             face.printer.err(&format!("{run} is not watched any more, and may go on; `refit show {run}` tells"));
-            return Err(error);
+            Err(error)
         }
-    };
-    if face.json {
-        face.printer.json(&daemon.get::<RunStanding>(&format!("/v1/runs/{run}")).await?.summary);
     }
-    Ok(exit)
 }
 
 impl Watcher<'_> {

@@ -1,16 +1,13 @@
 //! `refit hosts`.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
-
-use futures_util::future::join_all;
-use serde::Serialize;
+use std::collections::BTreeSet;
 
 use super::drain::{self, DrainArgs, UndrainArgs};
 use super::estate::{self, EstateArgs};
+use super::server::At;
 use super::workshop;
 use super::{Exit, Face};
-use crate::edge::EngineError;
+use crate::driver::{HostStanding, ask_hosts};
 use crate::journal::{Journal, SqliteJournal};
 use crate::report;
 
@@ -32,54 +29,33 @@ enum HostsCommand {
     Undrain(UndrainArgs),
 }
 
-#[derive(Serialize)]
-struct HostLine {
-    host: String,
-    endpoint: String,
-    /// Whether images are built there.
-    builder: bool,
-    /// Whether nothing is to run there.
-    drained: bool,
-    labels: BTreeMap<String, String>,
-    engine: Option<String>,
-    problem: Option<String>,
-    /// What to do about it.
-    help: Option<String>,
-}
-
 /// So many next moves are said below the table: where one engine of a hundred is to be seen after, so are the others.
 const HELPS_MAX: usize = 3;
 
 /// Runs `refit hosts`.
-pub(super) async fn run(args: &HostsArgs, state: Option<PathBuf>, face: &mut Face) -> miette::Result<Exit> {
+pub(super) async fn run(args: &HostsArgs, at: At, face: &mut Face) -> miette::Result<Exit> {
     match &args.command {
-        None => show(args, state, face).await,
-        Some(HostsCommand::Drain(args)) => drain::drain(args, state, face).await,
-        Some(HostsCommand::Undrain(args)) => drain::undrain(args, state, face).await,
+        None => show(args, at, face).await,
+        Some(HostsCommand::Drain(args)) => drain::drain(args, at, face).await,
+        Some(HostsCommand::Undrain(args)) => drain::undrain(args, at, face).await,
     }
 }
 
-async fn show(args: &HostsArgs, state: Option<PathBuf>, face: &mut Face) -> miette::Result<Exit> {
-    let estate = match estate::load(&args.estate, face) {
-        Ok(estate) => estate,
-        Err(exit) => return Ok(exit),
-    };
-    let drained = SqliteJournal::open(&workshop::state_folder(&args.estate.pipelines, state))?.drained()?;
-    let engines = workshop::engines_of(&estate)?;
-    let builder =
-        estate.builders.get(&engines.builder.0).map(|builder| (engines.builder.0.to_string(), builder.endpoint.to_string(), true, BTreeMap::new()));
-    let hosts = estate.hosts.iter().map(|(name, host)| (name.to_string(), host.endpoint.to_string(), false, host.labels.clone()));
-    let named = builder.into_iter().chain(hosts);
-    let is_drained = |host: &str| drained.iter().any(|drained| drained.as_str() == host);
-    let asked =
-        named.zip(std::iter::once(&engines.builder.1).chain(engines.hosts.values())).map(|((host, endpoint, builder, labels), engine)| async move {
-            let (engine, problem, help) = match engine.info().await {
-                Ok(info) => (Some(format!("{} (API {}, {})", info.version, info.api, info.storage)), None, None),
-                Err(error) => (None, Some(problem(&error)), miette::Diagnostic::help(&error).map(|help| help.to_string())),
+async fn show(args: &HostsArgs, at: At, face: &mut Face) -> miette::Result<Exit> {
+    let lines = match &at.server {
+        Some(daemon) => {
+            args.estate.refuse_for(daemon)?;
+            daemon.get("/v1/hosts").await?
+        }
+        None => {
+            let estate = match estate::load(&args.estate, face) {
+                Ok(estate) => estate,
+                Err(exit) => return Ok(exit),
             };
-            HostLine { drained: is_drained(&host) && !builder, host, endpoint, builder, labels, engine, problem, help }
-        });
-    let lines = join_all(asked).await;
+            let drained = SqliteJournal::open(&workshop::state_folder(&args.estate.pipelines, at.state))?.drained()?;
+            ask_hosts(&estate, &workshop::engines_of(&estate)?, &drained).await
+        }
+    };
     if face.json {
         face.printer.json(&lines);
     } else {
@@ -90,17 +66,8 @@ async fn show(args: &HostsArgs, state: Option<PathBuf>, face: &mut Face) -> miet
     Ok(if lines.iter().all(|line| line.problem.is_none()) { Exit::Done } else { Exit::Failed })
 }
 
-/// The endpoint stands in a column of its own.
-fn problem(error: &EngineError) -> String {
-    match error {
-        EngineError::Silent { why, .. } => format!("does not answer: {why}"),
-        EngineError::Refused { what, why, .. } => format!("refuses to {what}: {why}"),
-        other => other.to_string(),
-    }
-}
-
-fn table(lines: &[HostLine]) -> Vec<String> {
-    let row = |line: &HostLine| {
+fn table(lines: &[HostStanding]) -> Vec<String> {
+    let row = |line: &HostStanding| {
         let engine = line.engine.clone().or_else(|| line.problem.clone()).unwrap_or_default();
         let host = match (line.builder, line.drained) {
             (true, _) => format!("{} (builder)", line.host),

@@ -1,16 +1,21 @@
 //! `refit prune`.
 
 use std::num::NonZeroU32;
-use std::path::PathBuf;
 
 use super::estate::EstateArgs;
+use super::server::At;
 use super::signals::Signals;
+use super::wish::{self, Begun};
 use super::workshop::{self, Access, BuildArgs, Workshop};
-use super::{Exit, Face};
+use super::{Exit, Face, follow};
+use crate::client::{Client, RemoteJournal};
 use crate::driver::{CameTo, Survey};
+use crate::journal::Journal;
+use crate::model::RunId;
 use crate::plan::Change;
 use crate::report;
 use crate::rollout::Person;
+use crate::trigger::Wish;
 
 /// Remove images and stopped containers that no host runs and no rollback can need.
 ///
@@ -36,35 +41,72 @@ pub struct PruneArgs {
 }
 
 /// Runs `refit prune`.
-pub(super) async fn run(args: &PruneArgs, state: Option<PathBuf>, face: &mut Face) -> miette::Result<Exit> {
+pub(super) async fn run(args: &PruneArgs, at: At, face: &mut Face) -> miette::Result<Exit> {
+    // Who only looks does so for himself, beside a daemon as well.
+    let daemon = if args.dry_run { at.server.clone() } else { at.daemon(&args.estate.pipelines) };
+    if let Some(daemon) = daemon {
+        return by_daemon(&daemon, args, face).await;
+    }
     let access = if args.dry_run { Access::Look } else { Access::Write };
-    let workshop = match workshop::open(&args.estate, &BuildArgs { parallel: None, offline: true }, state, access, face)? {
+    let workshop = match workshop::open(&args.estate, &BuildArgs { parallel: None, offline: true }, at.state, access, face)? {
         Ok(workshop) => workshop,
         Err(exit) => return Ok(exit),
     };
     let keep = args.keep.unwrap_or(workshop.driver.estate.keep);
     let survey = workshop.driver.survey(keep).await?;
+    match agreed(&survey, args, face)? {
+        Some(exit) => Ok(exit),
+        None => carry_out(&workshop, keep, face).await,
+    }
+}
+
+/// A daemon looks, a person here agrees, and the daemon looks again and removes.
+async fn by_daemon(daemon: &Client, args: &PruneArgs, face: &mut Face) -> miette::Result<Exit> {
+    args.estate.refuse_for(daemon)?;
+    if !args.dry_run
+        && let Some(exit) = wish::stands_still(daemon, face).await?
+    {
+        return Ok(exit);
+    }
+    let keep = args.keep.map(|keep| format!("?keep={keep}")).unwrap_or_default();
+    let survey: Survey = daemon.get(&format!("/v1/prune{keep}")).await?;
+    if let Some(exit) = agreed(&survey, args, face)? {
+        return Ok(exit);
+    }
+    let (run, signals) = match wish::hand_in(daemon, &Wish::of(Change::Prune { keep: survey.keep }), face).await? {
+        Begun::Run(run, signals) => (run, signals),
+        Begun::None(exit) => return Ok(exit),
+    };
+    let exit = follow::watch(daemon, run, 0, None, signals, face).await?;
+    if exit != Exit::Interrupted {
+        tell(run, &RemoteJournal::of(daemon.clone()), face)?;
+    }
+    Ok(exit)
+}
+
+/// Shows what would go, and asks; the end of the command if nothing is to be removed.
+fn agreed(survey: &Survey, args: &PruneArgs, face: &mut Face) -> miette::Result<Option<Exit>> {
     let is_all = args.dry_run || survey.goes() == 0;
-    show(&survey, keep, is_all, face);
+    show(survey, is_all, face);
     if is_all {
-        return Ok(if survey.left.is_empty() { Exit::Done } else { Exit::Between });
+        return Ok(Some(if survey.left.is_empty() { Exit::Done } else { Exit::Between }));
     }
     let question = format!("Remove {}?", report::count(survey.goes(), "thing"));
     if !args.yes && !face.ask(&question, "`--dry-run` only says what would go; `--yes` removes it without asking")? {
         face.printer.err("nothing was removed");
-        return Ok(Exit::Failed);
+        return Ok(Some(Exit::Failed));
     }
-    carry_out(&workshop, keep, face).await
+    Ok(None)
 }
 
 /// The survey is the result where nothing follows it; else it is what is agreed to.
-fn show(survey: &Survey, keep: NonZeroU32, is_result: bool, face: &mut Face) {
+fn show(survey: &Survey, is_result: bool, face: &mut Face) {
     let engines = survey.engines.iter().map(|one| (one.engine.as_str(), &one.chosen));
     match (face.json, is_result) {
         (true, true) => face.printer.json(survey),
         (true, false) => {}
-        (false, true) => report::prune::survey(engines, &survey.left, keep).iter().for_each(|line| face.printer.out(line)),
-        (false, false) => report::prune::survey(engines, &survey.left, keep).iter().for_each(|line| face.printer.err(line)),
+        (false, true) => report::prune::survey(engines, &survey.left, survey.keep).iter().for_each(|line| face.printer.out(line)),
+        (false, false) => report::prune::survey(engines, &survey.left, survey.keep).iter().for_each(|line| face.printer.err(line)),
     }
 }
 
@@ -100,12 +142,18 @@ async fn carry_out(workshop: &Workshop, keep: NonZeroU32, face: &mut Face) -> mi
         face.printer.err(&format!("{run} stopped here; `refit resume {run}` goes on, or prune again"));
         return Ok(Exit::Interrupted);
     };
-    let events: Vec<_> = driver.journal.events(run)?.into_iter().map(|recorded| recorded.event).collect();
+    tell(run, driver.journal.as_ref(), face)?;
+    Ok(super::rollout::exit_of(&outcome))
+}
+
+/// Says what a prune came to.
+fn tell(run: RunId, journal: &dyn Journal, face: &mut Face) -> miette::Result<()> {
+    let events: Vec<_> = journal.events(run)?.into_iter().map(|recorded| recorded.event).collect();
     let done = report::prune::Pruned::of(run, &events);
     if face.json {
         face.printer.json(&done);
     } else {
         face.printer.out(&done.to_string());
     }
-    Ok(super::rollout::exit_of(&outcome))
+    Ok(())
 }

@@ -1,15 +1,16 @@
 //! `refit rollback`.
 
-use std::collections::BTreeSet;
-use std::path::PathBuf;
-
 use super::estate::{EstateArgs, known};
+use super::server::At;
 use super::workshop::{self, Access, BuildArgs, Workshop};
-use super::{Exit, Face, follow};
-use crate::client::RemoteJournal;
-use crate::model::{ReleaseNumber, ServiceName};
-use crate::plan::{Change, Plan, Restore, RollStep};
-use crate::rollout::{Outcome, Person};
+use super::{Exit, Face, follow, wish};
+use crate::client::{Client, RemoteJournal};
+use crate::driver::{DriverError, WayBack};
+use crate::journal::Journal;
+use crate::model::{ReleaseNumber, RunId, ServiceName};
+use crate::plan::{Change, Plan, RollStep};
+use crate::rollout::Person;
+use crate::trigger::Wish;
 
 /// Go back to an earlier release; without `--to`, to the one before.
 ///
@@ -37,15 +38,15 @@ pub struct RollbackArgs {
 }
 
 /// Runs `refit rollback`.
-pub(super) async fn run(args: &RollbackArgs, state: Option<PathBuf>, face: &mut Face) -> miette::Result<Exit> {
-    let access = match args {
-        RollbackArgs { list: true, .. } => Access::Look,
-        // Which copies are put back is chosen here, and cannot be wished for.
-        RollbackArgs { with_data: true, .. } => Access::Write,
-        _ => Access::Through,
-    };
+pub(super) async fn run(args: &RollbackArgs, at: At, face: &mut Face) -> miette::Result<Exit> {
+    // Which copies are put back is chosen by whoever carries it out, and agreed to here.
+    let daemon = if args.with_data { at.daemon(&args.estate.pipelines) } else { at.server.clone() };
+    if let Some(daemon) = daemon {
+        return by_daemon(&daemon, args, face).await;
+    }
+    let access = if args.list { Access::Look } else { Access::Through };
     let build = BuildArgs { parallel: None, offline: true };
-    let workshop = match workshop::open(&args.estate, &build, state, access, face)? {
+    let workshop = match workshop::open(&args.estate, &build, at.state, access, face)? {
         Ok(workshop) => workshop,
         Err(exit) => return Ok(exit),
     };
@@ -55,27 +56,47 @@ pub(super) async fn run(args: &RollbackArgs, state: Option<PathBuf>, face: &mut 
     {
         return Ok(exit);
     }
-    let ways = ways_back(&workshop, args.service.as_ref())?;
+    let ways = some(workshop.driver.ways_back(args.service.as_ref())?, args)?;
     if args.list {
-        if face.json {
-            face.printer.json(&ways);
-        } else {
-            ways.iter().for_each(|way| face.printer.out(&way.to_string()));
-        }
-        return Ok(Exit::Done);
+        return Ok(list(&ways, face));
     }
     let mut plan = plan_back(&workshop, &ways, args)?;
     if args.with_data {
-        restore_data(&workshop, &mut plan).await?;
+        workshop.driver.restore_data(&mut plan).await?;
     }
     super::rollout::begin(&workshop, plan, args.yes, face).await
+}
+
+/// A daemon says where to, plans it and carries it out.
+async fn by_daemon(daemon: &Client, args: &RollbackArgs, face: &mut Face) -> miette::Result<Exit> {
+    args.estate.refuse_for(daemon)?;
+    let only = args.service.as_ref().map(|service| format!("?service={service}")).unwrap_or_default();
+    let path = format!("/v1/ways-back{only}");
+    // Whether there is such a service is asked before anything is taken back.
+    let ways: Vec<WayBack> = daemon.get(&path).await?;
+    if args.list {
+        return Ok(list(&some(ways, args)?, face));
+    }
+    if let Some(run) = RemoteJournal::of(daemon.clone()).unfinished()?.first().copied() {
+        tell_taken_back(run, face);
+        let exit = follow::after_a_word(daemon.clone(), &RemoteJournal::of(daemon.clone()), run, Person::Abort, face).await?;
+        if let Some(exit) = after_taking_back(exit, args) {
+            return Ok(exit);
+        }
+    }
+    let ways = some(daemon.get(&path).await?, args)?;
+    let target = target(&ways, args)?;
+    let services = ways.iter().filter(|way| way.now != target).map(|way| way.service.clone()).collect();
+    let wish = Wish { services, data: args.with_data, ..Wish::of(Change::Release(target)) };
+    let made = wish::foresee(daemon, &wish, face).await?;
+    wish::begin(daemon, wish, made, false, args.yes, face).await
 }
 
 /// A run that has not ended holds services in between: taking it back is the way back from it, and must come before any other.
 async fn take_back_what_has_not_ended(workshop: &Workshop, args: &RollbackArgs, face: &mut Face) -> miette::Result<Option<Exit>> {
     let driver = &workshop.driver;
     let Some(run) = driver.journal.unfinished()?.first().copied() else { return Ok(None) };
-    face.printer.err(&format!("{run} has not ended; what it rolled is taken back first"));
+    tell_taken_back(run, face);
     let exit = match &workshop.daemon {
         Some(daemon) => {
             let journal = RemoteJournal::of(daemon.clone());
@@ -87,99 +108,55 @@ async fn take_back_what_has_not_ended(workshop: &Workshop, args: &RollbackArgs, 
             super::rollout::carry_on(workshop, &recorder, face).await?
         }
     };
+    Ok(after_taking_back(exit, args))
+}
+
+fn tell_taken_back(run: RunId, face: &mut Face) {
+    face.printer.err(&format!("{run} has not ended; what it rolled is taken back first"));
+}
+
+/// The end of the command, unless there is more to go back to.
+fn after_taking_back(exit: Exit, args: &RollbackArgs) -> Option<Exit> {
     match exit {
-        Exit::Failed if args.to.is_some() => Ok(None),
+        Exit::Failed if args.to.is_some() => None,
         // It was taken back, as was asked for.
-        Exit::Failed => Ok(Some(Exit::Done)),
-        exit => Ok(Some(exit)),
+        Exit::Failed => Some(Exit::Done),
+        exit => Some(exit),
     }
 }
 
-/// Where one service can go back to.
-#[derive(Debug, serde::Serialize)]
-struct WayBack {
-    service: ServiceName,
-    now: ReleaseNumber,
-    /// Where it goes if that fails.
-    #[serde(skip)]
-    back: Option<ReleaseNumber>,
-    /// Earlier releases on which the service was something else, newest first.
-    to: Vec<ReleaseNumber>,
-}
-
-impl std::fmt::Display for WayBack {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let to: Vec<_> = self.to.iter().map(ToString::to_string).collect();
-        write!(f, "{}: on {}, can go back to {}", self.service, self.now, if to.is_empty() { "nothing earlier".into() } else { to.join(", ") })
-    }
-}
-
-fn ways_back(workshop: &Workshop, only: Option<&ServiceName>) -> miette::Result<Vec<WayBack>> {
-    let journal = &workshop.driver.journal;
-    let mut ways = Vec::new();
-    let standing = journal.standing()?;
-    for (service, state) in &standing.services {
-        let (service, refused) = (service.clone(), standing.refused(service));
-        let Some(now) = state.current.filter(|_| only.is_none_or(|only| *only == service)) else { continue };
-        let mut seen = workshop.driver.release(now)?.services.get(&service).map(|service| vec![service.spec_hash()]).unwrap_or_default();
-        let mut to = Vec::new();
-        for number in
-            good_releases(workshop, &service)?.into_iter().rev().filter(|number| !refused.contains_key(number)).filter(|number| *number < now)
-        {
-            let Some(spec) = workshop.driver.release(number)?.services.get(&service).map(crate::release::ServiceRelease::spec_hash) else { continue };
-            if !seen.contains(&spec) {
-                seen.push(spec);
-                to.push(number);
-            }
-        }
-        ways.push(WayBack { back: state.way_back(), service, now, to });
-    }
-    match (ways.is_empty(), only) {
+fn some(ways: Vec<WayBack>, args: &RollbackArgs) -> miette::Result<Vec<WayBack>> {
+    match (ways.is_empty(), &args.service) {
         (true, Some(service)) => Err(miette::miette!(help = "`refit status` shows what runs", "service {service} was never rolled out")),
         (true, None) => Err(miette::miette!(help = "`refit rollout` makes the first release", "nothing was rolled out yet")),
         _ => Ok(ways),
     }
 }
 
-/// The releases that the service was once rolled to and stayed on, oldest first.
-fn good_releases(workshop: &Workshop, service: &ServiceName) -> miette::Result<BTreeSet<ReleaseNumber>> {
-    let rollouts = workshop.driver.journal.rollouts()?;
-    let good =
-        rollouts.into_iter().filter(|rollout| rollout.service == *service && matches!(rollout.outcome, Some(Outcome::Done | Outcome::DoneInPart)));
-    Ok(good.map(|rollout| rollout.to).collect())
+fn list(ways: &[WayBack], face: &mut Face) -> Exit {
+    if face.json {
+        face.printer.json(&ways);
+    } else {
+        ways.iter().for_each(|way| face.printer.out(&way.to_string()));
+    }
+    Exit::Done
 }
 
-/// Adds to each service the copies that are put back.
-async fn restore_data(workshop: &Workshop, plan: &mut Plan) -> miette::Result<()> {
-    let Change::Release(target) = plan.change else { return Ok(()) };
-    let release = workshop.driver.release(target)?;
-    for roll in &mut plan.rolls {
-        let (service, released) = (workshop.driver.estate.services.get(&roll.service), release.services.get(&roll.service));
-        let Some((service, released)) = service.zip(released) else { continue };
-        roll.restore = workshop.driver.restores(service, target, released).await?;
-        let note = |restore: &Restore| {
-            format!("{}: volume {} gets what {} holds; what it holds now is copied first", restore.host, restore.volume, restore.copy)
-        };
-        roll.notes.extend(roll.restore.iter().map(note));
-    }
-    Ok(())
+/// The release that is gone back to: the one that was named, or the newest that is earlier for any service.
+fn target(ways: &[WayBack], args: &RollbackArgs) -> miette::Result<ReleaseNumber> {
+    let none = || miette::miette!(help = "`refit rollback --list` lists the ways back", "there is no earlier release to go back to");
+    args.to.or_else(|| ways.iter().filter_map(|way| way.to.first()).max().copied()).ok_or_else(none)
 }
 
 fn plan_back(workshop: &Workshop, ways: &[WayBack], args: &RollbackArgs) -> miette::Result<Plan> {
-    let target = match args.to {
-        Some(to) => workshop.driver.release(to)?.number,
-        None => {
-            let none = || miette::miette!(help = "`refit rollback --list` lists the ways back", "there is no earlier release to go back to");
-            ways.iter().filter_map(|way| way.to.first()).max().copied().ok_or_else(none)?
-        }
-    };
+    let target = target(ways, args)?;
     let release = workshop.driver.release(target)?;
     let mut rolls = Vec::new();
     for way in ways {
         let Some(service) = workshop.driver.estate.services.get(&way.service) else { continue };
         let Some(released) = release.services.get(&way.service) else {
             if args.service.is_some() {
-                return Err(crate::driver::DriverError::NotInRelease { service: way.service.clone(), release: target }.into());
+                return Err(DriverError::NotInRelease { service: way.service.clone(), release: target }.into());
             }
             continue;
         };

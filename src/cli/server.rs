@@ -31,8 +31,6 @@ enum Reach {
     There,
     /// It is about this machine or folder alone.
     Here,
-    /// It changes the estate, and a daemon does not do it for others.
-    NotYet,
 }
 
 /// Where a command finds what it looks at.
@@ -54,10 +52,6 @@ impl At {
             Reach::Here => {
                 let help = "call it without `--server`, where the pipelines are";
                 Err(miette::miette!(help = help, "this command is about this machine, and asks no server"))
-            }
-            Reach::NotYet => {
-                let help = "call it on the machine where `refit serve` runs, without `--server` (and REFIT_SERVER)";
-                Err(miette::miette!(help = help, "this command cannot be carried out by {url}; nothing was begun"))
             }
         }
     }
@@ -82,11 +76,11 @@ fn reach(command: &Command) -> Reach {
             Reach::There
         }
         Command::Release(_) | Command::Show(_) | Command::Logs(_) | Command::Pause(_) | Command::Resume(_) => Reach::There,
-        Command::Approve(_) | Command::Abort(_) | Command::WhoHas(_) | Command::Cve(_) => Reach::There,
-        Command::Scan(_) | Command::Init(_) | Command::Check(_) | Command::Graph(_) | Command::Serve(_) | Command::Token(_) => Reach::Here,
+        Command::Approve(_) | Command::Abort(_) | Command::Graph(_) | Command::Rollback(_) | Command::Hosts(_) | Command::Prune(_) => Reach::There,
+        Command::WhoHas(_) | Command::Cve(_) | Command::Patch(_) | Command::Inventory(_) | Command::Sbom(_) => Reach::There,
+        Command::Scan(_) | Command::Init(_) | Command::Check(_) | Command::Serve(_) | Command::Token(_) => Reach::Here,
         Command::Schema(_) | Command::Completions(_) => Reach::Here,
-        Command::Patch(_) | Command::Inventory(_) | Command::Sbom(_) | Command::Advisories(_) => Reach::NotYet,
-        Command::Rollback(_) | Command::Hosts(_) | Command::Prune(_) => Reach::NotYet,
+        Command::Advisories(_) => Reach::NotYet,
     }
 }
 

@@ -12,7 +12,7 @@ use super::{Exit, Face, follow, workshop};
 use crate::api::{Asked, PlanMade};
 use crate::client::{Client, ClientError};
 use crate::journal::{HeardAs, Settled};
-use crate::model::TriggerId;
+use crate::model::{RunId, TriggerId};
 use crate::plan::{Change, Plan};
 use crate::serve::{NOTHING_TO_DO, Standing};
 use crate::trigger::Wish;
@@ -69,7 +69,7 @@ pub(super) async fn converge(daemon: &Client, args: &ConvergeArgs, face: &mut Fa
 }
 
 fn wish(change: Change, sick: bool) -> Wish {
-    Wish { change, services: Vec::new(), hosts: None, sick, plan: None }
+    Wish { sick, ..Wish::of(change) }
 }
 
 fn asked(wish: &Wish) -> Asked {
@@ -87,7 +87,7 @@ pub(super) async fn of_plan(daemon: &Client, plan: &Plan, face: &mut Face) -> mi
 }
 
 /// What the daemon would do, and what people should know of its looks.
-async fn foresee(daemon: &Client, wish: &Wish, face: &mut Face) -> miette::Result<PlanMade> {
+pub(super) async fn foresee(daemon: &Client, wish: &Wish, face: &mut Face) -> miette::Result<PlanMade> {
     let made: PlanMade = daemon.post("/v1/plans", &asked(wish)).await?;
     made.left_out.iter().for_each(|(host, why)| face.printer.err(&format!("warning: {host} is left out, it does not answer: {why}")));
     made.warnings.iter().for_each(|line| face.printer.err(&format!("warning: {line}")));
@@ -106,7 +106,7 @@ pub(super) async fn stands_still(daemon: &Client, face: &mut Face) -> miette::Re
 }
 
 /// Shows a plan, asks, and has it carried out. Whoever agrees to a plan gets that one, or none.
-async fn begin(daemon: &Client, mut wish: Wish, made: PlanMade, is_agreed: bool, yes: bool, face: &mut Face) -> miette::Result<Exit> {
+pub(super) async fn begin(daemon: &Client, mut wish: Wish, made: PlanMade, is_agreed: bool, yes: bool, face: &mut Face) -> miette::Result<Exit> {
     if made.plan.does_nothing() {
         plan::show(&made.plan, made.parallel, face);
         return Ok(Exit::Done);
@@ -128,8 +128,24 @@ enum Answer {
     Blocked,
 }
 
+/// What a wish that was handed in led to.
+pub(super) enum Begun {
+    /// A run, and what listens to signals meanwhile.
+    Run(RunId, Signals),
+    /// None, and that was told.
+    None(Exit),
+}
+
 /// Hands a wish in and follows the run that answers it.
-async fn carry_out(daemon: &Client, wish: &Wish, face: &mut Face) -> miette::Result<Exit> {
+pub(super) async fn carry_out(daemon: &Client, wish: &Wish, face: &mut Face) -> miette::Result<Exit> {
+    match hand_in(daemon, wish, face).await? {
+        Begun::Run(run, signals) => follow::to_its_end(daemon.clone(), run, 0, None, signals, face).await,
+        Begun::None(exit) => Ok(exit),
+    }
+}
+
+/// Hands a wish in and waits for the run that answers it.
+pub(super) async fn hand_in(daemon: &Client, wish: &Wish, face: &mut Face) -> miette::Result<Begun> {
     face.between_runs.abort_all();
     let mut signals = Signals::listen().map_err(|error| miette::miette!("signals cannot be listened to: {error}"))?;
     let heard: HeardAs = daemon.post("/v1/rollouts", &asked(wish)).await?;
@@ -141,23 +157,23 @@ async fn carry_out(daemon: &Client, wish: &Wish, face: &mut Face) -> miette::Res
     let settled = match answer {
         Some(Answer::Settled(settled)) => settled,
         Some(Answer::Blocked) if withdrawn(daemon, trigger).await? => {
-            return Ok(stands_still(daemon, face).await?.unwrap_or(Exit::Failed));
+            return Ok(Begun::None(stands_still(daemon, face).await?.unwrap_or(Exit::Failed)));
         }
         None if withdrawn(daemon, trigger).await? => {
             face.printer.err("nothing was begun");
-            return Ok(Exit::Interrupted);
+            return Ok(Begun::None(Exit::Interrupted));
         }
         Some(Answer::Blocked) | None => {
             settled(daemon, trigger).await?.ok_or_else(|| miette::miette!("{trigger} is neither answered nor withdrawn"))?
         }
     };
     match settled.run {
-        Some(run) => follow::to_its_end(daemon.clone(), run, 0, None, signals, face).await,
+        Some(run) => Ok(Begun::Run(run, signals)),
         None => {
             face.between_runs = signals.end_the_process();
             let why = settled.why.unwrap_or_else(|| "nothing was begun".to_owned());
             face.printer.err(&why);
-            Ok(if why.starts_with(NOTHING_TO_DO) { Exit::Done } else { Exit::Failed })
+            Ok(Begun::None(if why.starts_with(NOTHING_TO_DO) { Exit::Done } else { Exit::Failed }))
         }
     }
 }

@@ -5,7 +5,7 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use futures_util::stream::{self, StreamExt};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::{Driver, DriverError, Recorder, guard};
 use crate::edge::{ContainerFound, Engine, EngineError};
@@ -20,8 +20,10 @@ use crate::run::{BuildOutcome, Event, RunOutcome, RunState};
 const ENGINES_AT_ONCE: usize = 32;
 
 /// What a prune would do.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Survey {
+    /// So many releases, and so many versions of each service, would be kept.
+    pub keep: NonZeroU32,
     /// Engine by engine, by name.
     pub engines: Vec<EngineSurvey>,
     /// Engines that do not answer, or not as they should, and why. Nothing is removed there.
@@ -29,16 +31,17 @@ pub struct Survey {
 }
 
 /// What a prune would do on one engine.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EngineSurvey {
     /// The names of its hosts; the builder's.
     pub engine: String,
     /// What goes and what stays.
     #[serde(flatten)]
     pub chosen: Chosen,
-    #[serde(skip)]
-    place: Place,
 }
+
+/// What a prune would do on an engine, and that engine.
+type Placed = (EngineSurvey, Place);
 
 /// An engine under all its names.
 struct Place {
@@ -47,12 +50,6 @@ struct Place {
     hosts: BTreeSet<HostName>,
     engine: Arc<dyn Engine>,
     stock: Stock,
-}
-
-impl std::fmt::Debug for Place {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&self.name)
-    }
 }
 
 impl Survey {
@@ -70,6 +67,11 @@ impl Survey {
 impl Driver {
     /// Looks at hosts and builder, and chooses what may go. Changes nothing.
     pub async fn survey(&self, keep: NonZeroU32) -> Result<Survey, DriverError> {
+        let (placed, left) = self.survey_places(keep).await?;
+        Ok(Survey { keep, engines: placed.into_iter().map(|(survey, _)| survey).collect(), left })
+    }
+
+    async fn survey_places(&self, keep: NonZeroU32) -> Result<(Vec<Placed>, BTreeMap<String, String>), DriverError> {
         let known = self.known()?;
         let needed = prune::needed(&known, keep);
         let now = self.slots_now()?;
@@ -87,8 +89,8 @@ impl Driver {
                 }
             }
         }
-        engines.sort_by(|a, b| a.engine.cmp(&b.engine));
-        Ok(Survey { engines, left })
+        engines.sort_by(|(a, _), (b, _): &(EngineSurvey, Place)| a.engine.cmp(&b.engine));
+        Ok((engines, left))
     }
 
     /// Removes what a fresh survey chooses.
@@ -98,10 +100,10 @@ impl Driver {
             return Ok(RunOutcome::Aborted { services: BTreeMap::new(), not_rolled: BTreeMap::new() });
         }
         self.remove_throw_aways().await;
-        let survey = self.survey(keep).await?;
-        let mut missing: Vec<String> = survey.left.iter().map(|(engine, why)| format!("{engine}: {why}")).collect();
-        let is_nothing = survey.goes() == 0;
-        let clearing = survey.engines.iter().filter(|one| !one.chosen.goes.is_empty()).map(|one| clear(recorder, one));
+        let (engines, left) = self.survey_places(keep).await?;
+        let mut missing: Vec<String> = left.iter().map(|(engine, why)| format!("{engine}: {why}")).collect();
+        let is_nothing = engines.iter().all(|(one, _)| one.chosen.goes.is_empty());
+        let clearing = engines.iter().filter(|(one, _)| !one.chosen.goes.is_empty()).map(|(one, place)| clear(recorder, one, place));
         for cleared in stream::iter(clearing).buffered(ENGINES_AT_ONCE).collect::<Vec<_>>().await {
             missing.extend(cleared?);
         }
@@ -134,6 +136,8 @@ impl Driver {
             let looked = async { Ok::<_, EngineError>((engine.info().await?.id, engine.stock(&self.estate.name).await?)) };
             (name, host, engine, looked.await)
         });
+        // All of them made first: the API may wait for this on any thread, and what makes them cannot move there.
+        let asked: Vec<_> = asked.collect();
         let (mut places, mut left): (Vec<Place>, _) = (Vec::new(), BTreeMap::new());
         for (name, host, engine, looked) in stream::iter(asked).buffered(ENGINES_AT_ONCE).collect::<Vec<_>>().await {
             match looked {
@@ -152,7 +156,7 @@ impl Driver {
         (places, left)
     }
 
-    async fn survey_one(&self, place: Place, known: &Known, needed: &Needed, now: &SlotsNow) -> Result<EngineSurvey, EngineError> {
+    async fn survey_one(&self, place: Place, known: &Known, needed: &Needed, now: &SlotsNow) -> Result<Placed, EngineError> {
         let found = place.engine.containers(&self.estate.name, None).await?;
         // A container of a host that is reached elsewhere, or is no more, is that host's to speak of.
         let own: Vec<ContainerSeen> = found.into_iter().filter(|one| place.hosts.contains(&one.slot.host)).map(seen).collect();
@@ -166,7 +170,7 @@ impl Driver {
             }
         }
         let chosen = prune::choose(known, needed, &place.stock, chosen);
-        Ok(EngineSurvey { engine: place.name.clone(), chosen, place })
+        Ok((EngineSurvey { engine: place.name.clone(), chosen }, place))
     }
 
     /// What a stopped container holds that nobody else keeps. That its service may lose files counts only while the pipelines have the service.
@@ -266,8 +270,8 @@ fn seen(found: ContainerFound) -> ContainerSeen {
 }
 
 /// Clears one engine; says what could not be removed.
-async fn clear(recorder: &Arc<Recorder>, survey: &EngineSurvey) -> Result<Vec<String>, DriverError> {
-    let (name, engine) = (survey.engine.clone(), &survey.place.engine);
+async fn clear(recorder: &Arc<Recorder>, survey: &EngineSurvey, place: &Place) -> Result<Vec<String>, DriverError> {
+    let (name, engine) = (survey.engine.clone(), &place.engine);
     recorder.record(Event::PruneBegan { engine: name.clone(), goes: survey.chosen.goes.clone() }).await?;
     let (mut gone_images, mut containers, mut failed) = (BTreeSet::new(), 0, Vec::new());
     for goner in &survey.chosen.goes {
@@ -289,7 +293,7 @@ async fn clear(recorder: &Arc<Recorder>, survey: &EngineSurvey) -> Result<Vec<St
             }
         }
     }
-    let bytes = prune::bytes_of(&survey.place.stock.images, &gone_images);
+    let bytes = prune::bytes_of(&place.stock.images, &gone_images);
     let lines = failed.iter().map(|one| format!("{name}: {} could not be removed: {}", one.thing, one.why)).collect();
     let removed = gone_images.len() + containers;
     recorder.record(Event::PruneEnded { engine: name, removed, bytes, failed }).await?;

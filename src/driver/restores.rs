@@ -7,11 +7,27 @@ use crate::edge::SnapshotSeen;
 use crate::journal::JournalError;
 use crate::model::{HostName, MountSource, ReleaseNumber};
 use crate::pipeline::Service;
-use crate::plan::Restore;
+use crate::plan::{Change, Plan, Restore};
 use crate::release::ServiceRelease;
 use crate::run::Event;
 
 impl Driver {
+    /// Adds to each service of a way back the copies that are put back.
+    pub async fn restore_data(&self, plan: &mut Plan) -> Result<(), DriverError> {
+        let Change::Release(target) = plan.change else { return Ok(()) };
+        let release = self.release(target)?;
+        for roll in &mut plan.rolls {
+            let (service, released) = (self.estate.services.get(&roll.service), release.services.get(&roll.service));
+            let Some((service, released)) = service.zip(released) else { continue };
+            roll.restore = self.restores(service, target, released).await?;
+            let note = |restore: &Restore| {
+                format!("{}: volume {} gets what {} holds; what it holds now is copied first", restore.host, restore.volume, restore.copy)
+            };
+            roll.notes.extend(roll.restore.iter().map(note));
+        }
+        Ok(())
+    }
+
     /// The newest whole copy, on each host of the service, of each volume that it wrote as it was in this release. Errors with every copy that there
     /// is not: half of the data is not put back.
     pub async fn restores(&self, service: &Service, release: ReleaseNumber, released: &ServiceRelease) -> Result<Vec<Restore>, DriverError> {

@@ -61,9 +61,14 @@ impl Driver {
 
     /// Begins a run that clears away what nobody can need any more; it has no plan.
     pub async fn begin_prune(&self, keep: NonZeroU32, by: &str, words: &str) -> Result<Arc<Recorder>, DriverError> {
+        self.begin_prune_for(keep, by, words, &[]).await
+    }
+
+    /// The same; the run answers these triggers.
+    pub async fn begin_prune_for(&self, keep: NonZeroU32, by: &str, words: &str, triggers: &[TriggerId]) -> Result<Arc<Recorder>, DriverError> {
         let first = Event::RunBegan { change: Change::Prune { keep }, by: by.to_owned(), words: words.to_owned() };
         let at = self.clock.now();
-        let run = self.journal.begin_run(at, &first).await?;
+        let run = self.journal.begin_run_for(at, &first, triggers).await?;
         self.watch.event(at, &first);
         Ok(self.recorder(run, RunState::begin(at, &first)?))
     }

@@ -1,15 +1,16 @@
 //! The inheritance graph as people and other tools read it: a tree, Graphviz, Mermaid, JSON.
 
-use std::fmt::Write as _;
+use std::fmt::{self, Write as _};
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::dockerfile::{EdgeClass, RefKind};
 use crate::graph::{Graph, NodeId};
 use crate::model::Place;
 
 /// How a graph is shown.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum GraphFormat {
     /// From bases to leaves.
     #[default]
@@ -45,6 +46,23 @@ struct EdgeJson {
     class: EdgeClass,
     kind: RefKind,
     at: Place,
+}
+
+impl fmt::Display for GraphFormat {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Tree => "tree",
+            Self::Dot => "dot",
+            Self::Mermaid => "mermaid",
+            Self::Json => "json",
+        })
+    }
+}
+
+/// All that a graph has, as people name it: bases first.
+pub fn graph_names(graph: &Graph) -> String {
+    let names: Vec<String> = graph.bases().chain(graph.images()).map(|id| graph.node(id).label()).collect();
+    names.join(", ")
 }
 
 /// The graph in a format. `affected_by` leaves only what that node is reached by, and the node itself.

@@ -17,7 +17,7 @@ mod story;
 mod table;
 
 pub use diagnostic::chain;
-pub use graph::{GraphFormat, graph};
+pub use graph::{GraphFormat, graph, graph_names};
 pub use live::{Live, moment};
 pub use plan::{PlanJson, plan, plan_json};
 pub use printer::Printer;

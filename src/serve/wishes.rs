@@ -43,6 +43,17 @@ pub enum WishError {
         /// What is wrong with them.
         why: String,
     },
+    /// A host that the estate does not have.
+    #[error("the estate has no host `{host}`")]
+    #[diagnostic(help("`refit hosts` lists the hosts"))]
+    NoHost {
+        /// Which.
+        host: HostName,
+    },
+    /// Something that is carried out without a plan.
+    #[error("a prune has no plan")]
+    #[diagnostic(help("`refit prune --dry-run`, `GET /v1/prune`, says what would go"))]
+    NoPlan,
     /// No plan can be made.
     #[error(transparent)]
     #[diagnostic(transparent)]
@@ -57,10 +68,16 @@ impl Daemon {
         }
         let hosts = wish.hosts.as_deref().map(|hosts| select_hosts(hosts, &driver.estate.hosts)).transpose();
         let hosts = hosts.map_err(|why| WishError::Hosts { why })?;
+        if let Change::Drain(host) | Change::Undrain(host) = &wish.change
+            && !driver.estate.hosts.contains_key(host)
+        {
+            return Err(WishError::NoHost { host: host.clone() });
+        }
         let mut foreseen = match &wish.change {
             Change::Drift => drifted(driver, wish, hosts.as_ref()).await?,
             Change::Drain(host) => Foreseen::of(driver.plan_drain(host)?),
             Change::Undrain(host) => Foreseen::of(driver.plan_undrain(host)?),
+            Change::Prune { .. } => return Err(WishError::NoPlan),
             change => {
                 let (plan, warnings) = look_and_plan(driver, change, &wish.services, wish.sick).await?;
                 Foreseen { warnings, ..Foreseen::of(plan) }
@@ -68,6 +85,9 @@ impl Daemon {
         };
         foreseen.warnings.extend(drained_warnings(hosts.as_ref(), &driver.estate));
         foreseen.plan.narrow(&wish.services, hosts.as_ref(), &driver.estate);
+        if wish.data {
+            driver.restore_data(&mut foreseen.plan).await?;
+        }
         // A host that is drained is silent often enough; it is drained all the same.
         if !matches!(wish.change, Change::Drain(_)) {
             foreseen.silent = driver.silent_hosts(&foreseen.plan.hosts()).await?;

@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use super::daemon::{Daemon, Standing};
 use super::leave::{DAEMON, Left};
 use super::wishes::{Foreseen, WishError};
-use crate::driver::{self, CameTo, Driver, DriverError};
+use crate::driver::{self, CameTo, Driver, DriverError, Recorder};
 use crate::journal::{Journal, JournalError};
 use crate::model::{HostName, RunId, ServiceName};
 use crate::pipeline::Priority;
@@ -155,6 +155,10 @@ impl Daemon {
     /// Plans what a batch of triggers asks for, and carries it out. Whatever comes of it, each of them is settled.
     async fn answer(&self, batch: Batch, memory: &mut Memory) -> Result<Step, DriverError> {
         let mut driver = self.driver()?;
+        if let Work::Wish(Wish { change: Change::Prune { keep }, .. }) = batch.work {
+            let begun = driver.begin_prune_for(keep, &batch.by, &batch.words, &batch.triggers).await;
+            return self.go_on(&driver, begun, &batch, memory).await;
+        }
         let prepared = match self.prepare(&mut driver, &batch.work, batch.priority, memory.silent).await {
             Ok(prepared) => prepared,
             // A person is told, and may ask again; what came by itself is tried again.
@@ -170,14 +174,26 @@ impl Daemon {
                 return Ok(Step::Again);
             }
         };
-        let recorder = match driver.begin_for(*plan, &batch.by, &batch.words, &batch.triggers).await {
+        let begun = driver.begin_for(*plan, &batch.by, &batch.words, &batch.triggers).await;
+        self.go_on(&driver, begun, &batch, memory).await
+    }
+
+    /// Carries out the run that a batch began.
+    async fn go_on(
+        &self,
+        driver: &Driver,
+        begun: Result<Arc<Recorder>, DriverError>,
+        batch: &Batch,
+        memory: &mut Memory,
+    ) -> Result<Step, DriverError> {
+        let recorder = match begun {
             // Planning takes a while, and a person may have thought better of it.
             Err(DriverError::Journal(JournalError::Withdrawn)) => return Ok(Step::Again),
             begun => begun?,
         };
         let run = recorder.run();
         tracing::info!(%run, by = batch.by, "begun: {}", batch.words);
-        let left = self.carry_on(&driver, &recorder, batch.until).await;
+        let left = self.carry_on(driver, &recorder, batch.until).await;
         self.after(run, left, memory)
     }
 

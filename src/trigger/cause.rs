@@ -81,6 +81,9 @@ pub struct Wish {
     /// Roll what is sick already, too.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub sick: bool,
+    /// Put the data back as well, where it goes back to an earlier release.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub data: bool,
     /// The hash of the plan that was agreed to; another one is refused.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub plan: Option<String>,
@@ -93,6 +96,13 @@ pub struct Heard {
     pub trigger: Trigger,
     /// What the sender calls this delivery, prefixed with the sender's own name here; one that comes again is the same.
     pub delivery: Option<String>,
+}
+
+impl Wish {
+    /// That a change is looked at and carried out, as far as it goes.
+    pub fn of(change: Change) -> Self {
+        Self { change, services: Vec::new(), hosts: None, sick: false, data: false, plan: None }
+    }
 }
 
 impl Cause {

@@ -242,7 +242,7 @@ mod tests {
     }
 
     fn wish() -> Cause {
-        Cause::Wish(Wish { change: Change::Everything, services: Vec::new(), hosts: None, sick: false, plan: None })
+        Cause::Wish(Wish::of(Change::Everything))
     }
 
     fn free(_: Asked) -> Result<(), Wait> {

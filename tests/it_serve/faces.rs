@@ -17,7 +17,9 @@ async fn supervisors_and_monitors_need_no_token() {
     assert!(metrics.text.ends_with("# EOF\n") && metrics.text.contains("refit_build_info"), "{}", metrics.text);
     let document: Value = serde_json::from_str(&get("/openapi.json").await.text).unwrap();
     assert!(document["openapi"].as_str().unwrap().starts_with("3."), "{document}");
-    for path in ["/v1/standing", "/v1/triggers", "/v1/runs/{run}/events", "/v1/tokens", "/healthz", "/metrics"] {
+    for path in
+        ["/v1/standing", "/v1/hosts", "/v1/prune", "/v1/ways-back", "/v1/triggers", "/v1/runs/{run}/events", "/v1/tokens", "/healthz", "/metrics"]
+    {
         assert!(document["paths"][path].is_object(), "{path}");
     }
     assert_eq!(daemon.stop().await, Some(0));
@@ -40,6 +42,8 @@ async fn every_problem_is_told_in_one_form() {
         (Method::GET, "/v1/runs?nonsense=1", 400),
         (Method::GET, "/v1/triggers?cursor=x", 400),
         (Method::GET, "/v1/triggers/7", 404),
+        (Method::GET, "/v1/ways-back?service=no/name", 400),
+        (Method::GET, "/v1/graph?affected_by=nothing", 404),
         (Method::POST, "/v1/triggers", 400),
         (Method::POST, "/v1/tokens", 400),
         (Method::GET, "/v1/runs/7/events?after=x", 400),
