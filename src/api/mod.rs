@@ -32,7 +32,7 @@ pub use caller::{BY, Caller, Tokens, hash_of, new_token};
 pub use events::RunStanding;
 pub use listen::{ListenError, Listener, Tls, listen};
 pub use openapi::document;
-pub use packages::WhoHas;
+pub use packages::{Gone, WhoHas, of_image};
 pub use plans::PlanMade;
 pub use problem::Problem;
 pub use reads::{JournalVerified, Page};
@@ -83,6 +83,7 @@ pub fn router(daemon: Arc<Daemon>) -> Router {
         .route("/tokens", get(tokens::list).post(tokens::make))
         .route("/tokens/{name}", delete(tokens::revoke))
         .route("/who-has", get(packages::who_has))
+        .route("/remedies", post(packages::remedies))
         .route("/stale", get(packages::stale))
         .route("/problems", get(packages::problems))
         .route("/problems/{id}", get(packages::problem))

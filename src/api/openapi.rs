@@ -14,7 +14,7 @@ use super::{actions, events, looks, outside, packages, plans, reads, tokens, tri
     paths(
         reads::standing, reads::estate, looks::graph, looks::hosts, looks::ways_back, looks::prune, reads::services, reads::status, reads::schedule, reads::journal, reads::releases, reads::release, reads::unquarantine, reads::runs, events::run,
         events::events, reads::logs, reads::log, actions::say, triggers::list, triggers::hear, triggers::one, triggers::withdraw, triggers::wish, plans::plan,
-        tokens::list, tokens::make, tokens::revoke, reads::audit, packages::who_has, packages::problems, packages::problem, packages::contents, packages::sbom, packages::difference, packages::stale, outside::healthz, outside::readyz, outside::metrics,
+        tokens::list, tokens::make, tokens::revoke, reads::audit, packages::who_has, packages::problems, packages::problem, packages::contents, packages::sbom, packages::difference, packages::stale, packages::remedies, outside::healthz, outside::readyz, outside::metrics,
     ),
     modifiers(&Bearer),
 )]

@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use axum::Json;
+use axum::extract::rejection::JsonRejection;
 use axum::extract::{Path, Query, State};
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use utoipa::IntoParams;
+use utoipa::{IntoParams, ToSchema};
 
 use super::{Api, Caller, Problem};
 use crate::advisory::Asked;
@@ -17,7 +18,7 @@ use crate::inventory::{Question, QuestionError};
 use crate::journal::{ImageContents, Inventories, Journal, Role, When};
 use crate::model::ReleaseNumber;
 use crate::sbom::Format;
-use crate::workshop::staleness;
+use crate::workshop::{Found, find_remedy, staleness};
 
 /// What is asked about, and of which time: exactly one of `what`, `cve`, `purl` and `license`.
 #[derive(Debug, Clone, Default, Deserialize, Serialize, IntoParams)]
@@ -77,6 +78,17 @@ impl WhoHas {
         }
         query
     }
+}
+
+/// The resource about an image: what is in it, or a bill of that.
+pub fn of_image(image: &str, what: &str, release: Option<ReleaseNumber>, format: Option<Format>) -> String {
+    let mut path = String::from("/v1/images/");
+    encode(image, &mut path);
+    path.push('/');
+    path.push_str(what);
+    let given = [release.map(|release| format!("release={release}")), format.map(|format| format!("format={format}"))];
+    let given: Vec<String> = given.into_iter().flatten().collect();
+    if given.is_empty() { path } else { format!("{path}?{}", given.join("&")) }
 }
 
 /// Percent-encodes everything that has a meaning in a query. Source: RFC 3986, section 2.3.
@@ -202,6 +214,28 @@ pub(super) async fn difference(
     };
     let (before, after) = (kept(release)?, kept(other)?);
     ask(&api, move |inventories| Ok(Json(inquiry::difference(inventories, &before, &after)?))).await
+}
+
+/// What is to be gone.
+#[derive(Debug, Clone, Deserialize, Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Gone {
+    /// A name of an advisory, or packages: `openssl<3.0.15`.
+    pub gone: String,
+}
+
+/// What is to be rebuilt so that something is gone from every container; changes nothing. Its `change` is a wish for `/v1/plans` and `/v1/rollouts`.
+#[utoipa::path(post, path = "/v1/remedies", tag = "packages", request_body = Gone, responses((status = 200, description = "the remedy"), (status = 400, body = Problem), (status = 404, description = "no advisory is called so", body = Problem), (status = 502, body = Problem)))]
+pub(super) async fn remedies(caller: Caller, State(api): State<Api>, body: Result<Json<Gone>, JsonRejection>) -> Result<Json<Found>, Problem> {
+    caller.may(Role::Read)?;
+    let Json(Gone { gone }) = body.map_err(|error| Problem::bad(error.body_text()))?;
+    let asked: Asked = gone.parse().map_err(|error: QuestionError| Problem::bad(error.to_string()).with_help(error.help))?;
+    if let Asked::Problem(name) = &asked
+        && api.daemon.inventories.advisories_called(name)?.is_empty()
+    {
+        return Err(no_advisory(name));
+    }
+    Ok(Json(find_remedy(&api.daemon.driver()?, &asked).await?))
 }
 
 /// How far behind each service is. Every base is looked at.

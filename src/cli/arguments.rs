@@ -166,7 +166,7 @@ impl Arguments {
             Command::Cve(args) => super::cve::run(&args, at, face).await,
             Command::Patch(args) => super::patch::run(&args, at, face).await,
             Command::Inventory(args) => super::inventory::run(&args, state, &at, face).await,
-            Command::Sbom(args) => super::sbom::run(&args, state, face),
+            Command::Sbom(args) => super::sbom::run(&args, at, face).await,
             Command::Advisories(args) => super::advisories::run(&args, state, face).await,
             Command::Serve(args) => super::serve::run(args, state, face).await,
             Command::Token(args) => super::token::run(&args, state, face).await,

@@ -9,7 +9,8 @@ use super::server::At;
 use super::workshop::{self, Access, BuildArgs, PipelineFolder, Workshop};
 use super::{Exit, Face};
 use crate::driver::DriverError;
-use crate::inquiry::difference;
+use crate::api;
+use crate::inquiry::{ReleaseDifference, difference};
 use crate::inventory::Unreadable;
 use crate::journal::{Gap, Inventories, Journal, KnownAs};
 use crate::model::{ImageName, ReleaseNumber};
@@ -60,9 +61,15 @@ enum InventoryCommand {
 /// Runs `refit inventory`.
 pub(super) async fn run(args: &InventoryArgs, state: Option<PathBuf>, at: &At, face: &mut Face) -> miette::Result<Exit> {
     match &args.command {
-        InventoryCommand::Scan { images, estate } => scan(images, estate, state, face).await,
-        InventoryCommand::Show { image, release, folder } => show(image, *release, folder, at, face),
-        InventoryCommand::Diff { before, after, folder } => diff(*before, *after, folder, state, face),
+        InventoryCommand::Scan { images, estate } => match &at.server {
+            None => scan(images, estate, state, face).await,
+            Some(daemon) => {
+                let help = "a daemon reads by itself what its runs release; call it on its machine for anything else";
+                Err(miette::miette!(help = help, "images cannot be read by the refit at {} for others", daemon.name()))
+            }
+        },
+        InventoryCommand::Show { image, release, folder } => show(image, *release, folder, at, face).await,
+        InventoryCommand::Diff { before, after, folder } => diff(*before, *after, folder, at, face).await,
     }
 }
 
@@ -115,15 +122,17 @@ async fn scan_these(workshop: &Workshop, images: &[String], face: &mut Face) -> 
     Ok(exit)
 }
 
-fn show(image: &str, release: Option<ReleaseNumber>, folder: &PipelineFolder, at: &At, face: &mut Face) -> miette::Result<Exit> {
-    let kept = inventories::open(&folder.pipelines, at.state.clone())?;
-    let (named, contents) = kept.contents(image, release)?;
+async fn show(image: &str, release: Option<ReleaseNumber>, folder: &PipelineFolder, at: &At, face: &mut Face) -> miette::Result<Exit> {
+    let contents = match &at.server {
+        Some(daemon) => daemon.get(&api::of_image(image, "contents", release, None)).await?,
+        None => inventories::open(&folder.pipelines, at.state.clone())?.contents(image, release)?.1,
+    };
     if face.json {
         face.printer.json_line(&contents);
     } else {
         report::packages::contents(&contents).iter().for_each(|line| face.printer.out(line));
     }
-    Ok(if gaps(&named.name, &contents.unreadable, face) { Exit::Failed } else { Exit::Done })
+    Ok(if gaps(image, &contents.unreadable, face) { Exit::Failed } else { Exit::Done })
 }
 
 fn gaps(image: &str, gaps: &[Gap], face: &mut Face) -> bool {
@@ -134,10 +143,15 @@ fn gaps(image: &str, gaps: &[Gap], face: &mut Face) -> bool {
     !gaps.is_empty()
 }
 
-fn diff(before: ReleaseNumber, after: ReleaseNumber, folder: &PipelineFolder, state: Option<PathBuf>, face: &mut Face) -> miette::Result<Exit> {
-    let kept = inventories::open(&folder.pipelines, state)?;
-    let release = |number| kept.journal.release(number)?.ok_or(DriverError::UnknownRelease(number));
-    let difference = difference(&kept.inventories, &release(before)?, &release(after)?)?;
+async fn diff(before: ReleaseNumber, after: ReleaseNumber, folder: &PipelineFolder, at: &At, face: &mut Face) -> miette::Result<Exit> {
+    let difference: ReleaseDifference = match &at.server {
+        Some(daemon) => daemon.get(&format!("/v1/releases/{before}/difference/{after}")).await?,
+        None => {
+            let kept = inventories::open(&folder.pipelines, at.state.clone())?;
+            let release = |number| kept.journal.release(number)?.ok_or(DriverError::UnknownRelease(number));
+            difference(&kept.inventories, &release(before)?, &release(after)?)?
+        }
+    };
     if face.json {
         face.printer.json(&difference);
     } else {

@@ -1,18 +1,17 @@
 //! `refit patch`.
 
-use std::collections::BTreeSet;
-use std::sync::Arc;
-
 use super::estate::EstateArgs;
 use super::server::At;
-use super::workshop::{self, Access, BuildArgs, Workshop};
-use super::{Exit, Face, plan, rollout, who_has};
+use super::workshop::{self, Access, BuildArgs};
+use super::{Exit, Face, plan, rollout, wish};
 use crate::advisory::Asked;
-use crate::driver::Looked;
-use crate::inquiry::{self, Query, Remedy, remedy};
-use crate::journal::{Inventories, KnownAs, When};
+use crate::api::{self, WhoHas};
+use crate::client::Client;
+use crate::inquiry::{Answer, Query, who_has};
+use crate::journal::When;
 use crate::plan::Change;
 use crate::report;
+use crate::workshop::{Found, find_remedy};
 
 /// Get rid of a problem, or of packages, in every container: rebuild the images that bring them in and all that have them from there, and roll those out.
 ///
@@ -42,6 +41,9 @@ pub struct PatchArgs {
 
 /// Runs `refit patch`.
 pub(super) async fn run(args: &PatchArgs, at: At, face: &mut Face) -> miette::Result<Exit> {
+    if let Some(daemon) = &at.server {
+        return of_daemon(daemon, args, face).await;
+    }
     let access = if args.dry_run { Access::Look } else { Access::Through };
     let mut workshop = match workshop::open(&args.estate, &args.build, at.state, access, face)? {
         Ok(workshop) => workshop,
@@ -49,62 +51,87 @@ pub(super) async fn run(args: &PatchArgs, at: At, face: &mut Face) -> miette::Re
     };
     let inventories = workshop.inventories()?;
     if let Asked::Problem(name) = &args.what {
-        who_has::known(&inventories.advisories_called(name)?, name)?;
+        super::who_has::known(&inventories.advisories_called(name)?, name)?;
     }
     if !args.dry_run
         && let Some(exit) = rollout::take_up_what_was_interrupted(&mut workshop, face).await?
     {
         return Ok(exit);
     }
-    let Some(found) = find(&workshop, &inventories, &args.what, face).await? else { return Ok(Exit::Done) };
-    report::packages::remedy(&found).iter().for_each(|line| face.printer.err(line));
-    let Some(change) = &found.change else {
-        return if found.is_gone() { tell(&inventories, &args.what, face) } else { Ok(Exit::Failed) };
+    let now = || who_has(&inventories, &Query { asked: args.what.clone(), when: When::Now });
+    let found = find_remedy(&workshop.driver, &args.what).await?;
+    let change = match told(&found, face) {
+        Told::Change(change) => change,
+        Told::Gone => return Ok(tell(&now()?, face)),
+        Told::Hopeless => return Ok(Exit::Failed),
     };
-    let plan = plan::make(&workshop, change, |_| args.sick, face).await?;
+    let plan = plan::make(&workshop, &change, |_| args.sick, face).await?;
     if args.dry_run || plan.does_nothing() {
         plan::show(&plan, workshop.parallel(), face);
-        return Ok(if args.dry_run && found.cure.hopeless.is_empty() { Exit::Done } else { Exit::Failed });
+        return Ok(shown(args, &found));
     }
     let exit = rollout::begin(&workshop, plan, args.yes, face).await?;
-    let left = tell(&inventories, &args.what, face)?;
+    let left = tell(&now()?, face);
     Ok(if exit == Exit::Done { left } else { exit })
 }
 
-/// What is to be done; nothing if there is no release.
-async fn find(workshop: &Workshop, inventories: &Arc<Inventories>, asked: &Asked, face: &mut Face) -> miette::Result<Option<Remedy>> {
-    let Some(release) = workshop.driver.journal.latest_release()? else {
-        face.printer.out("there is no release yet, so nothing runs");
-        return Ok(None);
+/// The same by a daemon elsewhere: it looks, plans and carries out.
+async fn of_daemon(daemon: &Client, args: &PatchArgs, face: &mut Face) -> miette::Result<Exit> {
+    args.estate.refuse_for(daemon)?;
+    args.build.refuse_for(daemon)?;
+    let found: Found = daemon.post("/v1/remedies", &api::Gone { gone: args.what.to_string() }).await?;
+    let asked = match &args.what {
+        Asked::Problem(name) => WhoHas { cve: Some(name.clone()), ..WhoHas::default() },
+        Asked::Packages(question) => WhoHas { what: Some(question.to_string()), ..WhoHas::default() },
     };
-    // Bases are looked at as for a plan of everything, and read, so that it is known what a newer one still has.
-    let looked = workshop.driver.look(&Change::Everything).await?;
-    read_bases(workshop, inventories, &looked, face).await;
-    for trouble in workshop.driver.read_release(inventories, &release).await {
-        face.printer.err(&format!("warning: {trouble}"));
-    }
-    let estate = inquiry::Estate { graph: &looked.graph, release: &release, bases: &looked.bases };
-    Ok(Some(remedy(inventories, asked, &estate)?))
-}
-
-/// Reads what bases are now.
-pub(super) async fn read_bases(workshop: &Workshop, inventories: &Arc<Inventories>, looked: &Looked, face: &mut Face) {
-    for (base, digest) in &looked.bases {
-        let names: BTreeSet<KnownAs> = [KnownAs::Base(base.clone())].into();
-        if let Err(error) = workshop.driver.read_contents(inventories, &digest.to_string(), names).await {
-            face.printer.err(&format!("warning: base {}: {}", base.familiar(), report::chain(&error)));
+    let change = match told(&found, face) {
+        Told::Change(change) => change,
+        Told::Gone => return Ok(tell(&daemon.get(&asked.path()).await?, face)),
+        Told::Hopeless => return Ok(Exit::Failed),
+    };
+    match wish::change(daemon, change, args.sick, args.dry_run, args.yes, face).await? {
+        None => Ok(shown(args, &found)),
+        Some(exit) => {
+            let left = tell(&daemon.get(&asked.path()).await?, face);
+            Ok(if exit == Exit::Done { left } else { exit })
         }
     }
 }
 
-/// Says who has it now.
-fn tell(inventories: &Inventories, asked: &Asked, face: &mut Face) -> miette::Result<Exit> {
-    let answer = inquiry::who_has(inventories, &Query { asked: asked.clone(), when: When::Now })?;
-    if face.json {
-        return Ok(if answer.containers.is_empty() { Exit::Done } else { Exit::Failed });
+/// What becomes of a remedy.
+enum Told {
+    /// It is carried out.
+    Change(Change),
+    /// There is nothing to get rid of.
+    Gone,
+    /// There is, and nothing can be done.
+    Hopeless,
+}
+
+/// Says what was found.
+fn told(found: &Found, face: &mut Face) -> Told {
+    found.warnings.iter().for_each(|line| face.printer.err(&format!("warning: {line}")));
+    let Some(remedy) = &found.remedy else {
+        face.printer.err("there is no release yet, so nothing runs");
+        return Told::Gone;
+    };
+    report::packages::remedy(remedy).iter().for_each(|line| face.printer.err(line));
+    match &remedy.change {
+        Some(change) => Told::Change(change.clone()),
+        None if remedy.is_gone() => Told::Gone,
+        None => Told::Hopeless,
     }
+}
+
+/// How a plan that was only shown is told to a shell.
+fn shown(args: &PatchArgs, found: &Found) -> Exit {
+    let is_whole = found.remedy.as_ref().is_none_or(|remedy| remedy.cure.hopeless.is_empty());
+    if args.dry_run && is_whole { Exit::Done } else { Exit::Failed }
+}
+
+/// Says who has it now.
+fn tell(answer: &Answer, face: &mut Face) -> Exit {
     report::packages::not_read(&answer.not_read).iter().for_each(|line| face.printer.err(&format!("warning: {line}")));
-    let last = report::packages::answer(&answer);
-    last.last().iter().for_each(|line| face.printer.err(line));
-    Ok(if answer.containers.is_empty() { Exit::Done } else { Exit::Failed })
+    report::packages::answer(answer).last().into_iter().for_each(|line| face.printer.err(line));
+    if answer.containers.is_empty() { Exit::Done } else { Exit::Failed }
 }

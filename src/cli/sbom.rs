@@ -1,11 +1,12 @@
 //! `refit sbom`.
 
-use std::fs::File;
-use std::io::{BufWriter, Write};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
+use super::server::At;
 use super::workshop::PipelineFolder;
 use super::{Exit, Face, inventories};
+use crate::api;
 use crate::edge::{Clock, SystemClock};
 use crate::inquiry::subject;
 use crate::model::ReleaseNumber;
@@ -33,19 +34,21 @@ pub struct SbomArgs {
 }
 
 /// Runs `refit sbom`.
-pub(super) fn run(args: &SbomArgs, state: Option<PathBuf>, face: &mut Face) -> miette::Result<Exit> {
-    let kept = inventories::open(&args.folder.pipelines, state)?;
-    let (named, contents) = kept.contents(&args.image, args.release)?;
-    let created = named.released_at.unwrap_or_else(|| SystemClock.now());
-    let subject = subject(named.name, named.reference, named.id, created, &contents);
-    match &args.output {
+pub(super) async fn run(args: &SbomArgs, at: At, face: &mut Face) -> miette::Result<Exit> {
+    let document = match &at.server {
+        Some(daemon) => daemon.text(&api::of_image(&args.image, "sbom", args.release, Some(args.format))).await?.into_bytes(),
         None => {
+            let (named, contents) = inventories::open(&args.folder.pipelines, at.state)?.contents(&args.image, args.release)?;
+            let created = named.released_at.unwrap_or_else(|| SystemClock.now());
+            let subject = subject(named.name, named.reference, named.id, created, &contents);
             let mut document = Vec::new();
-            // A document in memory is only refused by its own form.
             args.format.write(&subject, &mut document).map_err(|error| miette::miette!("the document could not be made: {error}"))?;
-            face.printer.out(String::from_utf8_lossy(&document).trim_end());
+            document
         }
-        Some(path) => write(path, |file| args.format.write(&subject, file)).map_err(|error| {
+    };
+    match &args.output {
+        None => face.printer.out(String::from_utf8_lossy(&document).trim_end()),
+        Some(path) => write(path, &document).map_err(|error| {
             miette::miette!(help = "name another file with `--output`, or make room there", "{} could not be written: {error}", path.display())
         })?,
     }
@@ -53,12 +56,10 @@ pub(super) fn run(args: &SbomArgs, state: Option<PathBuf>, face: &mut Face) -> m
 }
 
 /// Writes a file as a whole or not at all.
-fn write(path: &Path, document: impl FnOnce(&mut BufWriter<File>) -> std::io::Result<()>) -> std::io::Result<()> {
+fn write(path: &Path, document: &[u8]) -> std::io::Result<()> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let file = tempfile::NamedTempFile::new_in(folder)?;
-    let mut out = BufWriter::new(file.reopen()?);
-    document(&mut out)?;
-    out.flush()?;
+    let mut file = tempfile::NamedTempFile::new_in(folder)?;
+    file.write_all(document)?;
     file.persist(path)?;
     Ok(())
 }

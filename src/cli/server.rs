@@ -80,7 +80,7 @@ fn reach(command: &Command) -> Reach {
         Command::WhoHas(_) | Command::Cve(_) | Command::Patch(_) | Command::Inventory(_) | Command::Sbom(_) => Reach::There,
         Command::Scan(_) | Command::Init(_) | Command::Check(_) | Command::Serve(_) | Command::Token(_) => Reach::Here,
         Command::Schema(_) | Command::Completions(_) => Reach::Here,
-        Command::Advisories(_) => Reach::NotYet,
+        Command::Advisories(_) => Reach::Here,
     }
 }
 

@@ -48,6 +48,20 @@ pub(super) async fn rollout(daemon: &Client, args: &RolloutArgs, face: &mut Face
     begin(daemon, wish, made, args.plan.is_some(), args.yes, face).await
 }
 
+/// A change that was found elsewhere. Nothing comes back if it was only shown.
+pub(super) async fn change(daemon: &Client, change: Change, sick: bool, is_only_shown: bool, yes: bool, face: &mut Face) -> miette::Result<Option<Exit>> {
+    let wish = wish(change, sick);
+    if !is_only_shown && let Some(exit) = stands_still(daemon, face).await? {
+        return Ok(Some(exit));
+    }
+    let made = foresee(daemon, &wish, face).await?;
+    if is_only_shown || made.plan.does_nothing() {
+        plan::show(&made.plan, made.parallel, face);
+        return Ok(None);
+    }
+    begin(daemon, wish, made, false, yes, face).await.map(Some)
+}
+
 /// `refit converge`.
 pub(super) async fn converge(daemon: &Client, args: &ConvergeArgs, face: &mut Face) -> miette::Result<Exit> {
     args.how.estate.refuse_for(daemon)?;

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::inventory::Contents;
 use crate::inventory::{Difference, differ};
@@ -12,7 +12,7 @@ use crate::plan::{Plan, Reason};
 use crate::release::Release;
 
 /// What changed from one release to another.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ReleaseDifference {
     /// From which.
     pub before: ReleaseNumber,
@@ -23,7 +23,7 @@ pub struct ReleaseDifference {
 }
 
 /// What changed in an image.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ImageDifference {
     /// These packages.

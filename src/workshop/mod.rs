@@ -4,6 +4,7 @@ mod bases;
 mod estate;
 mod person;
 mod platform;
+mod remedy;
 mod stale;
 
 use std::collections::BTreeMap;
@@ -13,6 +14,7 @@ use std::sync::Arc;
 pub use bases::BaseLooks;
 pub use estate::{ReadEstate, drained_warnings, read_estate, unknown_service};
 pub use person::whoami;
+pub use remedy::{Found, find_remedy};
 pub use stale::staleness;
 
 use crate::driver::Engines;

@@ -53,7 +53,7 @@ pub struct ImageKept {
 }
 
 /// Who brought a layer: the lowest image that is known and stands on it.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct BroughtBy {
     /// Its id.
     pub image: Digest,
@@ -71,7 +71,7 @@ impl fmt::Display for BroughtBy {
 }
 
 /// What is in one image.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ImageContents {
     /// The distribution.
     pub distro: Option<Distro>,
@@ -82,7 +82,7 @@ pub struct ImageContents {
 }
 
 /// Something in an image that could not be read.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Gap {
     /// The layer that it is in, by its diff id.
     pub layer: Digest,
@@ -92,7 +92,7 @@ pub struct Gap {
 }
 
 /// A package in an image.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct PackageIn {
     /// The package.
     pub package: Arc<Package>,
