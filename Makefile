@@ -16,7 +16,7 @@ SETUP := @tests/lab/setup.sh --tests
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test bench prove simulate scale hurt fuzz deny fmt clippy check install clean-lab clean-demo
+.PHONY: help demo test otlp bench prove simulate scale hurt fuzz deny fmt clippy check install clean-lab clean-demo
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -39,6 +39,10 @@ else
 	@# Few threads: engine tests start several engines each. What is left out says so in its output.
 	$(CARGO) test $(TARGETS) -- --test-threads=2 $(if $(NO_ENGINE),--show-output)
 endif
+
+otlp: ## build with the feature otlp, and see a run's spans at a collector
+	$(CARGO) test --features otlp --lib -- telemetry
+	$(CARGO) test --features otlp --test otlp
 
 bench: ## measure, and write docs/benchmarks.md
 	@tests/lab/setup.sh --tests
