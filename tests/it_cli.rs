@@ -114,7 +114,7 @@ impl Home {
 }
 
 /// Every command, with arguments that let it run.
-const COMMANDS: [&[&str]; 20] = [
+const COMMANDS: [&[&str]; 26] = [
     &["scan"],
     &["init"],
     &["check"],
@@ -133,6 +133,12 @@ const COMMANDS: [&[&str]; 20] = [
     &["resume"],
     &["approve"],
     &["abort"],
+    &["who-has", "openssl<3"],
+    &["cve"],
+    &["patch", "openssl<3"],
+    &["inventory", "show", "web"],
+    &["sbom", "web"],
+    &["advisories", "update", "none"],
     &["schema"],
     &["completions", "bash"],
 ];
@@ -183,7 +189,7 @@ fn looking_makes_nothing() {
     let home = shop_of_three();
     home.write("pipelines/shop.yaml", "images: { base: { build: base } }\n");
     let before = home.tree();
-    for args in COMMANDS.iter().filter(|args| !["init", "rollout", "rollback", "plan"].contains(&args[0])) {
+    for args in COMMANDS.iter().filter(|args| !["init", "rollout", "rollback", "plan", "patch"].contains(&args[0])) {
         home.run(args);
     }
     home.run(&["rollback", "--list"]);

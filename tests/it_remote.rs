@@ -6,12 +6,14 @@
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use refit::journal::{Journal, Lock, Logs, SqliteJournal};
+use refit::inventory::{FileFound, Kind, LayerFound, Package, SourcePackage};
+use refit::journal::{ImageRow, Inventories, Journal, KnownAs, Lock, Logs, SqliteJournal};
+use refit::model::Digest;
 use refit::plan::Change;
 use refit::run::{Event, RunOutcome};
 
@@ -65,6 +67,8 @@ impl Home {
             let mut log = Logs::new(&state).writer(run, &"web".parse().unwrap()).unwrap();
             writeln!(log, "Step 1/1 : FROM debian:bookworm-slim").unwrap();
         }
+        drop(journal);
+        keep_contents(&state, at(0));
         home
     }
 
@@ -129,6 +133,27 @@ impl Drop for Home {
     }
 }
 
+/// What was read of a base, and an advisory about it.
+fn keep_contents(state: &Path, at: jiff::Timestamp) {
+    let inventories = Inventories::open(state).unwrap();
+    let source = Some(SourcePackage { name: "openssl".into(), version: "3.0.11".into() });
+    let package = Package {
+        kind: Kind::Deb,
+        name: "libssl3".into(),
+        version: "3.0.11".into(),
+        arch: Some("amd64".into()),
+        license: Some("Apache-2.0".into()),
+        source,
+    };
+    let files = [("var/lib/dpkg/status".into(), FileFound::Packages(vec![package]))].into();
+    let (layer, base) = (Digest::of(b"layer"), KnownAs::Base("debian:bookworm-slim".parse().unwrap()));
+    let row = ImageRow { id: Digest::of(b"image"), names: [base].into() };
+    inventories.keep(&row, &[layer], &[(layer, LayerFound { files, ..LayerFound::default() })].into(), at).unwrap();
+    let affected = serde_json::json!([{ "package": { "ecosystem": "Debian:12", "name": "openssl" } }]);
+    let record = serde_json::json!({ "id": "CVE-2099-1", "modified": "2026-01-01T00:00:00Z", "summary": "bad", "affected": affected });
+    inventories.keep_advisories("osv", &[refit::advisory::osv::read(record.to_string().as_bytes()).unwrap()], at).unwrap();
+}
+
 #[track_caller]
 fn expect(ended: &Ended, code: i32, said: &[&str]) {
     assert_eq!(ended.code, Some(code), "{ended:?}");
@@ -147,7 +172,7 @@ fn without_moment(mut ended: Ended) -> Ended {
 async fn what_is_looked_at_from_elsewhere_is_what_is_seen_here() {
     let home = Home::served().await;
     let token = home.token("eyes", "read");
-    let looks: [&[&str]; 38] = [
+    let looks: [&[&str]; 55] = [
         &["history"],
         &["history", "--json"],
         &["history", "--limit", "1"],
@@ -183,6 +208,23 @@ async fn what_is_looked_at_from_elsewhere_is_what_is_seen_here() {
         &["rollback", "--yes", "--with-data", "--list"],
         &["prune", "--dry-run"],
         &["prune", "--dry-run", "--keep", "2", "--json"],
+        &["who-has", "openssl<3.0.15"],
+        &["who-has", "openssl<3.0.15", "--json"],
+        &["who-has", "--license", "Apache-2.0", "--ever", "--csv"],
+        &["who-has", "openssl", "--at", "2026-11-01T12:00:00Z"],
+        &["who-has", "openssl<"],
+        &["who-has", "--cve", "CVE-2099-1"],
+        &["who-has", "--cve", "CVE-1999-1"],
+        &["cve"],
+        &["cve", "CVE-2099-1", "--json"],
+        &["cve", "CVE-1999-1"],
+        &["inventory", "show", "debian:bookworm-slim"],
+        &["inventory", "show", "debian:bookworm-slim", "--json"],
+        &["inventory", "show", "nothing"],
+        &["inventory", "diff", "r1", "r2"],
+        &["patch", "openssl<9", "--dry-run"],
+        &["patch", "CVE-1999-1", "--dry-run"],
+        &["patch", "CVE-2099-1", "--dry-run", "--json"],
         &["pause"],
         &["abort", "1"],
         &["pause", "9"],

@@ -13,7 +13,8 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::{Api, Caller, Problem};
 use crate::advisory::Asked;
-use crate::inquiry::{self, Answer, Named, NamedError, OpenProblem, ProblemKept, ServiceBehind};
+use crate::driver::DriverError;
+use crate::inquiry::{self, Answer, Named, NamedError, NoAdvisory, OpenProblem, ProblemKept, ServiceBehind};
 use crate::inventory::{Question, QuestionError};
 use crate::journal::{ImageContents, Inventories, Journal, Role, When};
 use crate::model::ReleaseNumber;
@@ -136,7 +137,7 @@ impl OfRelease {
 #[utoipa::path(get, path = "/v1/who-has", tag = "packages", params(WhoHas), responses((status = 200, description = "as `refit who-has --json` prints it"), (status = 400, body = Problem), (status = 404, description = "no advisory is called so", body = Problem)))]
 pub(super) async fn who_has(caller: Caller, State(api): State<Api>, Query(asked): Query<WhoHas>) -> Result<Json<Answer>, Problem> {
     caller.may(Role::Read)?;
-    let query = asked.query().map_err(|error| Problem::bad(error.to_string()))?;
+    let query = asked.query().map_err(|error| Problem::bad(error.to_string()).with_help(error.help))?;
     ask(&api, move |inventories| {
         if let Asked::Problem(name) = &query.asked
             && inventories.advisories_called(name)?.is_empty()
@@ -210,7 +211,7 @@ pub(super) async fn difference(
     caller.may(Role::Read)?;
     let kept = |text: String| {
         let number: ReleaseNumber = text.parse().map_err(Problem::bad)?;
-        api.daemon.journal.release(number)?.ok_or_else(|| Problem::missing(format!("there is no release {number}")))
+        api.daemon.journal.release(number)?.ok_or_else(|| helped(&DriverError::UnknownRelease(number)))
     };
     let (before, after) = (kept(release)?, kept(other)?);
     ask(&api, move |inventories| Ok(Json(inquiry::difference(inventories, &before, &after)?))).await
@@ -248,7 +249,13 @@ pub(super) async fn stale(caller: Caller, State(api): State<Api>) -> Result<Json
 }
 
 fn no_advisory(name: &str) -> Problem {
-    Problem::missing(format!("no advisory that was read is called {name}, so nobody can say who has it"))
+    helped(&NoAdvisory(name.to_owned()))
+}
+
+/// Something that is not there, with the next move.
+fn helped(error: &(impl miette::Diagnostic + 'static)) -> Problem {
+    let problem = Problem::missing(error.to_string());
+    error.help().map_or_else(|| problem.clone(), |help| problem.clone().with_help(help.to_string()))
 }
 
 /// What was read of an image, as people name it.
@@ -266,7 +273,7 @@ impl From<NamedError> for Problem {
     fn from(error: NamedError) -> Self {
         match error {
             NamedError::Journal(error) => error.into(),
-            other => Self::missing(other.to_string()),
+            other => helped(&other),
         }
     }
 }

@@ -17,6 +17,12 @@ pub(super) struct Kept {
 /// Opens what is kept in a state folder.
 pub(super) fn open(pipelines: &Path, state: Option<PathBuf>) -> miette::Result<Kept> {
     let folder = state_folder(pipelines, state);
+    // "Nobody has it" would be a dangerous answer to who only stands in the wrong folder.
+    if !SqliteJournal::exists(&folder) {
+        let help = "go to the folder that holds `pipelines/`, or name it by `--pipelines DIR` or `--state DIR`; `refit rollout` makes the first release, \
+                    `refit inventory scan IMAGE` reads an image without one";
+        return Err(miette::miette!(help = help, "there is no journal in {}, so nobody knows what runs and what is in it", folder.display()));
+    }
     Ok(Kept { inventories: Arc::new(Inventories::open(&folder)?), journal: SqliteJournal::open(&folder)? })
 }
 

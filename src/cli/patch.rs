@@ -62,7 +62,7 @@ pub(super) async fn run(args: &PatchArgs, at: At, face: &mut Face) -> miette::Re
     let found = find_remedy(&workshop.driver, &args.what).await?;
     let change = match told(&found, face) {
         Told::Change(change) => change,
-        Told::Gone => return Ok(tell(&now()?, face)),
+        Told::Gone => return Ok(only_tell(&now()?, face)),
         Told::Hopeless => return Ok(Exit::Failed),
     };
     let plan = plan::make(&workshop, &change, |_| args.sick, face).await?;
@@ -86,7 +86,7 @@ async fn of_daemon(daemon: &Client, args: &PatchArgs, face: &mut Face) -> miette
     };
     let change = match told(&found, face) {
         Told::Change(change) => change,
-        Told::Gone => return Ok(tell(&daemon.get(&asked.path()).await?, face)),
+        Told::Gone => return Ok(only_tell(&daemon.get(&asked.path()).await?, face)),
         Told::Hopeless => return Ok(Exit::Failed),
     };
     match wish::change(daemon, change, args.sick, args.dry_run, args.yes, face).await? {
@@ -119,7 +119,12 @@ fn told(found: &Found, face: &mut Face) -> Told {
     match &remedy.change {
         Some(change) => Told::Change(change.clone()),
         None if remedy.is_gone() => Told::Gone,
-        None => Told::Hopeless,
+        None => {
+            if face.json {
+                face.printer.json(remedy);
+            }
+            Told::Hopeless
+        }
     }
 }
 
@@ -127,6 +132,14 @@ fn told(found: &Found, face: &mut Face) -> Told {
 fn shown(args: &PatchArgs, found: &Found) -> Exit {
     let is_whole = found.remedy.as_ref().is_none_or(|remedy| remedy.cure.hopeless.is_empty());
     if args.dry_run && is_whole { Exit::Done } else { Exit::Failed }
+}
+
+/// Says who has it now, where nothing else was to be done.
+fn only_tell(answer: &Answer, face: &mut Face) -> Exit {
+    if face.json {
+        face.printer.json(answer);
+    }
+    tell(answer, face)
 }
 
 /// Says who has it now.

@@ -8,7 +8,7 @@ use super::workshop::PipelineFolder;
 use super::{Exit, Face, inventories};
 use crate::advisory::Asked;
 use crate::api::WhoHas;
-use crate::inquiry::{Answer, who_has};
+use crate::inquiry::{Answer, NoAdvisory, who_has};
 use crate::inventory::QuestionError;
 use crate::report;
 
@@ -20,6 +20,7 @@ use crate::report;
 /// Ends with 0 if no container has it and 1 if one does, so that it fits a check in a script.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:\n  refit who-has 'openssl<3.0.15'\n  refit who-has --cve CVE-2024-5535 --at '2026-11-01 12:00' --csv")]
+#[command(override_usage = "refit who-has [OPTIONS] <WHAT|--cve ID|--purl PURL|--license LICENSE>")]
 #[command(group = clap::ArgGroup::new("asked").required(true).args(["what", "cve", "purl", "license"]))]
 pub struct WhoHasArgs {
     /// The package: `NAME`, or `NAME<VERSION` with `<`, `<=`, `=`, `!=`, `>=`, `>`; several bounds with commas between.
@@ -75,13 +76,9 @@ fn wrong(error: QuestionError) -> miette::Report {
     miette::miette!(help = error.help.clone(), "{error}")
 }
 
-/// Refuses a problem that nothing that was read is about: "nobody has it" would be a guess.
+/// Refuses a problem that nothing that was read is about.
 pub(super) fn known(advisories: &[crate::advisory::Advisory], name: &str) -> miette::Result<()> {
-    if advisories.is_empty() {
-        let help = "`refit advisories update FILE|FOLDER|URL` reads OSV's dumps and Debian's security tracker; only what names a package of some image is kept";
-        return Err(miette::miette!(help = help, "no advisory that was read is called {name}, so nobody can say who has it"));
-    }
-    Ok(())
+    if advisories.is_empty() { Err(NoAdvisory(name.to_owned()).into()) } else { Ok(()) }
 }
 
 fn show(answer: &Answer, csv: bool, face: &mut Face) -> Exit {

@@ -49,7 +49,14 @@ pub(super) async fn rollout(daemon: &Client, args: &RolloutArgs, face: &mut Face
 }
 
 /// A change that was found elsewhere. Nothing comes back if it was only shown.
-pub(super) async fn change(daemon: &Client, change: Change, sick: bool, is_only_shown: bool, yes: bool, face: &mut Face) -> miette::Result<Option<Exit>> {
+pub(super) async fn change(
+    daemon: &Client,
+    change: Change,
+    sick: bool,
+    is_only_shown: bool,
+    yes: bool,
+    face: &mut Face,
+) -> miette::Result<Option<Exit>> {
     let wish = wish(change, sick);
     if !is_only_shown && let Some(exit) = stands_still(daemon, face).await? {
         return Ok(Some(exit));

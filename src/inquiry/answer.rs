@@ -97,6 +97,14 @@ pub struct NotRead {
     pub in_part: bool,
 }
 
+/// Nothing that was read is about a problem: "nobody has it" would be a guess.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, miette::Diagnostic)]
+#[error("no advisory that was read is called {0}, so nobody can say who has it")]
+#[diagnostic(help(
+    "`refit advisories update FILE|FOLDER|URL` reads OSV's dumps and Debian's security tracker; only what names a package of some image is kept"
+))]
+pub struct NoAdvisory(pub String);
+
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for a reference")]
 fn is_zero(number: &usize) -> bool {
     *number == 0

@@ -13,7 +13,7 @@ mod problems;
 mod remedy;
 mod stale;
 
-pub use answer::{Answer, Container, Fix, NotRead, Query, who_has};
+pub use answer::{Answer, Container, Fix, NoAdvisory, NotRead, Query, who_has};
 pub use bill::subject;
 pub use difference::{ImageDifference, MovedBase, ReleaseDifference, difference, moved_bases, of_images};
 pub use named::{Named, NamedError, named};
