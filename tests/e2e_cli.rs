@@ -47,6 +47,9 @@ fn session(estate: &Estate, commands: &[&[&str]]) -> String {
 /// Without what is another one each time.
 fn blotted(text: &str, estate: &Estate) -> String {
     let machine = rustix::system::uname().nodename().to_string_lossy().into_owned();
+    // What is read of images goes on beside the rollouts, so its line stands where it happens to.
+    let is_reading = |line: &&str| line.contains("read     ") && line.contains(" packages in ");
+    let text: String = text.split_inclusive('\n').filter(|line| !is_reading(line)).collect();
     let mut text = text.replace(&machine, "[machine]");
     for host in estate.lab.all() {
         text = text.replace(&host.endpoint, "[endpoint]").replace(&host.address.to_string(), "[address]");

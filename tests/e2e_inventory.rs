@@ -158,6 +158,9 @@ async fn a_problem_in_a_library_from_who_has_it_to_gone() {
     }
     estate.refit(&["cve", PROBLEM]).expect_code(1).expect_said("open").expect_said(&debians.new);
     estate.refit(&["cve", "--open"]).expect_code(1).expect_said(PROBLEM);
+    estate.refit(&["cve", "--open", "--older-than", "0s"]).expect_code(1).expect_said(PROBLEM);
+    estate.refit(&["cve", "--open", "--older-than", "7d"]).expect_code(0).expect_said("no problem");
+    advisories_come_from_a_url_too(&estate);
     estate.refit(&["who-has", "--cve", PROBLEM]).expect_code(1).expect_said(&debians.new);
 
     // Nothing newer is there yet, and no step upgrades packages: the new image still has it, so it is no image.
@@ -232,4 +235,28 @@ fn the_bill_of_materials_tells_the_same(estate: &Estate, debians: &Debians) {
 fn what_an_image_pins_itself_is_a_failed_build(estate: &Estate) {
     let ended = estate.refit(&["patch", "npm:left-pad<2", "--offline", "--yes"]).expect_code(1);
     ended.expect_said("by its own steps").expect_said("npm:left-pad<2 is still in it: left-pad 1.3.0");
+    estate.write("images/own/package.json", r#"{"name": "left-pad", "version": "2.0.0"}"#);
+    estate.refit(&["patch", "npm:left-pad<2", "--offline", "--yes"]).expect_code(0).expect_said("no container has npm:left-pad<2");
+    assert_eq!(built(estate, ""), ["own".to_owned()].into());
+    let scanned = estate.refit(&["inventory", "scan", &estate.base(), "own"]).expect_code(0);
+    scanned.expect_said("openssl").expect_said("2.0.0");
+    estate.refit(&["inventory", "scan", "nothing:here"]).expect_code(2).expect_said("the builder has no image nothing:here");
+    estate.refit(&["inventory", "scan"]).expect_code(0);
+}
+
+/// A server that has one file, for one who asks.
+fn advisories_come_from_a_url_too(estate: &Estate) {
+    let server = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://user:secret@{}/tracker.json?sig=secret", server.local_addr().unwrap());
+    let body = fs::read(estate.path("advisories/tracker.json")).unwrap();
+    let serve = std::thread::spawn(move || {
+        let (mut to, _) = server.accept().unwrap();
+        let mut asked = [0; 4096];
+        let _ = std::io::Read::read(&mut to, &mut asked).unwrap();
+        let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\nConnection: close\r\n\r\n", body.len());
+        std::io::Write::write_all(&mut to, &[head.as_bytes(), &body].concat()).unwrap();
+    });
+    estate.refit(&["advisories", "update", &url]).expect_code(0).expect_said("1 kept").expect_not_said("secret");
+    serve.join().unwrap();
+    estate.refit(&["advisories", "update", "http://127.0.0.1:1/none", "nowhere"]).expect_code(1).expect_said("nowhere cannot be read");
 }

@@ -375,3 +375,18 @@ async fn folders_and_repositories_are_built_without_what_is_ignored() {
         assert_eq!(list, format!("./.dockerignore\n./Dockerfile\n./busybox\n./main\n{expected}"));
     }
 }
+
+#[tokio::test]
+async fn what_is_built_without_the_cache_runs_its_steps_again() {
+    let Some(dial) = engine() else { return };
+    let tag = Named::new("fresh");
+    let text = format!("{HEAD}RUN echo {} && date +%s%N > /when\n", unique());
+    let mut ids = Vec::new();
+    for no_cache in [false, false, true] {
+        let request = BuildRequest { no_cache, ..request(Files::new(), &text, &tag) };
+        ids.push(build(&dial, request, &Log::default()).await.unwrap());
+        // Another image of the same name must not keep this one from being told apart.
+        ids.dedup();
+    }
+    assert_eq!(ids.len(), 2, "from the cache the second time, and anew the third");
+}

@@ -4,6 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use super::{Advisory, verdict};
+use crate::inventory::version::compare;
 use crate::inventory::{Distro, Package};
 use crate::inventory::{Question, QuestionError};
 
@@ -17,15 +18,26 @@ pub enum Asked {
 }
 
 impl Asked {
+    /// A problem by its name; that of a CVE in any case.
+    pub fn of_problem(name: &str) -> Self {
+        let name = name.trim();
+        Self::Problem(name_of_advisory(name).unwrap_or_else(|| name.to_owned()))
+    }
+
     /// Whether a package of an image of this distribution is meant. If so, the version from which on it is not, where that is known.
     ///
     /// `advisories` are those by which the problem is known; a question about packages needs none.
     pub fn hit(&self, advisories: &[Advisory], package: &Package, distro: Option<&Distro>) -> Option<Option<String>> {
         match self {
-            Self::Packages(question) => question.matches(package).then_some(None),
+            Self::Packages(question) => {
+                let is_there = question.distro().is_none_or(|id| distro.is_some_and(|distro| distro.id == id));
+                (is_there && question.matches(package)).then_some(None)
+            }
             Self::Problem(_) => {
                 let hits: Vec<_> = advisories.iter().filter_map(|advisory| verdict(advisory, package, distro)).collect();
-                (!hits.is_empty()).then(|| hits.into_iter().find_map(|hit| hit.fixed))
+                // Of several records of one problem the highest version counts: below it one of them still has it.
+                let fixes = || hits.iter().filter_map(|hit| hit.fixed.clone());
+                (!hits.is_empty()).then(|| fixes().max_by(|a, b| compare(package.kind, a, b)))
             }
         }
     }
@@ -43,19 +55,27 @@ impl fmt::Display for Asked {
 impl FromStr for Asked {
     type Err = QuestionError;
 
-    /// A name in capitals with a dash and a number in it is that of an advisory (`CVE-2024-5535`, `DSA-5417-1`, `GHSA-…`); all else is a question.
+    /// A database's prefix, a dash and a number is the name of an advisory (`CVE-2024-5535`, `DSA-5417-1`, `GHSA-…`), CVEs in any case; all else is a question.
     fn from_str(text: &str) -> Result<Self, QuestionError> {
         let text = text.trim();
-        if is_name_of_advisory(text) { Ok(Self::Problem(text.to_owned())) } else { text.parse().map(Self::Packages) }
+        match name_of_advisory(text) {
+            Some(name) => Ok(Self::Problem(name)),
+            None => text.parse().map(Self::Packages),
+        }
     }
 }
 
-fn is_name_of_advisory(text: &str) -> bool {
-    let Some((database, rest)) = text.split_once('-') else { return false };
-    let is_database = database.len() >= 2 && database.bytes().all(|byte| byte.is_ascii_uppercase());
-    is_database
-        && rest.bytes().any(|byte| byte.is_ascii_digit())
-        && rest.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b':'))
+/// Databases whose names are not all in capitals.
+const MIXED: [&str; 2] = ["openSUSE-", "MGASA-"];
+
+fn name_of_advisory(text: &str) -> Option<String> {
+    let (database, rest) = text.split_once('-')?;
+    let is_cve = database.eq_ignore_ascii_case("cve") && rest.starts_with(|c: char| c.is_ascii_digit());
+    let is_database =
+        is_cve || (database.len() >= 2 && database.bytes().all(|byte| byte.is_ascii_uppercase())) || MIXED.iter().any(|own| text.starts_with(own));
+    let is_number =
+        rest.bytes().any(|byte| byte.is_ascii_digit()) && rest.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b':'));
+    (is_database && is_number).then(|| if is_cve { text.to_ascii_uppercase() } else { text.to_owned() })
 }
 
 #[cfg(test)]
@@ -64,9 +84,12 @@ mod tests {
 
     #[test]
     fn a_name_in_capitals_with_a_number_is_a_problem_and_all_else_is_about_packages() {
-        for problem in ["CVE-2024-5535", "DSA-5417-1", "GHSA-xjgw-4wvw-rgm4", "GO-2024-2687", "RHSA-2024:1234", " CVE-2024-5535 "] {
+        for problem in
+            ["CVE-2024-5535", "DSA-5417-1", "GHSA-xjgw-4wvw-rgm4", "GO-2024-2687", "RHSA-2024:1234", " CVE-2024-5535 ", "openSUSE-SU-2024:0001-1"]
+        {
             assert!(matches!(problem.parse(), Ok(Asked::Problem(name)) if name == problem.trim()), "{problem}");
         }
+        assert!(matches!("cve-2024-5535".parse(), Ok(Asked::Problem(name)) if name == "CVE-2024-5535"));
         for packages in ["openssl<3.0.15", "openssl", "libssl3", "npm:@babel/core<7", "golang.org/x/net<0.23"] {
             assert!(matches!(packages.parse(), Ok(Asked::Packages(_))), "{packages}");
         }

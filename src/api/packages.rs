@@ -14,7 +14,7 @@ use utoipa::{IntoParams, ToSchema};
 use super::{Api, Caller, Problem};
 use crate::advisory::Asked;
 use crate::driver::DriverError;
-use crate::inquiry::{self, Answer, Named, NamedError, NoAdvisory, OpenProblem, ProblemKept, ServiceBehind};
+use crate::inquiry::{self, Answer, Named, NamedError, NoAdvisory, ProblemKept, ServiceBehind};
 use crate::inventory::{Question, QuestionError};
 use crate::journal::{ImageContents, Inventories, Journal, Role, When};
 use crate::model::ReleaseNumber;
@@ -49,12 +49,13 @@ pub struct WhoHas {
 impl WhoHas {
     /// The question; the error says where it is none.
     pub fn query(&self) -> Result<inquiry::Query, QuestionError> {
+        let given = [&self.what, &self.cve, &self.purl, &self.license].into_iter().flatten().count();
         let asked = match (&self.what, &self.cve, &self.purl, &self.license) {
-            (None, Some(name), None, None) => Asked::Problem(name.trim().to_owned()),
+            (Some(what), None, None, None) => what.parse()?,
+            (None, Some(name), None, None) => Asked::of_problem(name),
             (None, None, Some(purl), None) => Asked::Packages(Question::of_purl(purl)?),
             (None, None, None, Some(license)) => Asked::Packages(Question::of_license(license)?),
-            // Of several, or none, a question makes an error that says how one is written.
-            (what, ..) => Asked::Packages(what.as_deref().unwrap_or_default().parse()?),
+            _ => return Err(QuestionError::number(given)),
         };
         let when = match self.at {
             Some(at) => When::At(at),
@@ -105,7 +106,7 @@ fn encode(value: &str, out: &mut String) {
 /// Which problems.
 #[derive(Debug, Default, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Problems {
+pub(super) struct OnlyOpen {
     /// Only those that a container has now.
     #[serde(default)]
     open: bool,
@@ -150,13 +151,13 @@ pub(super) async fn who_has(caller: Caller, State(api): State<Api>, Query(asked)
 }
 
 /// Every problem that is or was in a container, with its exposure clock.
-#[utoipa::path(get, path = "/v1/problems", tag = "packages", params(Problems), responses((status = 200, description = "as `refit cve --json` prints them")))]
-pub(super) async fn problems(caller: Caller, State(api): State<Api>, Query(asked): Query<Problems>) -> Result<Json<Vec<OpenProblem>>, Problem> {
+#[utoipa::path(get, path = "/v1/problems", tag = "packages", params(OnlyOpen), responses((status = 200, description = "as `refit cve --json` prints them")))]
+pub(super) async fn problems(caller: Caller, State(api): State<Api>, Query(asked): Query<OnlyOpen>) -> Result<Json<inquiry::Problems>, Problem> {
     caller.may(Role::Read)?;
     let now = api.daemon.clock.now();
     ask(&api, move |inventories| {
         let mut all = inquiry::problems(inventories, now)?;
-        all.retain(|one| one.is_open || !asked.open);
+        all.problems.retain(|one| one.is_open || !asked.open);
         Ok(Json(all))
     })
     .await
@@ -231,11 +232,12 @@ pub(super) async fn remedies(caller: Caller, State(api): State<Api>, body: Resul
     caller.may(Role::Read)?;
     let Json(Gone { gone }) = body.map_err(|error| Problem::bad(error.body_text()))?;
     let asked: Asked = gone.parse().map_err(|error: QuestionError| Problem::bad(error.to_string()).with_help(error.help))?;
-    if let Asked::Problem(name) = &asked
-        && api.daemon.inventories.advisories_called(name)?.is_empty()
-    {
-        return Err(no_advisory(name));
-    }
+    let wanted = asked.clone();
+    ask(&api, move |inventories| match &wanted {
+        Asked::Problem(name) if inventories.advisories_called(name)?.is_empty() => Err(no_advisory(name)),
+        _ => Ok(()),
+    })
+    .await?;
     Ok(Json(find_remedy(&api.daemon.driver()?, &asked).await?))
 }
 

@@ -77,6 +77,7 @@ pub(super) async fn wish(
         Change::Prune { .. } if !wish.services.is_empty() || wish.hosts.is_some() || wish.plan.is_some() => {
             return Err(Problem::bad("a prune is about all hosts and services, and has no plan: it takes `keep` alone"));
         }
+        Change::Patch(ref patch) => drop(patch.gone.parse::<crate::advisory::Asked>().map_err(|error| Problem::bad(error.to_string()))?),
         _ => {}
     }
     let words = if words.is_empty() { "a rollout asked for over HTTP".to_owned() } else { words };

@@ -1,5 +1,6 @@
 //! `refit advisories`.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use super::inventories::{self, Kept};
@@ -8,6 +9,7 @@ use super::{Exit, Face};
 use crate::advisory::Advisory;
 use crate::edge::advisories::{self, Heard, Source};
 use crate::edge::{Clock, SystemClock};
+use crate::inventory::Kind;
 use crate::journal::{AdvisoriesRead, JournalError};
 use crate::report;
 
@@ -77,13 +79,14 @@ pub(super) async fn run(args: &AdvisoriesArgs, state: Option<PathBuf>, face: &mu
 async fn update(source: &Source, kept: &Kept, face: &mut Face) -> miette::Result<Line> {
     let (heard, read, name) = match source {
         Source::Path(path) => {
-            let name = path.display().to_string();
+            let name = path.canonicalize().unwrap_or_else(|_| path.clone()).display().to_string();
             let (heard, read) = read(path, &name, kept)?;
             (heard, read, name)
         }
         Source::Url(url) => {
             let file = advisories::fetch(url).await?;
-            let name = url.to_string();
+            // What may be secret in it goes nowhere, and what changes with every day makes no other source of it.
+            let name = advisories::shown(url);
             let (heard, read) = read(file.path(), &name, kept)?;
             (heard, read, name)
         }
@@ -118,7 +121,9 @@ fn read(path: &std::path::Path, name: &str, kept: &Kept) -> miette::Result<(Hear
         }
         batch.clear();
     };
+    let mut kinds: BTreeSet<Kind> = BTreeSet::new();
     let heard = advisories::read(path, name, &mut |advisory| {
+        kinds.extend(advisory.affected.iter().map(|affected| affected.kind));
         batch.push(advisory);
         if batch.len() == BATCH {
             keep(&mut batch, &mut failed);
@@ -129,7 +134,7 @@ fn read(path: &std::path::Path, name: &str, kept: &Kept) -> miette::Result<(Hear
         return Err(error.into());
     }
     if heard.unreadable.is_empty() && heard.advisories > 0 {
-        kept.inventories.forget_advisories(name, at)?;
+        kept.inventories.forget_advisories(name, &kinds, at)?;
     }
     Ok((heard, all))
 }

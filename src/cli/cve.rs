@@ -7,7 +7,7 @@ use super::who_has;
 use super::workshop::PipelineFolder;
 use super::{Exit, Face, inventories};
 use crate::edge::{Clock, SystemClock};
-use crate::inquiry::{OpenProblem, problem, problems};
+use crate::inquiry::{NotRead, OpenProblem, Problems, problem, problems};
 use crate::model::parse_duration;
 use crate::report;
 
@@ -46,22 +46,31 @@ pub(super) async fn run(args: &CveArgs, at: At, face: &mut Face) -> miette::Resu
             } else {
                 report::packages::problem(id, &found).iter().for_each(|line| face.printer.out(line));
             }
+            warn(&found.not_read, face);
             Ok(if found.seen.is_some_and(|seen| seen.is_open) { Exit::Failed } else { Exit::Done })
         }
         None => {
-            let mut all: Vec<OpenProblem> = match &at.server {
+            let mut all: Problems = match &at.server {
                 Some(client) => client.get("/v1/problems").await?,
                 None => problems(&inventories::open(&args.folder.pipelines, at.state)?.inventories, now)?,
             };
-            all.retain(|one| is_meant(args, one));
+            all.problems.retain(|one| is_meant(args, one));
             if face.json {
                 face.printer.json(&all);
             } else {
-                report::packages::problems(&all).iter().for_each(|line| face.printer.out(line));
+                report::packages::problems(&all.problems).iter().for_each(|line| face.printer.out(line));
             }
-            Ok(if all.iter().any(|one| one.is_open) { Exit::Failed } else { Exit::Done })
+            warn(&all.not_read, face);
+            if all.advisories == 0 {
+                face.printer.err("warning: no advisory was read yet, so nobody knows of problems; `refit advisories update` reads some");
+            }
+            Ok(if all.problems.iter().any(|one| one.is_open) { Exit::Failed } else { Exit::Done })
         }
     }
+}
+
+fn warn(not_read: &[NotRead], face: &mut Face) {
+    report::packages::not_read(not_read).iter().for_each(|line| face.printer.err(&format!("warning: {line}")));
 }
 
 fn is_meant(args: &CveArgs, one: &OpenProblem) -> bool {

@@ -1,5 +1,6 @@
 //! `refit inventory`.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -13,7 +14,8 @@ use crate::driver::DriverError;
 use crate::inquiry::{ReleaseDifference, difference};
 use crate::inventory::Unreadable;
 use crate::journal::{Gap, Inventories, Journal, KnownAs};
-use crate::model::{ImageName, ReleaseNumber};
+use crate::model::{ImageName, ImageRef, ReleaseNumber};
+use crate::release::Release;
 use crate::report;
 
 /// Read what is in images, show it, and compare it.
@@ -102,24 +104,32 @@ async fn scan_release(workshop: &Workshop, face: &mut Face) -> miette::Result<Ex
 async fn scan_these(workshop: &Workshop, images: &[String], face: &mut Face) -> miette::Result<Exit> {
     let inventories = workshop.inventories()?;
     let release = workshop.driver.journal.latest_release()?;
-    let mut exit = Exit::Done;
+    let (mut exit, mut all) = (Exit::Done, BTreeMap::new());
     for text in images {
         let own = text.parse::<ImageName>().ok().and_then(|name| Some((release.as_ref()?.images.get(&name)?.id, name)));
         let (asked, names) = match own {
             Some((id, name)) => (id.to_string(), [KnownAs::Image(name)].into()),
-            None => (text.clone(), text.parse().ok().map(KnownAs::Base).into_iter().collect()),
+            // An id is no name, and a tag of an own image no base: who brought what in goes by names.
+            None => (text.clone(), text.parse().ok().filter(|base| is_base(base, text, release.as_ref())).map(KnownAs::Base).into_iter().collect()),
         };
         let help = format!("`docker -H … pull {text}` brings it there, or leave out names to read the newest release");
         let missing = || miette::miette!(help = help, "the builder has no image {text}");
         let contents = workshop.driver.read_contents(&inventories, &asked, names).await?.ok_or_else(missing)?;
-        if face.json {
-            face.printer.json_line(&contents);
-        } else {
+        if !face.json {
             report::packages::contents(&contents).iter().for_each(|line| face.printer.out(line));
         }
         exit = if gaps(text, &contents.unreadable, face) { Exit::Failed } else { exit };
+        all.insert(text, contents);
+    }
+    if face.json {
+        face.printer.json_line(&all);
     }
     Ok(exit)
+}
+
+fn is_base(base: &ImageRef, text: &str, release: Option<&Release>) -> bool {
+    let is_own = release.is_some_and(|release| release.images.values().any(|image| image.tag.name() == base.name()));
+    !text.starts_with("sha256:") && !is_own
 }
 
 async fn show(image: &str, release: Option<ReleaseNumber>, folder: &PipelineFolder, at: &At, face: &mut Face) -> miette::Result<Exit> {

@@ -7,7 +7,7 @@ use super::{Exit, Face, plan, rollout, wish};
 use crate::advisory::Asked;
 use crate::api::{self, WhoHas};
 use crate::client::Client;
-use crate::inquiry::{Answer, Query, who_has};
+use crate::inquiry::{Answer, Query, Remedy, who_has};
 use crate::journal::When;
 use crate::plan::Change;
 use crate::report;
@@ -68,7 +68,7 @@ pub(super) async fn run(args: &PatchArgs, at: At, face: &mut Face) -> miette::Re
     let plan = plan::make(&workshop, &change, |_| args.sick, face).await?;
     if args.dry_run || plan.does_nothing() {
         plan::show(&plan, workshop.parallel(), face);
-        return Ok(shown(args, &found));
+        return Ok(if plan.does_nothing() { Exit::Failed } else { shown(args, &found) });
     }
     let exit = rollout::begin(&workshop, plan, args.yes, face).await?;
     let left = tell(&now()?, face);
@@ -130,7 +130,7 @@ fn told(found: &Found, face: &mut Face) -> Told {
 
 /// How a plan that was only shown is told to a shell.
 fn shown(args: &PatchArgs, found: &Found) -> Exit {
-    let is_whole = found.remedy.as_ref().is_none_or(|remedy| remedy.cure.hopeless.is_empty());
+    let is_whole = found.remedy.as_ref().is_none_or(Remedy::is_whole);
     if args.dry_run && is_whole { Exit::Done } else { Exit::Failed }
 }
 

@@ -10,6 +10,7 @@ use futures_util::stream::FuturesUnordered;
 use tokio::sync::mpsc;
 
 use super::build_one::{Build, Ended, Pinned, base_name, staging};
+use super::contents::chain;
 use super::turns::Turns;
 use super::{Driver, DriverError, Recorder};
 use crate::advisory::Asked;
@@ -92,6 +93,7 @@ impl Driver {
                     }
                     other => {
                         let (image, outcome) = without_a_build(other, &tags)?;
+                        let outcome = self.proven(&image, outcome, gone.as_ref(), plan).await;
                         recorder.record(Event::BuildEnded { image: image.clone(), outcome: outcome.clone(), elapsed_ms: 0 }).await?;
                         schedule.ended(&image, &outcome);
                         settled = true;
@@ -136,6 +138,17 @@ impl Driver {
         Ok(came)
     }
 
+    /// What a patch takes as it was built before must not have what has to go either.
+    async fn proven(&self, image: &ImageName, outcome: BuildOutcome, gone: Option<&Asked>, plan: &Plan) -> BuildOutcome {
+        let is_patched = matches!(&plan.change, Change::Patch(patch) if patch.images.contains(image));
+        let (Some(gone), BuildOutcome::Reused { id, .. }, true) = (gone, &outcome, is_patched) else { return outcome };
+        match self.still_there(image, *id, gone).await {
+            Ok(still) if still.is_empty() => outcome,
+            Ok(still) => failed(format!("{gone} is still in it: {}", still.join("; "))),
+            Err(error) => failed(format!("whether {gone} is gone from it cannot be told: {}", chain(&error))),
+        }
+    }
+
     /// Takes a name off an image. If that fails it is only one name too many.
     async fn untag(&self, name: ImageRef) {
         let _ = self.engines.builder().untag(&name).await;
@@ -175,6 +188,10 @@ impl Driver {
 /// Whether there is nothing left to build. What waits by its policy is no work.
 fn have_ended(state: &RunState, plan: &Plan) -> bool {
     plan.steps.iter().all(|step| step.kind == StepKind::Deferred || state.build_outcome(&step.image).is_some())
+}
+
+fn failed(why: String) -> BuildOutcome {
+    BuildOutcome::Failed { why, last_lines: Vec::new() }
 }
 
 /// What must not be in anything that this plan builds.

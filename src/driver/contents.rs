@@ -14,7 +14,7 @@ use crate::edge::ImageSeen;
 use crate::edge::layers::{LayersError, read_layers};
 use crate::inquiry::subject;
 use crate::inventory::Unreadable;
-use crate::journal::{ImageContents, ImageRow, Inventories, JournalError, KnownAs};
+use crate::journal::{Gap, ImageContents, ImageRow, Inventories, JournalError, KnownAs};
 use crate::model::{Digest, ImageName};
 use crate::release::Release;
 use crate::run::{Bill, Event};
@@ -22,6 +22,9 @@ use crate::sbom::Format;
 
 /// So many images are read side by side: each streams past as a whole, which a disk does not do better for many.
 const READ_AT_ONCE: usize = 2;
+
+/// So many troubles are told of a release; the rest is counted.
+const TROUBLES_MAX: usize = 100;
 
 /// Why it cannot be said what is in an image.
 #[derive(Debug, thiserror::Error, miette::Diagnostic)]
@@ -39,6 +42,13 @@ pub enum ContentsError {
         /// Why.
         #[source]
         source: LayersError,
+    },
+    /// Whether something is gone from it cannot be proven.
+    #[error("it cannot be proven: {why}")]
+    #[diagnostic(help("`refit inventory show` tells what could be read of the image"))]
+    Unproven {
+        /// Why.
+        why: String,
     },
     /// It could not be kept.
     #[error(transparent)]
@@ -96,7 +106,9 @@ impl Driver {
             bases.entry(*digest).or_default().insert(KnownAs::Base(base.clone()));
         }
         for service in release.services.values() {
-            let base = service.image.parse().ok().filter(|_| !release.images.values().any(|image| image.id == service.id));
+            // Of a service that was not rolled the release has an older build of an own image, which is no base.
+            let is_own = service.image.parse().is_ok_and(|name: ImageName| release.images.contains_key(&name));
+            let base = service.image.parse().ok().filter(|_| !is_own);
             bases.entry(service.id).or_default().extend(base.map(KnownAs::Base));
         }
         let mut images: BTreeMap<Digest, BTreeSet<KnownAs>> = BTreeMap::new();
@@ -106,6 +118,9 @@ impl Driver {
         bases.retain(|id, names| !images.contains_key(id) && !names.is_empty());
         let mut troubles = self.read_all(inventories, bases).await;
         troubles.extend(self.read_all(inventories, images).await);
+        let more = troubles.len().saturating_sub(TROUBLES_MAX);
+        troubles.truncate(TROUBLES_MAX);
+        troubles.extend((more > 0).then(|| format!("and {more} more; `refit inventory show` tells those of an image")));
         troubles
     }
 
@@ -113,21 +128,43 @@ impl Driver {
         let reads = images.into_iter().map(|(id, names)| async move {
             let known_as = names.first().map_or_else(|| id.short(), ToString::to_string);
             match self.read_contents(inventories, &id.to_string(), names).await {
-                Ok(Some(contents)) => contents.unreadable.iter().map(|gap| unreadable(&known_as, &gap.unreadable)).collect(),
-                Ok(None) => vec![format!("{known_as} ({}) is not on the builder any more, so nobody can read what is in it", id.short())],
-                Err(error) => vec![format!("{known_as}: {}", chain(&error))],
+                Ok(Some(contents)) => (known_as, contents.unreadable, None),
+                Ok(None) => {
+                    let known = ask(inventories, move |inventories| inventories.contents(id)).await.ok().flatten();
+                    // What was read before its image went is known for good.
+                    let why = format!("it ({}) is not on the builder any more, so nobody can read what is in it", id.short());
+                    (known_as, Vec::new(), known.is_none().then_some(why))
+                }
+                Err(error) => (known_as, Vec::new(), Some(chain(&error))),
             }
         });
-        stream::iter(reads).buffered(READ_AT_ONCE).collect::<Vec<Vec<String>>>().await.concat()
+        let read: Vec<(String, Vec<Gap>, Option<String>)> = stream::iter(reads).buffered(READ_AT_ONCE).collect().await;
+        let (mut troubles, mut told) = (Vec::new(), BTreeSet::new());
+        for (known_as, gaps, failed) in read {
+            troubles.extend(failed.map(|why| format!("{known_as}: {why}")));
+            // A gap of a base is one of every image above it: it is told once.
+            troubles.extend(
+                gaps.iter().filter(|gap| told.insert((gap.layer, gap.unreadable.path.clone()))).map(|gap| unreadable(&known_as, &gap.unreadable)),
+            );
+        }
+        troubles
     }
 
     /// What of what has to go is still in an image: a line for each package, and who brought it.
     pub(super) async fn still_there(&self, image: &ImageName, id: Digest, gone: &Asked) -> Result<Vec<String>, ContentsError> {
-        let Some(inventories) = &self.inventories else { return Ok(Vec::new()) };
+        let unproven = |why: String| ContentsError::Unproven { why };
+        let inventories = self.inventories.as_ref().ok_or_else(|| unproven("nothing is read of images here".into()))?;
         let names = [KnownAs::Image(image.clone())].into();
         let contents = self.read_contents(inventories, &id.to_string(), names).await?;
+        let contents = contents.ok_or_else(|| unproven(format!("{} is not on the builder", id.short())))?;
         let advisories = self.advisories(gone).await?;
-        Ok(contents.into_iter().flat_map(|contents| lines(&contents, gone, &advisories)).collect())
+        if matches!(gone, Asked::Problem(_)) && advisories.is_empty() {
+            return Err(unproven(format!("no advisory is called {gone} any more")));
+        }
+        match contents.unreadable.iter().find(|gap| hides_packages(&gap.unreadable)) {
+            Some(gap) => Err(unproven(unreadable(image.as_str(), &gap.unreadable))),
+            None => Ok(lines(&contents, gone, &advisories)),
+        }
     }
 
     /// The advisories that a problem is known by; none for a question about packages.
@@ -173,6 +210,12 @@ fn bills(inventories: &Inventories, release: &Release) -> Result<BTreeMap<ImageN
         }
     }
     Ok(bills)
+}
+
+/// Whether what could not be read may hold any number of packages: a whole layer, or a package manager's own list.
+fn hides_packages(gap: &Unreadable) -> bool {
+    let lists = ["lib/dpkg/", "lib/apk/db/", "lib/rpm/", "lib/sysimage/rpm/"];
+    gap.path.is_empty() || lists.iter().any(|list| gap.path.contains(list))
 }
 
 fn unreadable(image: &str, gap: &Unreadable) -> String {

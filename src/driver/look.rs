@@ -9,7 +9,7 @@ use futures_util::stream::{self, StreamExt};
 use super::inheritance::{ImageRead, graph_of, only_warnings, read_images};
 use super::{BaseNow, Driver, DriverError, NotPulled};
 use crate::edge::{Engine, SourceFound};
-use crate::graph::Graph;
+use crate::graph::{Graph, NodeId};
 use crate::journal::{BuildKept, Standing};
 use crate::model::{Digest, ImageName, ImageRef, ReleaseNumber, ServiceName};
 use crate::pipeline::ServiceImage;
@@ -42,6 +42,11 @@ pub struct Looked {
 }
 
 impl Looked {
+    /// The digest of each base that Dockerfiles reach for, and of each image that services run as it is.
+    pub fn all_bases(&self) -> BTreeMap<ImageRef, Digest> {
+        self.bases.iter().chain(&self.external_ids).map(|(base, digest)| (base.clone(), *digest)).collect()
+    }
+
     /// The question that these looks let the planner answer.
     pub fn request<'a>(&'a self, driver: &'a Driver, change: &'a Change) -> PlanRequest<'a> {
         PlanRequest {
@@ -110,8 +115,10 @@ impl Driver {
         if matches!(change, Change::Release(_)) {
             return Ok((BTreeMap::new(), Vec::new()));
         }
+        let needed = needed(graph, change);
         let wanted: Vec<(ImageRef, String)> = graph
             .bases()
+            .filter(|id| needed.as_ref().is_none_or(|needed| needed.contains(id)))
             .filter_map(|id| {
                 let place = graph.reached_by(id).next().map(|(edge, _)| edge.at.to_string())?;
                 Some((graph.node(id).reference().clone(), place))
@@ -288,4 +295,29 @@ fn told(error: &DriverError) -> Vec<String> {
 
 fn facts_of(found: &SourceFound) -> SourceFacts {
     SourceFacts { context: found.context.clone().into(), dockerfile: Digest::of(&found.dockerfile) }
+}
+
+/// The nodes that matter to a change about some bases and images: what stands on them, and all that those are built from. Everything, if it is about
+/// everything; a base that nobody can have any more must not hold up the patch of another one.
+fn needed(graph: &Graph, change: &Change) -> Option<BTreeSet<NodeId>> {
+    let base = |base: &ImageRef| graph.find(base);
+    let image = |name: &ImageName| graph.image(name);
+    let subject: Vec<NodeId> = match change {
+        Change::Base(moved) => base(moved).into_iter().collect(),
+        Change::Image(asked) => image(asked).into_iter().collect(),
+        Change::Moved { bases, images } => bases.iter().filter_map(base).chain(images.iter().filter_map(image)).collect(),
+        Change::Patch(patch) if !patch.images.is_empty() => {
+            patch.bases.iter().filter_map(base).chain(patch.images.iter().filter_map(image)).collect()
+        }
+        _ => return None,
+    };
+    let reached = graph.reaching(&subject);
+    let mut open: Vec<NodeId> = subject.into_iter().chain(graph.images().filter(|id| reached[id.index()])).collect();
+    let mut needed = BTreeSet::new();
+    while let Some(id) = open.pop() {
+        if needed.insert(id) && graph.is_image(id) {
+            open.extend(graph.reaches(id).map(|(_, to)| to));
+        }
+    }
+    Some(needed)
 }

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroU32;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::StreamExt;
 use futures_util::stream;
@@ -18,6 +19,9 @@ use crate::run::{self, Event, Next, NotRolled, RunOutcome, RunState, Way};
 
 /// Tags that are moved at once on the builder.
 const TAGS_AT_ONCE: usize = 8;
+
+/// When everything is rolled, reading goes on for so long; what is left then is read after the next run, or by `refit inventory scan`.
+const READ_AFTER_MAX: Duration = Duration::from_secs(120);
 
 const SAID_SO: &str = "a person said so";
 
@@ -129,8 +133,24 @@ impl Driver {
         let is_new = release.run == recorder.run();
         // What is in it is read beside the rollouts: it decides nothing any more, and takes longer than some of them.
         let reading = async { if is_new { self.read_released(recorder, &release).await } else { Ok(()) } };
-        let (came, read) = tokio::join!(self.roll_out(recorder, &plan, &release, said), reading);
-        read.and(came)
+        let mut reading = std::pin::pin!(reading);
+        let mut rolling = std::pin::pin!(self.roll_out(recorder, &plan, &release, said));
+        tokio::select! {
+            came = &mut rolling => {
+                // Who pauses or leaves is not kept waiting, and who comes next reads what is missing.
+                if matches!(came, Ok(CameTo::End(_))) {
+                    tokio::select! {
+                        read = reading => read?,
+                        () = self.clock.sleep(READ_AFTER_MAX) => {}
+                    }
+                }
+                came
+            }
+            read = &mut reading => {
+                read?;
+                rolling.await
+            }
+        }
     }
 
     /// Brings a release to its hosts and rolls it there.

@@ -125,7 +125,7 @@ pub async fn fetch(url: &Url) -> Result<NamedTempFile, SourceFailed> {
 }
 
 /// A URL without what may be secret in it.
-fn shown(url: &Url) -> String {
+pub fn shown(url: &Url) -> String {
     let mut shown = url.clone();
     let _ = shown.set_username("");
     let _ = shown.set_password(None);

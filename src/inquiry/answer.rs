@@ -11,7 +11,7 @@ use crate::advisory::{Advisory, Asked};
 use crate::inventory::Names as QuestionNames;
 use crate::inventory::purl::purl;
 use crate::inventory::{Distro, Package};
-use crate::journal::{Filter, Holding, Inventories, JournalError, Names, Ran, When};
+use crate::journal::{Filter, Held, Holding, Inventories, JournalError, Names, Ran, When};
 use crate::model::{Digest, HostName, ImageRef, ReleaseNumber, ServiceName};
 
 /// What is asked, and of which time.
@@ -93,8 +93,20 @@ pub struct NotRead {
     pub tag: Option<ImageRef>,
     /// Its id.
     pub id: Option<Digest>,
-    /// Whether some of it was read: there may be more in it.
-    pub in_part: bool,
+    /// Why.
+    pub why: Unknown,
+}
+
+/// Why nobody can say what is in an image.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Unknown {
+    /// It was not read.
+    NotRead,
+    /// Some of it could not be read: there may be more in it.
+    ReadInPart,
+    /// It does not say which distribution it is, so nobody knows which advisories hold for its packages.
+    NoDistribution,
 }
 
 /// Nothing that was read is about a problem: "nobody has it" would be a guess.
@@ -134,9 +146,30 @@ pub fn who_has(inventories: &Inventories, query: &Query) -> Result<Answer, Journ
         Some(container(holding, distro, judge.fix(&holding.package, distro)?))
     });
     let containers: Vec<Container> = containers.collect();
-    let not_read = |ran: &Arc<Ran>, in_part| NotRead { image: ran.name.clone(), tag: ran.tag.clone(), id: ran.image, in_part };
-    let unread = held.unread.iter().map(|ran| not_read(ran, false)).chain(held.read_in_part.iter().map(|ran| not_read(ran, true))).collect();
-    Ok(Answer { asked: query.asked.to_string(), containers, left_out: held.left_out, not_read: unread })
+    let mut unknown = told(&held);
+    if matches!(query.asked, Asked::Problem(_)) {
+        // Of a package whose distribution is not known, advisories say nothing.
+        let of_none =
+            |holding: &&Holding| holding.package.kind.is_of_distro() && holding.stay.ran.image.is_some_and(|image| !distros.contains_key(&image));
+        let rans: BTreeSet<&Ran> = held.holdings.iter().filter(of_none).map(|holding| holding.stay.ran.as_ref()).collect();
+        unknown.extend(rans.into_iter().map(|ran| of(ran, Unknown::NoDistribution)));
+    }
+    Ok(Answer { asked: query.asked.to_string(), containers, left_out: held.left_out, not_read: unknown })
+}
+
+/// What runs now and nobody can say of what is in it.
+pub(super) fn not_read(inventories: &Inventories) -> Result<Vec<NotRead>, JournalError> {
+    let nothing = Filter { names: Names::Only(BTreeSet::new()), matches: &|_| false };
+    Ok(told(&inventories.who_has(&nothing, When::Now)?))
+}
+
+fn told(held: &Held) -> Vec<NotRead> {
+    let unread = held.unread.iter().map(|ran| of(ran, Unknown::NotRead));
+    unread.chain(held.read_in_part.iter().map(|ran| of(ran, Unknown::ReadInPart))).collect()
+}
+
+fn of(ran: &Ran, why: Unknown) -> NotRead {
+    NotRead { image: ran.name.clone(), tag: ran.tag.clone(), id: ran.image, why }
 }
 
 /// The names that a database looks up.

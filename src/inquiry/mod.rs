@@ -13,11 +13,11 @@ mod problems;
 mod remedy;
 mod stale;
 
-pub use answer::{Answer, Container, Fix, NoAdvisory, NotRead, Query, who_has};
+pub use answer::{Answer, Container, Fix, NoAdvisory, NotRead, Query, Unknown, who_has};
 pub use bill::subject;
 pub use difference::{ImageDifference, MovedBase, ReleaseDifference, difference, moved_bases, of_images};
 pub use named::{Named, NamedError, named};
-pub use problems::{OpenProblem, ProblemKept, problem, problems};
+pub use problems::{OpenProblem, ProblemKept, Problems, problem, problems};
 pub use remedy::{AsItIs, AsTheyAre, Estate, Remedy, remedy};
 pub use stale::{BaseBehind, ImageProblems, ServiceBehind, Standing, problems_of_image, stale};
 

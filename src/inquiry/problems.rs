@@ -5,8 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::advisory::{Advisory, Exposure, Severity, Stay, exposure, verdict};
-use crate::inventory::Package;
+use super::answer::{NotRead, not_read};
+use crate::advisory::{Advisory, Exposure, Key, Severity, Stay, exposure, keys, keys_of, verdict};
+use crate::inventory::version::compare;
+use crate::inventory::{Distro, Package};
 use crate::journal::{AdvisoryKept, Filter, Inventories, JournalError, Names, When};
 use crate::model::{Digest, ServiceName};
 
@@ -44,12 +46,25 @@ pub struct OpenProblem {
 pub struct ProblemKept {
     /// Where it is or was; none if no container ever had it.
     pub seen: Option<OpenProblem>,
+    /// What runs and nobody can say of what is in it.
+    pub not_read: Vec<NotRead>,
     /// What was read of it.
     pub advisories: Vec<Advisory>,
 }
 
-/// Every problem that is or was in a container, the longest open first, then those that are over.
-pub fn problems(inventories: &Inventories, now: Timestamp) -> Result<Vec<OpenProblem>, JournalError> {
+/// Problems, and how far one can rely on there being no more.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Problems {
+    /// Every problem that is or was in a container, the longest open first, then those that are over.
+    pub problems: Vec<OpenProblem>,
+    /// What runs and nobody can say of what is in it.
+    pub not_read: Vec<NotRead>,
+    /// So many advisories are kept: without any, nobody knows of problems.
+    pub advisories: usize,
+}
+
+/// Every problem that is or was in a container.
+pub fn problems(inventories: &Inventories, now: Timestamp) -> Result<Problems, JournalError> {
     let all = inventories.advisories()?;
     let seen = Seen::look(inventories, &all)?;
     let mut by_problem: BTreeMap<String, Vec<&AdvisoryKept>> = BTreeMap::new();
@@ -60,7 +75,7 @@ pub fn problems(inventories: &Inventories, now: Timestamp) -> Result<Vec<OpenPro
     }
     let mut problems: Vec<OpenProblem> = by_problem.iter().filter_map(|(id, kept)| seen.problem(id, kept, now)).collect();
     problems.sort_by(|a, b| (b.is_open, b.open_s, b.exposed_s).cmp(&(a.is_open, a.open_s, a.exposed_s)).then_with(|| a.id.cmp(&b.id)));
-    Ok(problems)
+    Ok(Problems { problems, not_read: not_read(inventories)?, advisories: all.len() })
 }
 
 /// One problem, by any of its names; nothing at all if no advisory of it is kept.
@@ -70,42 +85,56 @@ pub fn problem(inventories: &Inventories, name: &str, now: Timestamp) -> Result<
         return Ok(None);
     }
     let seen = Seen::look(inventories, &kept)?.problem(name, &kept.iter().collect::<Vec<_>>(), now);
-    Ok(Some(ProblemKept { seen, advisories: kept.into_iter().map(|kept| kept.advisory).collect() }))
+    Ok(Some(ProblemKept { seen, not_read: not_read(inventories)?, advisories: kept.into_iter().map(|kept| kept.advisory).collect() }))
 }
 
-/// What is in which image, and which containers were made of it.
+/// A package in a distribution, and the images that have it.
+struct InImages {
+    package: Package,
+    distro: Option<Distro>,
+    images: BTreeSet<Digest>,
+}
+
+/// What is in which image that ran, and which containers were made of it.
 struct Seen {
-    /// image → the packages in it that advisories speak of by name, each with the distribution's word.
-    images: BTreeMap<Digest, Vec<Package>>,
-    distros: BTreeMap<Digest, crate::inventory::Distro>,
+    packages: Vec<InImages>,
+    /// Where in that list stands what an advisory finds by this.
+    by_key: BTreeMap<Key, Vec<usize>>,
     stays: BTreeMap<Digest, Vec<Stay>>,
 }
 
 impl Seen {
     fn look(inventories: &Inventories, advisories: &[AdvisoryKept]) -> Result<Self, JournalError> {
-        let names: BTreeSet<String> = advisories.iter().flat_map(|kept| &kept.advisory.affected).map(|affected| affected.name.clone()).collect();
-        let held = inventories.which_have(&Filter { names: Names::Only(names), matches: &|_| true })?;
-        let mut images: BTreeMap<Digest, Vec<Package>> = BTreeMap::new();
-        for holding in held {
-            images.entry(holding.image.id).or_default().push(Package::clone(&holding.package));
-        }
         let mut stays: BTreeMap<Digest, Vec<Stay>> = BTreeMap::new();
         for stay in inventories.stays(When::Ever)? {
-            let Some(image) = stay.ran.image.filter(|image| images.contains_key(image)) else { continue };
+            let Some(image) = stay.ran.image else { continue };
             let crate::model::SlotId { service, host, index } = stay.slot;
             stays.entry(image).or_default().push(Stay { service, host, slot: index, image, since: stay.since, until: stay.until });
         }
-        let distros = inventories.distros(&images.keys().copied().collect())?;
-        Ok(Self { images, distros, stays })
+        let names: BTreeSet<String> = advisories.iter().flat_map(|kept| &kept.advisory.affected).map(|affected| affected.name.clone()).collect();
+        let distros = inventories.distros(&stays.keys().copied().collect())?;
+        let mut images: BTreeMap<(Package, Option<&Distro>), BTreeSet<Digest>> = BTreeMap::new();
+        for holding in inventories.which_have(&Filter { names: Names::Only(names), matches: &|_| true })? {
+            let image = holding.image.id;
+            if stays.contains_key(&image) {
+                images.entry((Package::clone(&holding.package), distros.get(&image))).or_default().insert(image);
+            }
+        }
+        let packages: Vec<_> = images.into_iter().map(|((package, distro), images)| InImages { package, distro: distro.cloned(), images }).collect();
+        let mut by_key: BTreeMap<Key, Vec<usize>> = BTreeMap::new();
+        for (at, one) in packages.iter().enumerate() {
+            keys_of(&one.package).into_iter().for_each(|key| by_key.entry(key).or_default().push(at));
+        }
+        Ok(Self { packages, by_key, stays })
     }
 
     fn problem(&self, id: &str, kept: &[&AdvisoryKept], now: Timestamp) -> Option<OpenProblem> {
         let mut having = BTreeSet::new();
         let (mut packages, mut fixed) = (BTreeSet::new(), None);
-        for (image, package, hit) in self.hits(kept) {
-            having.insert(image);
-            packages.insert(format!("{} {}", package.name, package.version));
-            fixed = fixed.or(hit);
+        for (one, fix) in self.hits(kept) {
+            having.extend(&one.images);
+            packages.insert(format!("{} {}", one.package.name, one.package.version));
+            fixed = fixed.or(fix);
         }
         let stays = || having.iter().filter_map(|image| self.stays.get(*image)).flatten();
         let known_since = kept.iter().map(|kept| kept.advisory.published.unwrap_or(kept.first_at)).min()?;
@@ -127,15 +156,17 @@ impl Seen {
         })
     }
 
-    /// Every image that has the problem by some package, and the version of that package that has it no more.
-    fn hits<'s>(&'s self, kept: &'s [&AdvisoryKept]) -> impl Iterator<Item = (&'s Digest, &'s Package, Option<String>)> {
-        self.images.iter().flat_map(move |(image, packages)| {
-            let distro = self.distros.get(image);
-            packages.iter().filter_map(move |package| {
-                let hits: Vec<_> = kept.iter().filter_map(|kept| verdict(&kept.advisory, package, distro)).collect();
-                (!hits.is_empty()).then(|| (image, package, hits.into_iter().find_map(|hit| hit.fixed)))
-            })
-        })
+    /// Every package that has the problem, and the version of it that has it no more. Each is judged once, however many images have it.
+    fn hits(&self, kept: &[&AdvisoryKept]) -> Vec<(&InImages, Option<String>)> {
+        let keys: BTreeSet<Key> = kept.iter().flat_map(|kept| keys(&kept.advisory)).collect();
+        let places: BTreeSet<usize> = keys.iter().filter_map(|key| self.by_key.get(key)).flatten().copied().collect();
+        let judged = places.into_iter().filter_map(|at| {
+            let one = &self.packages[at];
+            let hits: Vec<_> = kept.iter().filter_map(|kept| verdict(&kept.advisory, &one.package, one.distro.as_ref())).collect();
+            let fixes = || hits.iter().filter_map(|hit| hit.fixed.clone());
+            (!hits.is_empty()).then(|| (one, fixes().max_by(|a, b| compare(one.package.kind, a, b))))
+        });
+        judged.collect()
     }
 }
 

@@ -24,6 +24,9 @@ pub struct Remedy {
     pub change: Option<Change>,
     /// Services that run an image as it is in which it is.
     pub as_they_are: AsTheyAre,
+    /// Services that have it only because they run another build of their image than the newest release has: rolling that takes it away.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub left_behind: BTreeSet<ServiceName>,
 }
 
 /// By service, the image that it runs as it is.
@@ -39,9 +42,14 @@ pub struct AsItIs {
 }
 
 impl Remedy {
+    /// Whether nothing is left when its change is carried out.
+    pub fn is_whole(&self) -> bool {
+        self.cure.hopeless.is_empty() && self.as_they_are.values().all(|one| one.is_cured) && self.left_behind.is_empty()
+    }
+
     /// Whether no container has it.
     pub fn is_gone(&self) -> bool {
-        self.cure.images.is_empty() && self.cure.hopeless.is_empty() && self.as_they_are.is_empty()
+        self.cure.images.is_empty() && self.cure.hopeless.is_empty() && self.as_they_are.is_empty() && self.left_behind.is_empty()
     }
 }
 
@@ -58,12 +66,12 @@ pub struct Estate<'a> {
 /// Finds the smallest set of images whose rebuild cures every container. What the newest digests of bases hold counts as far as it was read.
 pub fn remedy(inventories: &Inventories, asked: &Asked, estate: &Estate<'_>) -> Result<Remedy, JournalError> {
     let found = Found::look(inventories, asked)?;
-    let (running, as_they_are) = found.running(inventories, estate)?;
+    let Running { images: running, as_they_are, left_behind } = found.running(inventories, estate)?;
     let (parents, copies) = inheritance(estate.graph);
     let situation = Situation { parents, copies, running, findings: found.findings(estate.release), newer: found.newer(estate) };
     let cure = cure(&situation);
     let change = change(asked, &cure, &as_they_are);
-    Ok(Remedy { gone: asked.to_string(), cure, change, as_they_are })
+    Ok(Remedy { gone: asked.to_string(), cure, change, as_they_are, left_behind })
 }
 
 fn change(asked: &Asked, cure: &Cure, as_they_are: &AsTheyAre) -> Option<Change> {
@@ -71,12 +79,25 @@ fn change(asked: &Asked, cure: &Cure, as_they_are: &AsTheyAre) -> Option<Change>
     // Of a base that brings in several, each move counts.
     let moving = cure.bases.iter().filter(|base| base.problems.iter().any(moves)).map(|base| base.base.clone());
     let bases: BTreeSet<ImageRef> = moving.chain(as_they_are.values().filter(|one| one.is_cured).map(|one| one.base.clone())).collect();
-    // Where no newer base helps, steps that upgrade what the base brought may; the new image tells.
-    let stands_on_what_stays = |reason: &Reason| matches!(&reason.because, Because::StandsOnBase(base) if !bases.contains(base));
-    let afresh = cure.images.iter().filter(|rebuild| rebuild.is_without_cache() || rebuild.reasons.iter().any(stands_on_what_stays));
+    // Where no newer base helps, steps that upgrade what the base brought may. And who had it from something that is not below it any more, or is known by
+    // another name, has no edge along which something comes: it is simply built. The new image tells.
+    let is_built_in_any_case = |reason: &Reason| match &reason.because {
+        Because::StandsOnBase(base) => !bases.contains(base),
+        Because::StoodOn(_) => true,
+        Because::BringsIt { .. } | Because::StandsOn(_) => false,
+    };
+    let afresh = cure.images.iter().filter(|rebuild| rebuild.is_without_cache() || rebuild.reasons.iter().any(is_built_in_any_case));
     let afresh: BTreeSet<ImageName> = afresh.map(|rebuild| rebuild.image.clone()).collect();
     let images: BTreeSet<ImageName> = cure.images.iter().map(|rebuild| rebuild.image.clone()).collect();
     (!images.is_empty() || !bases.is_empty()).then(|| Change::Patch(Box::new(Patch { gone: asked.to_string(), images, afresh, bases })))
+}
+
+/// What runs.
+#[derive(Default)]
+struct Running {
+    images: BTreeSet<ImageName>,
+    as_they_are: AsTheyAre,
+    left_behind: BTreeSet<ServiceName>,
 }
 
 /// It, in an image.
@@ -115,23 +136,29 @@ impl Found {
         Ok(Self { asked: text, images, read })
     }
 
-    /// The images of the estate that run, and the services that run an image as it is.
-    fn running(&self, inventories: &Inventories, estate: &Estate<'_>) -> Result<(BTreeSet<ImageName>, AsTheyAre), JournalError> {
-        let (mut running, mut as_they_are) = (BTreeSet::new(), BTreeMap::new());
+    /// What runs, as far as it matters here.
+    fn running(&self, inventories: &Inventories, estate: &Estate<'_>) -> Result<Running, JournalError> {
+        let mut running = Running::default();
         for stay in inventories.stays(When::Now)? {
             let Some(name) = stay.ran.name.as_deref() else { continue };
-            match name.parse::<ImageName>().ok().filter(|image| estate.release.images.contains_key(image)) {
-                Some(image) => drop(running.insert(image)),
-                None => {
-                    let has_it = stay.ran.image.is_some_and(|image| self.images.contains_key(&image));
-                    if let (true, Ok(base)) = (has_it, name.parse::<ImageRef>()) {
-                        let is_cured = estate.bases.get(&base).is_some_and(|now| self.read.contains(now) && !self.images.contains_key(now));
-                        as_they_are.insert(stay.slot.service, AsItIs { base, is_cured });
+            let has_it = stay.ran.image.is_some_and(|image| self.images.contains_key(&image));
+            let released = name.parse::<ImageName>().ok().and_then(|image| Some((estate.release.images.get(&image)?.id, image)));
+            match (released, name.parse::<ImageRef>()) {
+                (Some((newest, image)), _) => {
+                    // What was taken back, or left out when the rest was rolled, runs an older build.
+                    if has_it && stay.ran.image != Some(newest) && !self.images.contains_key(&newest) {
+                        running.left_behind.insert(stay.slot.service);
                     }
+                    running.images.insert(image);
                 }
+                (None, Ok(base)) if has_it => {
+                    let is_cured = estate.bases.get(&base).is_some_and(|now| self.read.contains(now) && !self.images.contains_key(now));
+                    running.as_they_are.insert(stay.slot.service, AsItIs { base, is_cured });
+                }
+                (None, _) => {}
             }
         }
-        Ok((running, as_they_are))
+        Ok(running)
     }
 
     fn findings(&self, release: &Release) -> BTreeMap<ImageName, Vec<Finding>> {

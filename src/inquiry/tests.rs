@@ -142,7 +142,7 @@ fn who_has_a_problem_goes_by_the_distribution_of_each_image() {
 fn the_clock_of_a_problem_runs_until_the_last_container_is_gone() {
     let estate = Estate::new();
     estate.advise(Some("3.1"));
-    let all = problems(&estate.shop.inventories, at(110)).unwrap();
+    let all = problems(&estate.shop.inventories, at(110)).unwrap().problems;
     let [one] = all.as_slice() else { panic!("{all:?}") };
     assert_eq!((one.id.as_str(), one.is_open, one.open_s, one.containers), ("CVE-2099-1", true, Some(100), 3));
     assert_eq!((one.fixed.as_deref(), one.packages.iter().next().map(String::as_str)), (Some("3.1"), Some("libssl3 3.0")));

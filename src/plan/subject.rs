@@ -32,9 +32,10 @@ impl Subject {
             }
             Change::Patch(patch) => {
                 let Patch { images, bases, .. } = patch.as_ref();
-                let bases = bases.iter().map(|base| base_node(request, base)).collect::<Result<Vec<_>, _>>()?;
+                // A base that no Dockerfile reaches for is one that services run as it is.
+                let bases = bases.iter().filter_map(|base| graph.find(base)).filter(|id| !graph.is_image(*id));
                 let images = images.iter().map(|image| image_node(request, image)).collect::<Result<Vec<_>, _>>()?;
-                let mut these: Vec<NodeId> = bases.into_iter().chain(images).collect();
+                let mut these: Vec<NodeId> = bases.chain(images).collect();
                 these.sort_unstable();
                 Self::Only(these)
             }

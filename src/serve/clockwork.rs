@@ -1,6 +1,6 @@
 //! Patch cycles: when one is due, that is put into the queue, once.
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -38,6 +38,12 @@ impl Daemon {
             // A schedule that is new begins from now on.
             return self.journal.set_mark(now, &key, &now.to_string()).await;
         };
+        if let Some(told) = schedule::clock_is_behind(cycle, last, now)
+            && self.behind.lock().unwrap_or_else(PoisonError::into_inner).insert(cycle.name.to_string())
+        {
+            // Said once: it may take long to catch up.
+            tracing::warn!("{told}");
+        }
         match schedule::due(cycle, last, now) {
             None => Ok(()),
             Some(Due::Skip { occurrence, why, .. }) => {

@@ -1,6 +1,6 @@
 //! What the daemon holds, and what every part of it shares.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
@@ -114,6 +114,8 @@ pub struct Daemon {
     pub(super) seen: Mutex<Snapshot>,
     /// The problems that were in containers when they were counted last.
     pub(super) problems: Mutex<Counted>,
+    /// Schedules of which it was said that the clock is behind them.
+    pub(super) behind: Mutex<BTreeSet<String>>,
     /// The keys of tokens.
     pub(super) google: tokio::sync::Mutex<GoogleKeys>,
     pub(super) estate: RwLock<Arc<Loaded>>,
@@ -143,6 +145,7 @@ impl Daemon {
             reloaded: Notify::new(),
             seen: Mutex::default(),
             problems: Mutex::default(),
+            behind: Mutex::default(),
             google: tokio::sync::Mutex::default(),
             estate: RwLock::new(loaded),
             reading: tokio::sync::Mutex::default(),

@@ -1,7 +1,7 @@
 //! Asks registries whether bases moved: for senders without webhooks, and for webhooks that get lost.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use futures_util::stream::{self, StreamExt};
@@ -97,7 +97,7 @@ impl Daemon {
         Ok(meaning)
     }
 
-    /// For how long each base has been waiting to be built upon, and each image with it.
+    /// For how long each base has been waiting to be built upon, since it was heard of or since a run that was to build on it did not, and each image with it.
     pub(super) fn staleness(&self) -> Result<Staleness, JournalError> {
         let loaded = self.loaded();
         let now = self.clock.now();
@@ -108,6 +108,11 @@ impl Daemon {
                 && let Some(stale) = bases.get_mut(base)
             {
                 *stale = driver::until(kept.first_at, now);
+            }
+        }
+        for (base, since) in &self.problems.lock().unwrap_or_else(PoisonError::into_inner).behind {
+            if let Some(stale) = bases.get_mut(base) {
+                *stale = (*stale).max(driver::until(*since, now));
             }
         }
         let mut images: BTreeMap<ImageName, Duration> = loaded.estate.images.keys().map(|image| (image.clone(), Duration::ZERO)).collect();

@@ -1,4 +1,4 @@
-//! Counts, from time to time, the problems that are in containers: for metrics, which must not wait for so much work.
+//! Counts, from time to time, the problems that are in containers, and looks which bases are behind: for metrics, which must not wait for so much work.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError};
@@ -7,9 +7,10 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::daemon::Daemon;
+use crate::driver::DriverError;
 use crate::inquiry::{problems, problems_of_image};
 use crate::journal::{Inventories, Journal, JournalError};
-use crate::model::{Digest, ServiceName};
+use crate::model::{Digest, ImageRef, ServiceName};
 
 /// Advisories come daily and rollouts take minutes; nobody needs to see either within less.
 const COUNTED_EVERY: Duration = Duration::from_secs(300);
@@ -20,6 +21,8 @@ pub(super) struct Counted {
     pub(super) of_services: BTreeMap<ServiceName, (u64, u64)>,
     pub(super) open: u64,
     pub(super) oldest: Duration,
+    /// The bases of which something newer is on the builder than what is released stands on, and since when that is known.
+    pub(super) behind: BTreeMap<ImageRef, Timestamp>,
 }
 
 impl Daemon {
@@ -27,9 +30,14 @@ impl Daemon {
     pub async fn count_problems(self: Arc<Self>) {
         loop {
             let daemon = self.clone();
-            let counted = tokio::task::spawn_blocking(move || daemon.counted()).await;
+            let counting = tokio::task::spawn_blocking(move || daemon.counted());
+            // Told to stop, nobody waits for a count.
+            let counted = tokio::select! {
+                () = self.stop.cancelled() => return,
+                counted = counting => counted,
+            };
             match counted {
-                Ok(Ok(counted)) => *self.problems.lock().unwrap_or_else(PoisonError::into_inner) = counted,
+                Ok(Ok(counted)) => self.keep(counted).await,
                 Ok(Err(error)) => tracing::warn!(%error, "problems could not be counted"),
                 Err(error) => tracing::warn!(%error, "counting problems ended"),
             }
@@ -38,6 +46,33 @@ impl Daemon {
                 () = self.clock.sleep(COUNTED_EVERY) => {}
             }
         }
+    }
+
+    async fn keep(&self, counted: Counted) {
+        let before = self.problems.lock().unwrap_or_else(PoisonError::into_inner).behind.clone();
+        let behind = match self.bases_behind(&before).await {
+            Ok(behind) => behind,
+            Err(error) => {
+                tracing::debug!(%error, "the builder was not asked for bases");
+                before
+            }
+        };
+        *self.problems.lock().unwrap_or_else(PoisonError::into_inner) = Counted { behind, ..counted };
+    }
+
+    /// A run that failed, or was taken back, leaves what is released on what a base was.
+    async fn bases_behind(&self, before: &BTreeMap<ImageRef, Timestamp>) -> Result<BTreeMap<ImageRef, Timestamp>, DriverError> {
+        let (loaded, now) = (self.loaded(), self.clock.now());
+        let Some(release) = self.journal.latest_release()? else { return Ok(BTreeMap::new()) };
+        let looks = self.looks(&loaded);
+        let mut behind = BTreeMap::new();
+        for base in loaded.bases.iter().filter(|base| base.digest().is_none()) {
+            let Some(seen) = loaded.engines.builder().image(&base.to_string()).await? else { continue };
+            if release.images.values().filter_map(|image| image.bases.get(base)).any(|then| *then != seen.id) {
+                behind.insert(base.clone(), before.get(base).copied().or_else(|| looks.since(base)).unwrap_or(now));
+            }
+        }
+        Ok(behind)
     }
 
     fn counted(&self) -> Result<Counted, JournalError> {
@@ -59,11 +94,11 @@ impl Daemon {
                 of_services.insert(service, counts);
             }
         }
-        Ok(Counted { of_services, open, oldest })
+        Ok(Counted { of_services, open, oldest, behind: BTreeMap::new() })
     }
 }
 
 fn open(inventories: &Inventories, now: Timestamp) -> Result<(u64, Duration), JournalError> {
-    let open: Vec<u64> = problems(inventories, now)?.into_iter().filter_map(|one| one.open_s).collect();
+    let open: Vec<u64> = problems(inventories, now)?.problems.into_iter().filter_map(|one| one.open_s).collect();
     Ok((open.len() as u64, Duration::from_secs(open.into_iter().max().unwrap_or_default())))
 }

@@ -26,15 +26,17 @@ pub async fn find_remedy(driver: &Driver, asked: &Asked) -> Result<Found, Driver
     let (Some(inventories), Some(release)) = (&driver.inventories, driver.journal.latest_release()?) else {
         return Ok(Found { remedy: None, warnings: Vec::new() });
     };
-    let looked = driver.look(&Change::Everything).await?;
+    // As the patch itself will: from the sources that are deployed.
+    let looked = driver.look(&Change::Patch(Box::default())).await?;
+    let bases = looked.all_bases();
     let mut warnings = looked.not_pulled.clone();
-    for (base, digest) in &looked.bases {
+    for (base, digest) in &bases {
         let names: BTreeSet<KnownAs> = [KnownAs::Base(base.clone())].into();
         let read = driver.read_contents(inventories, &digest.to_string(), names).await;
         warnings.extend(read.err().map(|error: ContentsError| format!("base {}: {}", base.familiar(), report::chain(&error))));
     }
     warnings.extend(driver.read_release(inventories, &release).await);
-    let estate = Estate { graph: &looked.graph, release: &release, bases: &looked.bases };
+    let estate = Estate { graph: &looked.graph, release: &release, bases: &bases };
     let remedy = tokio::task::block_in_place(|| remedy(inventories, asked, &estate))?;
     Ok(Found { remedy: Some(remedy), warnings })
 }

@@ -23,8 +23,9 @@ pub async fn staleness(
             releases.insert(service, driver.release(current)?);
         }
     }
+    let bases = looked.all_bases();
     let services = driver.estate.services.iter().map(|(name, service)| (name.clone(), service.image.clone())).collect();
-    let standing = Standing { services, graph: &looked.graph, releases: &releases, bases: &looked.bases, since };
+    let standing = Standing { services, graph: &looked.graph, releases: &releases, bases: &bases, since };
     let behind = tokio::task::block_in_place(|| stale(inventories, &standing))?;
     Ok((behind, looked.not_pulled))
 }

@@ -68,3 +68,22 @@ async fn of_twenty_senders_at_the_moment_of_the_kill_none_loses_what_was_answere
     }
     assert_eq!(times().await, before, "every one of {} was known already", answered.len());
 }
+
+/// As systemd does with `Type=notify`.
+#[tokio::test]
+async fn the_supervisor_is_told_when_it_serves_and_when_it_stops() {
+    let shop = Shop::new();
+    let socket = shop.path("notify.sock");
+    let supervisor = std::os::unix::net::UnixDatagram::bind(&socket).unwrap();
+    supervisor.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+    let told = || {
+        let mut text = [0; 64];
+        let length = supervisor.recv(&mut text).unwrap();
+        String::from_utf8_lossy(&text[..length]).into_owned()
+    };
+    let notify = format!("NOTIFY_SOCKET={}", socket.display());
+    let daemon = shop.serve_under(&["env", &notify], &["--listen", "127.0.0.1:0", "--offline"]).await;
+    assert_eq!(told(), "READY=1");
+    assert_eq!(daemon.stop().await, Some(0));
+    assert_eq!(told(), "STOPPING=1");
+}

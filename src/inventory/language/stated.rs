@@ -20,7 +20,13 @@ impl Stated<'_> {
     /// Adds the package to what was read of the file, or the reason why it is none.
     pub(super) fn add_to(&self, path: &str, read: &mut ReadFile) {
         match self.package() {
-            Ok(package) => drop(read.add(path, package)),
+            Ok(package) => {
+                if [Some(self.name), Some(self.version), self.license].into_iter().flatten().any(|text| text.contains(char::REPLACEMENT_CHARACTER)) {
+                    read.refuse(path, format!("says {} in bytes that are no UTF-8, and were replaced", package.name));
+                }
+                // Whether the file is full is said by what was read of it.
+                let _ = read.add(path, package);
+            }
             Err(why) => read.refuse(path, why),
         }
     }
@@ -64,9 +70,11 @@ mod tests {
             (long.as_str(), "1", None, "says too long a name of a package"),
             ("six", "", None, "says no version of six"),
             ("six", "1\u{7}", None, "says an unprintable version of six"),
+            ("s\u{fffd}x", "1", None, "s\u{fffd}x 1 -"),
         ] {
             let mut read = ReadFile::default();
             Stated { kind: Kind::PyPi, name, version, license }.add_to("f", &mut read);
+            assert_eq!(name.contains('\u{fffd}'), !read.packages.is_empty() && !read.unreadable.is_empty(), "what was replaced is named");
             let package = read.packages.first().map(|is| format!("{} {} {}", is.name, is.version, is.license.as_deref().unwrap_or("-")));
             assert_eq!(package.or(read.unreadable.first().map(|gap| gap.why.clone())).as_deref(), Some(said));
         }

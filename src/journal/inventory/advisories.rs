@@ -8,6 +8,7 @@ use rusqlite::{Connection, Error, OptionalExtension, Row, params, params_from_it
 use serde::Serialize;
 
 use crate::advisory::{Advisory, Key, keys};
+use crate::inventory::Kind;
 use crate::journal::JournalError;
 use crate::journal::stays::micros;
 
@@ -64,12 +65,21 @@ impl Inventories {
         })
     }
 
-    /// Forgets what a source, which was read as a whole since that moment, does not say any more; how many these were.
-    pub fn forget_advisories(&self, source: &str, last_before: Timestamp) -> Result<usize, JournalError> {
+    /// Forgets what a source, which was read as a whole since that moment, does not say any more of these kinds; how many these were.
+    ///
+    /// A file may be another one than the last time under the same name: what it never speaks of stays.
+    pub fn forget_advisories(&self, source: &str, kinds: &BTreeSet<Kind>, last_before: Timestamp) -> Result<usize, JournalError> {
+        let kinds: Vec<&str> = kinds.iter().map(|kind| kind.as_str()).collect();
         self.write(|transaction| {
-            let old = params![source, micros(last_before)];
-            transaction.execute("DELETE FROM advised WHERE advisory IN (SELECT id FROM advisories WHERE source = ?1 AND last_at < ?2)", old)?;
-            transaction.execute("DELETE FROM advisories WHERE source = ?1 AND last_at < ?2", old)
+            let old = "SELECT id FROM advisories WHERE source = ?1 AND last_at < ?2 AND NOT EXISTS (
+                 SELECT 1 FROM advised WHERE advised.advisory = advisories.id AND advised.kind NOT IN (SELECT value FROM json_each(?3)))";
+            let row = params![source, micros(last_before), to_json(&kinds)?];
+            let gone: Vec<i64> = transaction.prepare_cached(old)?.query_map(row, |row| row.get(0))?.collect::<rusqlite::Result<_>>()?;
+            for id in &gone {
+                transaction.prepare_cached("DELETE FROM advised WHERE advisory = ?1")?.execute([id])?;
+                transaction.prepare_cached("DELETE FROM advisories WHERE id = ?1")?.execute([id])?;
+            }
+            Ok(gone.len())
         })
     }
 
@@ -133,7 +143,7 @@ fn keep(connection: &Connection, source: &str, advisory: &Advisory, at: Timestam
     // A tracker has an advisory for each package of a problem, and calls them all the same.
     let key = keys.first().map_or_else(|| advisory.record.clone(), |key| format!("{} {}", advisory.record, key.name));
     let statement = "INSERT INTO advisories (source, advisory, names, body, first_at, last_at) VALUES (?1, ?2, ?3, ?4, ?5, ?5)
-         ON CONFLICT (source, advisory) DO UPDATE SET names = ?3, body = ?4, last_at = ?5 RETURNING id";
+         ON CONFLICT (source, advisory) DO UPDATE SET names = ?3, body = ?4, last_at = max(last_at, ?5) RETURNING id";
     let row = params![source, key, to_json(&names)?, body, micros(at)];
     let id: i64 = connection.prepare_cached(statement)?.query_row(row, |row| row.get(0))?;
     connection.prepare_cached("DELETE FROM advised WHERE advisory = ?1")?.execute([id])?;

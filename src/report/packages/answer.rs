@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::inquiry::{Answer, Container, Fix, NotRead};
+use crate::inquiry::{Answer, Container, Fix, NotRead, Unknown};
 
 /// The answer as a table, with a line that sums it up, and what nobody can say.
 pub fn answer(answer: &Answer) -> Vec<String> {
@@ -32,9 +32,14 @@ pub fn not_read(all: &[NotRead]) -> Vec<String> {
     let line = |not: &NotRead| {
         let name = not.tag.as_ref().map(crate::model::ImageRef::familiar).or_else(|| not.image.clone());
         let name = name.or_else(|| not.id.map(|id| id.short())).unwrap_or_else(|| "an image that no release in the journal tells".to_owned());
-        match not.in_part {
-            true => format!("{name} could be read only in part, so there may be more in it; `refit inventory show` tells what could not be read"),
-            false => format!("{name} was not read, so nobody can say what is in it; `refit inventory scan` reads what is missing"),
+        match not.why {
+            Unknown::NotRead => format!("{name} was not read, so nobody can say what is in it; `refit inventory scan` reads what is missing"),
+            Unknown::ReadInPart => {
+                format!("{name} could be read only in part, so there may be more in it; `refit inventory show` tells what could not be read")
+            }
+            Unknown::NoDistribution => {
+                format!("{name} does not say which distribution it is, so no advisory holds for its packages; give it an /etc/os-release")
+            }
         }
     };
     all.iter().map(line).collect()

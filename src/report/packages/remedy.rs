@@ -37,6 +37,9 @@ pub fn remedy(remedy: &Remedy) -> Vec<String> {
             false => format!("service {service} runs {base} as it is, and nothing newer of it is known to be without it"),
         });
     }
+    for service in &remedy.left_behind {
+        lines.push(format!("service {service} runs an older build, and the newest release is without it: `refit rollout {service}` moves it"));
+    }
     for hopeless in &remedy.cure.hopeless {
         let by: Vec<String> = hopeless.by.iter().map(bringer).collect();
         lines.push(format!("image {} keeps {}: {} brings it in, and no fix is known", hopeless.image, hopeless.problem.package, by.join(", ")));

@@ -198,7 +198,8 @@ fn advisories_are_kept_that_name_what_is_in_some_image() {
     assert_eq!(records(shop.inventories.advisories_called("DSA-2").unwrap()), ["DSA-2"]);
     assert!(shop.inventories.advisories_called("CVE-").unwrap().is_empty(), "a part of a name is none");
     assert_eq!(records(shop.inventories.advisories_about(&["openssl".to_owned(), "none".to_owned()].into()).unwrap()), ["DSA-1"]);
-    assert_eq!(shop.inventories.forget_advisories("debian", at(2)).unwrap(), 1);
+    assert_eq!(shop.inventories.forget_advisories("debian", &[Kind::Npm].into(), at(2)).unwrap(), 0, "it is about something else");
+    assert_eq!(shop.inventories.forget_advisories("debian", &[Kind::Deb].into(), at(2)).unwrap(), 1);
     assert_eq!(shop.inventories.advisories().unwrap().len(), 1);
     let names: Vec<String> = shop.inventories.names().unwrap().into_iter().map(|(_, name)| name).collect();
     assert_eq!(names, ["libc6", "libssl3", "openssl"]);
