@@ -134,7 +134,7 @@ pub(super) fn show(plan: &Plan, parallel: usize, face: &mut Face) {
         face.printer.json(&report::plan_json(plan, parallel));
     } else {
         report::plan(plan, parallel).lines().for_each(|line| face.printer.out(line));
-        let is_rollout = !matches!(plan.change, Change::Drift | Change::Drain(_) | Change::Undrain(_));
+        let is_rollout = !matches!(plan.change, Change::Drift | Change::Drain(_) | Change::Undrain(_) | Change::Patch(_));
         if is_rollout && (!plan.steps.is_empty() || !plan.rolls.is_empty()) {
             face.printer.out(&format!("Its hash is {}; `refit rollout --plan HASH` does exactly this, or refuses.", plan.hash().short()));
         }

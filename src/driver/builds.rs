@@ -7,14 +7,15 @@ use std::time::Duration;
 use futures_util::StreamExt;
 use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
-use tokio::sync::mpsc;
+use tokio::sync::{Semaphore, mpsc};
 
 use super::build_one::{Build, Ended, Pinned, base_name, staging};
-use super::contents::chain;
+use super::contents::{READ_AT_ONCE, chain};
 use super::turns::Turns;
 use super::{Driver, DriverError, Recorder};
 use crate::advisory::Asked;
 use crate::build::{Released, Schedule, Start};
+use crate::journal::KnownAs;
 use crate::model::{Digest, ImageName, ImageRef};
 use crate::plan::{BuildStep, Change, Pin, Plan, StepKind};
 use crate::release::Release;
@@ -62,6 +63,8 @@ impl Driver {
         let gone = gone(plan)?;
         let mut schedule = Schedule::new(plan, self.settings.parallel, &released, &by_inputs);
         let mut tidying = FuturesUnordered::new();
+        let places = Semaphore::new(READ_AT_ONCE);
+        let mut reading = FuturesUnordered::new();
         for (image, outcome) in self.ended(recorder, plan).await {
             // A refit that was killed may not have come to it.
             let names = inputs_of(&outcome).zip(self.estate.images.get(&image)).and_then(|(inputs, image)| staging(image, inputs).ok());
@@ -118,9 +121,11 @@ impl Driver {
                     note_tag(&mut tags, &outcome);
                     schedule.ended(&image, &outcome);
                     tidying.extend(staging.map(|name| self.untag(name)));
+                    reading.push(self.read_beside(image, outcome, &places));
                 }
                 Some(image) = freed.recv() => schedule.freed(&image),
                 Some(()) = tidying.next() => {}
+                Some(()) = reading.next() => {}
                 () = turns.next(&schedule), if !paused => {}
                 () = self.clock.sleep(LISTEN_EVERY) => match recorder.listen().await? {
                     Some(Person::Abort) => break Builds::Aborted,
@@ -146,6 +151,16 @@ impl Driver {
             Ok(still) if still.is_empty() => outcome,
             Ok(still) => failed(format!("{gone} is still in it: {}", still.join("; "))),
             Err(error) => failed(format!("whether {gone} is gone from it cannot be told: {}", chain(&error))),
+        }
+    }
+
+    /// Reads what was built while others are built. Nobody waits for it: what is not read by the end of the builds is read beside the rollouts.
+    async fn read_beside(&self, image: ImageName, outcome: BuildOutcome, places: &Semaphore) {
+        if let (Some(inventories), BuildOutcome::Built { id, .. }) = (&self.inventories, outcome)
+            && let Ok(_place) = places.acquire().await
+        {
+            let names = [KnownAs::Image(image)].into();
+            drop(self.read_contents(inventories, &id.to_string(), names).await);
         }
     }
 

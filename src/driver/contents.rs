@@ -1,7 +1,7 @@
 //! Reads what is in images on the builder, and keeps it; and says what of it must not be there any more.
 //!
 //! Reading looks at what is known and not at what was done: an image whose layers are all known is not asked for again, and one that could not be read
-//! this time is read the next. It goes on beside the rollouts of a run and never holds one up, but for a patch, where it decides.
+//! this time is read the next. It goes on beside the builds and rollouts of a run and never holds one up, but for a patch, where it decides.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -21,7 +21,7 @@ use crate::run::{Bill, Event};
 use crate::sbom::Format;
 
 /// So many images are read side by side: each streams past as a whole, which a disk does not do better for many.
-const READ_AT_ONCE: usize = 2;
+pub(super) const READ_AT_ONCE: usize = 2;
 
 /// So many troubles are told of a release; the rest is counted.
 const TROUBLES_MAX: usize = 100;

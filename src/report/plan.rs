@@ -132,7 +132,7 @@ fn one_reason(reason: &Reason) -> String {
         Reason::ContextChanged { old, new } => format!("its files changed: {} → {}", unknown(old), unknown(new)),
         Reason::SettingsChanged => "its build settings changed".to_owned(),
         Reason::Asked => "was asked for".to_owned(),
-        Reason::Patch { gone } => format!("brings in {gone} itself; built without the cache"),
+        Reason::Patch { gone } => format!("is to lose {gone}; built without the cache"),
         Reason::Refresh => "is made of packages from outside; built without the cache".to_owned(),
         Reason::Missing => "is gone from the builder, and others are built on it".to_owned(),
         Reason::UpToDate => "unchanged; others are built on it".to_owned(),

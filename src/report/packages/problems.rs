@@ -41,7 +41,8 @@ fn open_for(one: &OpenProblem) -> String {
 fn span(seconds: u64) -> String {
     const DAY_S: u64 = 86_400;
     match seconds {
-        0..DAY_S => format_duration(Duration::from_secs(seconds)),
+        0 => "0s".to_owned(),
+        1..DAY_S => format_duration(Duration::from_secs(seconds)),
         _ => format!("{} d", seconds / DAY_S),
     }
 }
