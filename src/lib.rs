@@ -3,6 +3,7 @@
 //! The modules stand in the order in which the data moves; a module imports only modules printed above it.
 //! Those marked ◇ are pure: values in, values out; no clock, network, engine, file or environment.
 //!
+//! * ◇ [`fault`]: an error and what is behind it, on one line.
 //! * ◇ [`model`]: the words as types: names, references, digests, identifiers.
 //! * ◇ [`dockerfile`]: Dockerfile text → what it reaches for, with file and line; and the pinned text.
 //! * ◇ [`pipeline`]: what people wrote → an [`pipeline::Estate`], or findings that point at the text.
@@ -34,6 +35,7 @@
 //!
 //! Deliberately absent: registries as the way to the hosts.
 
+pub mod fault;
 pub mod model;
 
 pub mod dockerfile;

@@ -14,6 +14,7 @@ use reqwest::Url;
 use tempfile::NamedTempFile;
 
 use crate::advisory::{Advisory, debian_tracker, osv};
+use crate::fault::causes;
 use crate::inventory::Unreadable;
 
 /// The largest dump, of everything that OSV has, is two gigabytes.
@@ -106,15 +107,15 @@ pub async fn fetch(url: &Url) -> Result<NamedTempFile, SourceFailed> {
     let _ = rustls::crypto::ring::default_provider().install_default();
     let client =
         reqwest::Client::builder().user_agent(concat!("refit/", env!("CARGO_PKG_VERSION"))).read_timeout(SILENCE_MAX).connect_timeout(SILENCE_MAX);
-    let client = client.build().map_err(|error| failed(chain(&error)))?;
-    let response = client.get(url.clone()).send().await.map_err(|error| failed(chain(&error.without_url())))?;
+    let client = client.build().map_err(|error| failed(causes(&error)))?;
+    let response = client.get(url.clone()).send().await.map_err(|error| failed(causes(&error.without_url())))?;
     if !response.status().is_success() {
         return Err(failed(format!("the server answered {}", response.status())));
     }
     let mut file = NamedTempFile::new().map_err(|error| failed(error.to_string()))?;
     let (mut body, mut bytes) = (response.bytes_stream(), 0_u64);
     while let Some(piece) = body.next().await {
-        let piece = piece.map_err(|error| failed(chain(&error.without_url())))?;
+        let piece = piece.map_err(|error| failed(causes(&error.without_url())))?;
         bytes += piece.len() as u64;
         if bytes > BYTES_MAX {
             return Err(failed(format!("it is longer than {} GiB", BYTES_MAX >> 30)));
@@ -133,11 +134,6 @@ pub fn shown(url: &Url) -> String {
     shown.to_string()
 }
 
-fn chain(error: &dyn std::error::Error) -> String {
-    let causes = std::iter::successors(error.source(), |cause| cause.source());
-    std::iter::once(error.to_string()).chain(causes.map(ToString::to_string)).collect::<Vec<_>>().join(": ")
-}
-
 /// Reads a file or folder, and hands every advisory on. `name` is what it is called in errors.
 pub fn read(path: &Path, name: &str, each: &mut dyn FnMut(Advisory)) -> Result<Heard, SourceFailed> {
     let unreadable = |source| SourceFailed::Unreadable { path: name.to_owned(), source };
@@ -154,7 +150,7 @@ pub fn read(path: &Path, name: &str, each: &mut dyn FnMut(Advisory)) -> Result<H
         Head::Tracker => {
             let mut heard = Heard::default();
             let summary = debian_tracker::read(BufReader::new(file), &mut *each).unwrap_or_else(|error| {
-                heard.refuse(name.to_owned(), chain(&error));
+                heard.refuse(name.to_owned(), causes(&error));
                 error.summary
             });
             heard.advisories = summary.advisories;
@@ -257,7 +253,7 @@ fn read_folder(folder: &Path, name: &str, each: &mut dyn FnMut(Advisory)) -> Res
                 of_file.unreadable.into_iter().for_each(|one| heard.refuse(one.path, one.why));
                 heard.unreadable_more += of_file.unreadable_more;
             }
-            Err(error) => heard.refuse(path.display().to_string(), chain(&error)),
+            Err(error) => heard.refuse(path.display().to_string(), causes(&error)),
         }
     }
     Ok(heard)

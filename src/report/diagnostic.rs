@@ -24,23 +24,6 @@ pub fn as_lines(findings: &[Finding], files: &[PipelineText]) -> String {
     render(findings, files, false)
 }
 
-/// An error with its causes, on one line.
-pub fn causes(error: &(dyn std::error::Error + 'static)) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(inner) = cause {
-        text = format!("{text}: {inner}");
-        cause = inner.source();
-    }
-    text
-}
-
-/// The same, and what to do next.
-pub fn chain(error: &(dyn miette::Diagnostic + 'static)) -> String {
-    let text = causes(error);
-    error.help().map_or_else(|| text.clone(), |help| format!("{text} ({help})"))
-}
-
 /// The findings as `refit check` prints them.
 pub fn render(findings: &[Finding], files: &[PipelineText], colour: bool) -> String {
     let theme = if colour { GraphicalTheme::unicode() } else { GraphicalTheme::unicode_nocolor() };

@@ -16,7 +16,6 @@ pub mod status;
 mod story;
 mod table;
 
-pub use diagnostic::chain;
 pub use graph::{GraphFormat, graph, graph_names};
 pub use live::{Live, moment};
 pub use plan::{PlanJson, plan, plan_json};

@@ -17,9 +17,9 @@ use super::problems::Counted;
 use crate::driver::{BaseRules, Driver, DriverError, Settings};
 use crate::edge::sources::Sources;
 use crate::edge::{Clock, SystemClock};
+use crate::fault;
 use crate::journal::{HeardAs, Inventories, JournalError, Logs, SqliteJournal};
 use crate::model::RunId;
-use crate::report;
 use crate::report::metrics::{Meters, Snapshot};
 use crate::trigger::{Heard, Rules};
 use crate::workshop::{BaseLooks, PARALLEL_DEFAULT, secrets_of_environment};
@@ -131,7 +131,7 @@ impl Daemon {
     pub async fn new(how: How, journal: SqliteJournal, stop: CancellationToken) -> Result<Arc<Self>, String> {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let loaded = Loaded::read(&how, clock.now()).await?;
-        let inventories = Arc::new(Inventories::open(&how.state).map_err(|error| report::chain(&error))?);
+        let inventories = Arc::new(Inventories::open(&how.state).map_err(|error| fault::with_help(&error))?);
         Ok(Arc::new(Self {
             logs: Logs::new(&how.state),
             inventories,

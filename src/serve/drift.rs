@@ -48,7 +48,7 @@ impl Daemon {
                 continue;
             }
             if let Err(error) = self.look_for_drift(&mut seen).await {
-                tracing::warn!(error = %crate::report::chain(&error), "drift could not be looked for");
+                tracing::warn!(error = %crate::fault::with_help(&error), "drift could not be looked for");
             }
         }
     }

@@ -45,13 +45,13 @@ impl Loaded {
     /// Reads the estate. The error holds everything that is wrong with it, as `refit check` prints it.
     pub(super) async fn read(how: &How, at: Timestamp) -> Result<Arc<Self>, String> {
         let before = stamp(files_of(&how.pipelines));
-        let ReadEstate { reading, files } = read_estate(&how.pipelines, &how.vars).map_err(|error| crate::report::chain(&error))?;
+        let ReadEstate { reading, files } = read_estate(&how.pipelines, &how.vars).map_err(|error| crate::fault::with_help(&error))?;
         let Some(estate) = reading.estate else { return Err(diagnostic::as_lines(&reading.findings, &files)) };
         for warning in &reading.findings {
             tracing::warn!(file = %warning.file, line = warning.line, "{}", warning.message);
         }
         let sources = Sources::new(how.state.join("cache"));
-        let (graph, warnings) = driver::inheritance(&estate, &sources).await.map_err(|error| crate::report::chain(&error))?;
+        let (graph, warnings) = driver::inheritance(&estate, &sources).await.map_err(|error| crate::fault::with_help(&error))?;
         warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
         let engines = engines_of(&estate).map_err(|error| error.to_string())?;
         let bases = bases(&estate, &graph);

@@ -70,7 +70,7 @@ impl Daemon {
             Ok(look) => look,
             Err(error) => {
                 self.meters.poll(if matches!(answer, Answer::TooMany { .. }) { PollResult::Limited } else { PollResult::Failed });
-                tracing::warn!(base = %base.familiar(), "its registry could not be asked: {}", crate::report::chain(&error));
+                tracing::warn!(base = %base.familiar(), "its registry could not be asked: {}", crate::fault::with_help(&error));
                 return;
             }
         };

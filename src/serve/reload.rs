@@ -105,7 +105,7 @@ impl Daemon {
 
 async fn in_the_background<T: Send + 'static>(work: impl FnOnce() -> Result<T, GitError> + Send + 'static) -> Result<T, String> {
     match tokio::task::spawn_blocking(work).await {
-        Ok(done) => done.map_err(|error| crate::report::chain(&error)),
+        Ok(done) => done.map_err(|error| crate::fault::with_help(&error)),
         Err(died) => Err(died.to_string()),
     }
 }

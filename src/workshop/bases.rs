@@ -10,10 +10,10 @@ use super::platform::{Platforms, Wanted};
 use crate::driver::{BaseNow, BaseRules, Engines};
 use crate::edge::Clock;
 use crate::edge::registry::{Known, Look, Registry, RegistryClient, RegistryError};
+use crate::fault;
 use crate::journal::{JournalError, SqliteJournal};
 use crate::model::{Digest, ImageRef};
 use crate::pipeline::{Base, Estate};
-use crate::report;
 use crate::trigger::watch::{Meaning, Sightings, newest};
 
 /// Looks at bases.
@@ -95,8 +95,8 @@ impl BaseLooks {
 
     /// Whether a base is left alone for now, and until when.
     async fn cooling(&self, base: &ImageRef) -> Result<Option<String>, String> {
-        let look = self.look(base, None).await.map_err(|error| report::chain(&error))?;
-        match self.judge(base, &look).await.map_err(|error| report::chain(&error))? {
+        let look = self.look(base, None).await.map_err(|error| fault::with_help(&error))?;
+        match self.judge(base, &look).await.map_err(|error| fault::with_help(&error))? {
             Meaning::Cooling { until } => Ok(Some(format!("what it moved to is left alone until {until:.0}"))),
             Meaning::Same | Meaning::Moved => Ok(None),
         }
@@ -110,7 +110,7 @@ impl BaseRules for BaseLooks {
         let Some(rules) = self.bases.get(base).filter(|_| base.digest().is_none()) else { return own(None) };
         let followed = match self.followed(base).await {
             Ok(followed) => followed,
-            Err(error) => return own(Some(format!("its tags cannot be told: {}", report::chain(&error)))),
+            Err(error) => return own(Some(format!("its tags cannot be told: {}", fault::with_help(&error)))),
         };
         let held = match rules.cooldown.is_zero() {
             true => None,

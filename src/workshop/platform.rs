@@ -10,9 +10,9 @@ use tokio::sync::OnceCell;
 
 use crate::driver::Engines;
 use crate::edge::{Clock, Engine};
+use crate::fault;
 use crate::journal::SqliteJournal;
 use crate::pipeline::Estate;
-use crate::report;
 
 /// Which manifest of an index a look is about.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -78,7 +78,7 @@ impl Platforms {
             }
             Ok(_) => kept,
             Err(error) => {
-                tracing::debug!("the builder does not say its platform: {}", report::chain(&error));
+                tracing::debug!("the builder does not say its platform: {}", fault::with_help(&error));
                 kept
             }
         }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 
 use crate::driver::{Driver, DriverError};
-use crate::inquiry::{ServiceBehind, Standing, stale};
+use crate::inquiry::{ServiceBehind, Services, stale};
 use crate::model::{ImageRef, ServiceName};
 use crate::plan::Change;
 use crate::release::Release;
@@ -24,8 +24,8 @@ pub async fn staleness(
         }
     }
     let bases = looked.all_bases();
-    let services = driver.estate.services.iter().map(|(name, service)| (name.clone(), service.image.clone())).collect();
-    let standing = Standing { services, graph: &looked.graph, releases: &releases, bases: &bases, since };
-    let behind = tokio::task::block_in_place(|| stale(inventories, &standing))?;
+    let images = driver.estate.services.iter().map(|(name, service)| (name.clone(), service.image.clone())).collect();
+    let services = Services { images, graph: &looked.graph, releases: &releases, bases: &bases, since };
+    let behind = tokio::task::block_in_place(|| stale(inventories, &services))?;
     Ok((behind, looked.not_pulled))
 }

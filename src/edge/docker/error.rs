@@ -6,6 +6,7 @@ use std::io;
 use bollard::errors::Error as BollardError;
 
 use crate::edge::EngineError;
+use crate::fault;
 
 /// Translates an error of a call that was to do `what`.
 pub(super) fn understand(endpoint: &str, what: &str, error: BollardError) -> EngineError {
@@ -16,7 +17,7 @@ pub(super) fn understand(endpoint: &str, what: &str, error: BollardError) -> Eng
         BollardError::HyperLegacyError { .. } | BollardError::HyperResponseError { .. } | BollardError::IOError { .. } => {
             unreachable(endpoint, what, &error)
         }
-        other => refused(endpoint, what, &chain(&other)),
+        other => refused(endpoint, what, &causes(&other)),
     }
 }
 
@@ -43,7 +44,7 @@ pub(super) fn silent(endpoint: &str, why: &str) -> EngineError {
 
 /// A broken connection is silence; a certificate, a permission or a login that is refused will be so the next time too.
 fn unreachable(endpoint: &str, what: &str, error: &BollardError) -> EngineError {
-    let why = chain(error);
+    let why = causes(error);
     let mut for_good = matches!(error, BollardError::IOError { err } if is_barred(err));
     let mut source = error.source();
     while let Some(cause) = source {
@@ -75,19 +76,9 @@ fn missing(message: &str) -> Option<String> {
     last.strip_suffix(" not found").filter(|rest| rest.starts_with("network ")).map(str::to_owned)
 }
 
-/// An error with all its causes on one line; a cause that its effect already quotes is not said twice.
-pub(super) fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        let words = cause.to_string();
-        if !text.contains(&words) {
-            text.push_str(": ");
-            text.push_str(&words);
-        }
-        source = cause.source();
-    }
-    without_layers(&text)
+/// An error with all its causes, without the layers of the HTTP client.
+pub(super) fn causes(error: &(dyn std::error::Error + 'static)) -> String {
+    without_layers(&fault::causes(error))
 }
 
 /// The HTTP client's own layers say nothing to a person; what is behind them does.

@@ -115,7 +115,7 @@ async fn http(stream: RawStream, method: &str, path: &str, port: u16) -> io::Res
         .body(Empty::<Bytes>::new())
         .map_err(io::Error::other)?;
     let ask = async {
-        let status = sender.send_request(request).await.map_err(|error| io::Error::other(super::error::chain(&error)))?.status();
+        let status = sender.send_request(request).await.map_err(|error| io::Error::other(super::error::causes(&error)))?.status();
         let well = (200..400).contains(&status.as_u16());
         Ok(if well { ProbeAnswer::Well } else { ProbeAnswer::Unwell(format!("{method} {path} answered {status}")) })
     };

@@ -110,7 +110,7 @@ impl Login {
 
 /// Keeps ssh's own words: they say whether the host key, the login or the network is at fault.
 fn explain(error: openssh::Error) -> io::Error {
-    let words = super::error::chain(&error);
+    let words = super::error::causes(&error);
     let kind = match &error {
         // Unknown, or not the one that was known: waiting would not help, and nobody but the user may say that it is right.
         openssh::Error::Connect(_) if words.contains("Host key verification failed") => io::ErrorKind::PermissionDenied,

@@ -11,7 +11,7 @@ use lettre::transport::smtp::client::{Tls, TlsParameters};
 use lettre::transport::smtp::extension::ClientId;
 use lettre::{AsyncSmtpTransport, AsyncTransport, Message, Tokio1Executor};
 
-use super::{MAIL_WAIT, NotSent, Notifier, SMTP_WAIT, chain};
+use super::{MAIL_WAIT, NotSent, Notifier, SMTP_WAIT, causes};
 use crate::model::{Digest, Secret};
 use crate::notice::{self, Answer, Notice};
 use crate::pipeline::{MailTarget, MailTls};
@@ -30,7 +30,7 @@ impl Notifier {
             Ok(Ok(_)) => Ok(()),
             Ok(Err(error)) => {
                 let answer = error.status().map_or_else(Answer::none, |code| Answer::of_smtp(u16::from(code)));
-                Err(not_sent(answer, without_password(chain(&error), target, password.as_ref())))
+                Err(not_sent(answer, without_password(causes(&error), target, password.as_ref())))
             }
             Err(_) => Err(not_sent(Answer::none(), format!("did not take the mail within {} s", MAIL_WAIT.as_secs()))),
         }
@@ -49,7 +49,7 @@ fn message(target: &MailTarget, notice: &Notice) -> Result<Message, String> {
     // Nobody's "I am away" comes back. Source: RFC 3834.
     let automatic = HeaderValue::new(HeaderName::new_from_ascii_str("Auto-Submitted"), "auto-generated".to_owned());
     let builder = builder.raw_header(automatic).header(ContentType::TEXT_PLAIN);
-    builder.body(text.body).map_err(|error| format!("no mail can be made of it: {}", chain(&error)))
+    builder.body(text.body).map_err(|error| format!("no mail can be made of it: {}", causes(&error)))
 }
 
 fn mailbox(text: &str) -> Result<Mailbox, String> {
@@ -57,7 +57,7 @@ fn mailbox(text: &str) -> Result<Mailbox, String> {
 }
 
 fn transport(target: &MailTarget, password: Option<&Secret>) -> Result<AsyncSmtpTransport<Tokio1Executor>, String> {
-    let parameters = || TlsParameters::new(target.host.clone()).map_err(|error| format!("no TLS with that server: {}", chain(&error)));
+    let parameters = || TlsParameters::new(target.host.clone()).map_err(|error| format!("no TLS with that server: {}", causes(&error)));
     let tls = match target.tls {
         MailTls::Starttls => Tls::Required(parameters()?),
         MailTls::Implicit => Tls::Wrapper(parameters()?),

@@ -13,6 +13,7 @@ mod tests;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use crate::fault;
 use crate::model::Secret;
 use crate::notice::{Answer, Notice};
 use crate::pipeline::{Notify, NotifyTo};
@@ -63,16 +64,7 @@ impl Notifier {
     }
 }
 
-/// The causes of an error in one line, the outermost first, each once.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut words = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        let text = error.to_string();
-        if !words.contains(&text) {
-            words = format!("{words}: {text}");
-        }
-        cause = error.source();
-    }
-    words.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+/// The causes of an error on one line, without what would move a terminal's cursor.
+fn causes(error: &(dyn std::error::Error + 'static)) -> String {
+    fault::causes(error).chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }

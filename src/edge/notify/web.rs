@@ -9,7 +9,7 @@ use reqwest::redirect::{Attempt, Policy};
 use reqwest::{Client, StatusCode, Url};
 use sha2::Sha256;
 
-use super::{NotSent, Notifier, chain, secret};
+use super::{NotSent, Notifier, causes, secret};
 use crate::model::Secret;
 use crate::notice::{self, Answer, Notice};
 use crate::pipeline::{GivenValue, NoticeFormat, WebTarget};
@@ -47,7 +47,7 @@ impl Notifier {
         .to_string();
         let headers = self.headers(target, notice, body.as_bytes()).await.map_err(|why| not_sent(Answer::none(), why))?;
         let sent = self.client.post(url).headers(headers).body(body).send().await;
-        let response = sent.map_err(|error| not_sent(Answer::none(), chain(&error.without_url())))?;
+        let response = sent.map_err(|error| not_sent(Answer::none(), causes(&error.without_url())))?;
         let status = response.status();
         if status.is_success() {
             return Ok(());

@@ -8,6 +8,7 @@ use reqwest::redirect::{Attempt, Policy};
 use reqwest::{Certificate, Client, Response};
 
 use super::road::Trust;
+use crate::fault;
 
 /// How long is waited for a registry.
 #[derive(Debug, Clone, Copy)]
@@ -103,16 +104,10 @@ fn onward(attempt: Attempt<'_>) -> reqwest::redirect::Action {
 
 /// The last reason of an error, without the URL, which may hold what a registry put there.
 pub(super) fn reason(error: reqwest::Error) -> String {
-    use std::error::Error;
     if error.is_timeout() {
         return if error.is_connect() { "no connection came about in time".to_owned() } else { "its answer did not come in time".to_owned() };
     }
-    let error = error.without_url();
-    let mut reason: &dyn Error = &error;
-    while let Some(deeper) = reason.source() {
-        reason = deeper;
-    }
-    reason.to_string()
+    fault::deepest(&error.without_url())
 }
 
 /// Why a body could not be read.

@@ -12,6 +12,7 @@ use tokio::runtime::{Builder, Runtime};
 
 use super::DENIED;
 use crate::edge::git::credential::{Login, from_helpers, from_url};
+use crate::fault;
 
 const CONNECT_WAIT: Duration = Duration::from_secs(15);
 /// A server may think for a while about a large repository before it sends, but not for ever.
@@ -186,11 +187,5 @@ fn denied(why: &str) -> io::Error {
 
 /// reqwest's error down to its last reason, without the URL.
 fn plain(error: reqwest::Error) -> io::Error {
-    use std::error::Error;
-    let error = error.without_url();
-    let mut reason: &dyn Error = &error;
-    while let Some(deeper) = reason.source() {
-        reason = deeper;
-    }
-    io::Error::other(reason.to_string())
+    io::Error::other(fault::deepest(&error.without_url()))
 }
