@@ -3,9 +3,12 @@
 //! In: a package and the distribution of its image, or a package URL that somebody wrote. Out: the URL in its canonical form, or its parts. Source: the
 //! package-url specification (ECMA-427) and its definitions of types.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
+
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 
 use super::{Distro, Kind, Package};
 
@@ -210,35 +213,17 @@ fn qualifiers(text: &str) -> Result<BTreeMap<String, String>, PurlError> {
     Ok(qualifiers)
 }
 
+/// What may stand as it is. Source: the package-url specification, "Character encoding".
+const ENCODED: AsciiSet = NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b':');
+
 fn encoded(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for byte in text.bytes() {
-        match byte {
-            b'-' | b'.' | b'_' | b'~' | b':' => out.push(char::from(byte)),
-            letter if letter.is_ascii_alphanumeric() => out.push(char::from(letter)),
-            other => out.push_str(&format!("%{other:02X}")),
-        }
-    }
-    out
+    utf8_percent_encode(text, &ENCODED).to_string()
 }
 
 fn decoded(text: &str) -> Result<String, PurlError> {
-    let refuse = || PurlError::Encoding(text.to_owned());
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let [first, tail @ ..] = rest {
-        if *first == b'%' {
-            let [high, low, left @ ..] = tail else { return Err(refuse()) };
-            let digit = |byte: u8| char::from(byte).to_digit(16);
-            let (high, low) = digit(*high).zip(digit(*low)).ok_or_else(refuse)?;
-            bytes.push((high * 16 + low) as u8);
-            rest = left;
-        } else {
-            bytes.push(*first);
-            rest = tail;
-        }
-    }
-    String::from_utf8(bytes).map_err(|_| refuse())
+    let is_code = |code: &str| code.bytes().take_while(u8::is_ascii_hexdigit).take(2).count() == 2;
+    let decoded = text.split('%').skip(1).all(is_code).then(|| percent_decode_str(text).decode_utf8().ok()).flatten();
+    decoded.map(Cow::into_owned).ok_or_else(|| PurlError::Encoding(text.to_owned()))
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! Package URLs: that of an image, and what is none. Source: the package-url specification (ECMA-427), and its type `oci`.
 
-use std::fmt::Write as _;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use crate::model::ImageRef;
 
@@ -23,20 +23,11 @@ pub(super) fn is_one(text: &str) -> bool {
     is_kind && has_name && rest.bytes().all(|byte| byte.is_ascii_graphic())
 }
 
-/// Percent-encoding of what may not stand as it is. References are ASCII; only an address in brackets has such characters.
+/// What may stand as it is; of references only an address in brackets has anything else.
+const ENCODED: AsciiSet = NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b':').remove(b'/');
+
 fn encoded(text: &str) -> String {
-    let mut encoded = String::with_capacity(text.len());
-    for c in text.chars() {
-        if c.is_ascii_alphanumeric() || "-._~:/".contains(c) {
-            encoded.push(c);
-        } else {
-            for byte in c.encode_utf8(&mut [0; 4]).bytes() {
-                // Writing to a string cannot fail.
-                let _ = write!(encoded, "%{byte:02X}");
-            }
-        }
-    }
-    encoded
+    utf8_percent_encode(text, &ENCODED).to_string()
 }
 
 #[cfg(test)]

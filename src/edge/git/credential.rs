@@ -4,6 +4,8 @@
 use std::io::Write;
 use std::process::{Child, Command, Stdio};
 
+use percent_encoding::percent_decode_str;
+
 use crate::model::Secret;
 
 pub(super) struct Login {
@@ -47,22 +49,7 @@ fn answer_of(mut git: Child, url: &str) -> Option<Login> {
 }
 
 fn unescape(text: &str) -> String {
-    let mut bytes = Vec::new();
-    let mut rest = text.as_bytes();
-    while let [first, tail @ ..] = rest {
-        let hex = tail.get(..2).and_then(|hex| u8::from_str_radix(std::str::from_utf8(hex).ok()?, 16).ok());
-        match (first, hex) {
-            (b'%', Some(byte)) => {
-                bytes.push(byte);
-                rest = &tail[2..];
-            }
-            _ => {
-                bytes.push(*first);
-                rest = tail;
-            }
-        }
-    }
-    String::from_utf8_lossy(&bytes).into_owned()
+    percent_decode_str(text).decode_utf8_lossy().into_owned()
 }
 
 #[cfg(test)]

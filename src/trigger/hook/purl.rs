@@ -3,6 +3,8 @@
 //! Source: the package-url specification, types `oci` and `docker`. For `oci`, `repository_url` is the whole repository, the name included (some
 //! leave the name away, Harbor adds tag and digest); for `docker` it is the registry.
 
+use percent_encoding::percent_decode_str;
+
 use super::name;
 
 /// An image as a package URL names it.
@@ -54,15 +56,7 @@ fn oci_name(name: &str, url: Option<&str>) -> String {
 
 /// Resolves `%XX`; what is none stays as it is, and what is no UTF-8 then becomes a character that no reference has.
 fn decoded(text: &str) -> String {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let [first, tail @ ..] = rest {
-        let pair = tail.first_chunk::<2>().filter(|pair| *first == b'%' && pair.iter().all(u8::is_ascii_hexdigit));
-        let byte = pair.and_then(|pair| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok());
-        bytes.push(byte.unwrap_or(*first));
-        rest = if byte.is_some() { &tail[2..] } else { tail };
-    }
-    String::from_utf8_lossy(&bytes).into_owned()
+    percent_decode_str(text).decode_utf8_lossy().into_owned()
 }
 
 #[cfg(test)]
