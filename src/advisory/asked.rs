@@ -3,8 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use super::{Advisory, verdict};
-use crate::inventory::version::compare;
+use super::{Advisory, verdict_of_all};
 use crate::inventory::{Distro, Package};
 use crate::inventory::{Question, QuestionError};
 
@@ -33,12 +32,7 @@ impl Asked {
                 let is_there = question.distro().is_none_or(|id| distro.is_some_and(|distro| distro.id == id));
                 (is_there && question.matches(package)).then_some(None)
             }
-            Self::Problem(_) => {
-                let hits: Vec<_> = advisories.iter().filter_map(|advisory| verdict(advisory, package, distro)).collect();
-                // Of several records of one problem the highest version counts: below it one of them still has it.
-                let fixes = || hits.iter().filter_map(|hit| hit.fixed.clone());
-                (!hits.is_empty()).then(|| fixes().max_by(|a, b| compare(package.kind, a, b)))
-            }
+            Self::Problem(_) => verdict_of_all(advisories, package, distro),
         }
     }
 }

@@ -10,7 +10,7 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize};
 
 use super::{Advisory, Affected, Naming, Standing, Terms};
-use crate::inventory::version::compare;
+use crate::inventory::version::{compare, highest};
 use crate::inventory::{Distro, Kind, Package};
 
 /// So many fixed versions are tried, lowest first, for one that has the problem in no other range; a true record needs one or two.
@@ -72,6 +72,14 @@ pub fn verdict(advisory: &Advisory, package: &Package, distro: Option<&Distro>) 
     }
     let (source, version) = source_of(package)?;
     judge(&about(&source, Naming::Package), package.kind, &source, &version)
+}
+
+/// The same for all records of one problem: the version from which on none of them has it, where that is known.
+///
+/// Below the highest fix of several records, one of them still has it.
+pub fn verdict_of_all<'a>(advisories: impl IntoIterator<Item = &'a Advisory>, package: &Package, distro: Option<&Distro>) -> Option<Option<String>> {
+    let hits: Vec<Hit> = advisories.into_iter().filter_map(|advisory| verdict(advisory, package, distro)).collect();
+    (!hits.is_empty()).then(|| highest(package.kind, hits.into_iter().filter_map(|hit| hit.fixed)))
 }
 
 fn is_about(affected: &Affected, kind: Kind, name: &str, distro: Option<&Distro>) -> bool {

@@ -21,6 +21,6 @@ mod walk;
 pub use asked::Asked;
 pub use cure::{BaseMove, Because, Bringer, Cure, Finding, Hopeless, NewerBase, Outlook, Problem, Reason, Rebuild, Situation, cure};
 pub use exposure::{Exposure, Span, Stay, exposure};
-pub use matching::{Hit, Key, keys, keys_of, verdict};
+pub use matching::{Hit, Key, keys, keys_of, verdict, verdict_of_all};
 pub use severity::{Label, Severity};
 pub use types::{Advisory, Affected, DistroMatch, Naming, Range, Standing, Terms, Until};

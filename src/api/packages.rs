@@ -8,18 +8,19 @@ use axum::extract::{Path, Query, State};
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use jiff::Timestamp;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::{Api, Caller, Problem};
 use crate::advisory::Asked;
 use crate::driver::DriverError;
-use crate::inquiry::{self, Answer, Named, NamedError, NoAdvisory, ProblemKept, ServiceBehind};
+use crate::inquiry::{self, Answer, AskError, Named, ProblemKept, ServiceBehind};
 use crate::inventory::{Question, QuestionError};
 use crate::journal::{ImageContents, Inventories, Journal, Role, When};
 use crate::model::ReleaseNumber;
 use crate::sbom::Format;
-use crate::workshop::{Found, find_remedy, staleness};
+use crate::workshop::{FoundRemedy, RemedyError, find_remedy, staleness};
 
 /// What is asked about, and of which time: exactly one of `what`, `cve`, `purl` and `license`.
 #[derive(Debug, Clone, Default, Deserialize, Serialize, IntoParams)]
@@ -71,36 +72,37 @@ impl WhoHas {
         let given = given.into_iter().filter_map(|(key, value)| Some((key, value.clone()?)));
         let at = self.at.map(|at| ("at", at.to_string()));
         let ever = self.ever.then(|| ("ever", "true".to_owned()));
-        let mut query = String::from("/v1/who-has");
-        for (number, (key, value)) in given.chain(at).chain(ever).enumerate() {
-            query.push_str(if number == 0 { "?" } else { "&" });
-            query.push_str(key);
-            query.push('=');
-            encode(&value, &mut query);
-        }
-        query
+        resource(&["who-has"], given.chain(at).chain(ever))
     }
 }
 
 /// The resource about an image: what is in it, or a bill of that.
 pub fn of_image(image: &str, what: &str, release: Option<ReleaseNumber>, format: Option<Format>) -> String {
-    let mut path = String::from("/v1/images/");
-    encode(image, &mut path);
-    path.push('/');
-    path.push_str(what);
-    let given = [release.map(|release| format!("release={release}")), format.map(|format| format!("format={format}"))];
-    let given: Vec<String> = given.into_iter().flatten().collect();
-    if given.is_empty() { path } else { format!("{path}?{}", given.join("&")) }
+    let release = release.map(|release| ("release", release.to_string()));
+    let format = format.map(|format| ("format", format.to_string()));
+    resource(&["images", image, what], release.into_iter().chain(format))
 }
 
-/// Percent-encodes everything that has a meaning in a query. Source: RFC 3986, section 2.3.
-fn encode(value: &str, out: &mut String) {
-    for byte in value.bytes() {
-        match byte {
-            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => out.push(char::from(byte)),
-            _ => out.push_str(&format!("%{byte:02X}")),
-        }
-    }
+/// The resource about what changed from one release to another.
+pub fn difference_of(before: ReleaseNumber, after: ReleaseNumber) -> String {
+    resource(&["releases", &before.to_string(), "difference", &after.to_string()], [])
+}
+
+/// A problem's own resource.
+pub fn of_problem(name: &str) -> String {
+    resource(&["problems", name], [])
+}
+
+/// All but what RFC 3986 (section 2.3) leaves unreserved.
+const RESERVED: AsciiSet = NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
+/// A resource by the segments of its path and its query.
+fn resource(segments: &[&str], query: impl IntoIterator<Item = (&'static str, String)>) -> String {
+    let encoded = |text: &str| utf8_percent_encode(text, &RESERVED).to_string();
+    let path: Vec<String> = segments.iter().map(|segment| encoded(segment)).collect();
+    let query: Vec<String> = query.into_iter().map(|(key, value)| format!("{key}={}", encoded(&value))).collect();
+    let mark = if query.is_empty() { "" } else { "?" };
+    format!("/v1/{}{mark}{}", path.join("/"), query.join("&"))
 }
 
 /// Which problems.
@@ -139,15 +141,7 @@ impl OfRelease {
 pub(super) async fn who_has(caller: Caller, State(api): State<Api>, Query(asked): Query<WhoHas>) -> Result<Json<Answer>, Problem> {
     caller.may(Role::Read)?;
     let query = asked.query().map_err(|error| Problem::bad(error.to_string()).with_help(error.help))?;
-    ask(&api, move |inventories| {
-        if let Asked::Problem(name) = &query.asked
-            && inventories.advisories_called(name)?.is_empty()
-        {
-            return Err(no_advisory(name));
-        }
-        Ok(Json(inquiry::who_has(inventories, &query)?))
-    })
-    .await
+    ask(&api, move |inventories| Ok(Json(inquiry::who_has(inventories, &query)?))).await
 }
 
 /// Every problem that is or was in a container, with its exposure clock.
@@ -168,7 +162,7 @@ pub(super) async fn problems(caller: Caller, State(api): State<Api>, Query(asked
 pub(super) async fn problem(caller: Caller, State(api): State<Api>, Path(id): Path<String>) -> Result<Json<ProblemKept>, Problem> {
     caller.may(Role::Read)?;
     let now = api.daemon.clock.now();
-    ask(&api, move |inventories| inquiry::problem(inventories, &id, now)?.map(Json).ok_or_else(|| no_advisory(&id))).await
+    ask(&api, move |inventories| Ok(Json(inquiry::problem(inventories, &id, now)?))).await
 }
 
 /// The packages of an image, each with who brought it in.
@@ -228,16 +222,10 @@ pub struct Gone {
 
 /// What is to be rebuilt so that something is gone from every container; changes nothing. Its `change` is a wish for `/v1/plans` and `/v1/rollouts`.
 #[utoipa::path(post, path = "/v1/remedies", tag = "packages", request_body = Gone, responses((status = 200, description = "the remedy"), (status = 400, body = Problem), (status = 404, description = "no advisory is called so", body = Problem), (status = 502, body = Problem)))]
-pub(super) async fn remedies(caller: Caller, State(api): State<Api>, body: Result<Json<Gone>, JsonRejection>) -> Result<Json<Found>, Problem> {
+pub(super) async fn remedies(caller: Caller, State(api): State<Api>, body: Result<Json<Gone>, JsonRejection>) -> Result<Json<FoundRemedy>, Problem> {
     caller.may(Role::Read)?;
     let Json(Gone { gone }) = body.map_err(|error| Problem::bad(error.body_text()))?;
     let asked: Asked = gone.parse().map_err(|error: QuestionError| Problem::bad(error.to_string()).with_help(error.help))?;
-    let wanted = asked.clone();
-    ask(&api, move |inventories| match &wanted {
-        Asked::Problem(name) if inventories.advisories_called(name)?.is_empty() => Err(no_advisory(name)),
-        _ => Ok(()),
-    })
-    .await?;
     Ok(Json(find_remedy(&api.daemon.driver()?, &asked).await?))
 }
 
@@ -250,10 +238,6 @@ pub(super) async fn stale(caller: Caller, State(api): State<Api>) -> Result<Json
     Ok(Json(behind))
 }
 
-fn no_advisory(name: &str) -> Problem {
-    helped(&NoAdvisory(name.to_owned()))
-}
-
 /// Something that is not there, with the next move.
 fn helped(error: &(impl miette::Diagnostic + 'static)) -> Problem {
     let problem = Problem::missing(error.to_string());
@@ -263,19 +247,23 @@ fn helped(error: &(impl miette::Diagnostic + 'static)) -> Problem {
 /// What was read of an image, as people name it.
 async fn read(api: &Api, image: String, release: Option<ReleaseNumber>) -> Result<(Named, ImageContents), Problem> {
     let journal = api.daemon.journal.clone();
-    ask(api, move |inventories| {
-        let named = inquiry::named(inventories, journal.as_ref(), &image, release)?;
-        let contents = inventories.contents(named.id)?.ok_or_else(|| Problem::missing(format!("nobody has read {image}")))?;
-        Ok((named, contents))
-    })
-    .await
+    ask(api, move |inventories| Ok(inquiry::contents(inventories, journal.as_ref(), &image, release)?)).await
 }
 
-impl From<NamedError> for Problem {
-    fn from(error: NamedError) -> Self {
+impl From<AskError> for Problem {
+    fn from(error: AskError) -> Self {
         match error {
-            NamedError::Journal(error) => error.into(),
+            AskError::Journal(error) => error.into(),
             other => helped(&other),
+        }
+    }
+}
+
+impl From<RemedyError> for Problem {
+    fn from(error: RemedyError) -> Self {
+        match error {
+            RemedyError::Ask(error) => error.into(),
+            RemedyError::Driver(error) => error.into(),
         }
     }
 }

@@ -12,6 +12,7 @@ use crate::journal::Role;
 use crate::model::HostName;
 use crate::plan::Plan;
 use crate::serve::Foreseen;
+use crate::workshop::{PackagesOfBases, packages_of_bases};
 
 /// A plan that was made for somebody.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -29,6 +30,9 @@ pub struct PlanMade {
     /// Hosts that were asked for and do not answer, so that the plan leaves them out, and why.
     #[serde(default)]
     pub left_out: BTreeMap<HostName, String>,
+    /// What the bases change that it takes anew, by their names, as far as it is known.
+    #[serde(default)]
+    pub packages: PackagesOfBases,
     /// The plan.
     pub plan: Plan,
 }
@@ -40,5 +44,6 @@ pub(super) async fn plan(caller: Caller, State(api): State<Api>, body: Result<Js
     let Json(Asked { wish, .. }) = body.map_err(|error| Problem::bad(error.body_text()))?;
     let mut driver = api.daemon.driver()?;
     let Foreseen { plan, warnings, silent, left_out } = api.daemon.foresee(&mut driver, &wish).await?;
-    Ok(Json(PlanMade { hash: plan.hash().to_string(), parallel: driver.settings.parallel, warnings, silent, left_out, plan }))
+    let packages = packages_of_bases(&driver, &plan).await;
+    Ok(Json(PlanMade { packages, hash: plan.hash().to_string(), parallel: driver.settings.parallel, warnings, silent, left_out, plan }))
 }

@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::driver::DriverError;
+use crate::fault;
 use crate::journal::JournalError;
-use crate::report;
 use crate::serve::WishError;
 
 const CONTENT_TYPE: &str = "application/problem+json";
@@ -88,7 +88,7 @@ impl From<JournalError> for Problem {
     fn from(error: JournalError) -> Self {
         match error {
             JournalError::NoSuchRun { run } => Self::missing(format!("there is no {run}")).with_help("`/v1/runs` lists the runs"),
-            other => Self::broken(report::chain(&other)),
+            other => Self::broken(fault::with_help(&other)),
         }
     }
 }
@@ -96,7 +96,7 @@ impl From<JournalError> for Problem {
 impl From<DriverError> for Problem {
     fn from(error: DriverError) -> Self {
         let help = miette::Diagnostic::help(&error).map(|help| help.to_string());
-        let detail = report::diagnostic::causes(&error);
+        let detail = fault::causes(&error);
         let problem =
             if error.is_world() { Self::new(StatusCode::BAD_GATEWAY, "an engine or a registry is at fault", detail) } else { Self::conflict(detail) };
         Self { help, ..problem }

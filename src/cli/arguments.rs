@@ -155,7 +155,7 @@ impl Arguments {
             Command::Schedule(args) => super::schedule::run(&args, &at, face).await,
             Command::History(args) => super::history::run(&args, &at, face).await,
             Command::Release(args) => super::release::run(&args, at, face).await,
-            Command::Show(args) => super::show::run(&args, &at, face),
+            Command::Show(args) => super::show::run(&args, &at, face).await,
             Command::Logs(args) => super::build_logs::run(&args, &at, face).await,
             Command::Pause(args) => super::person::run(&args, crate::rollout::Person::Pause, &at, face),
             Command::Resume(args) => super::resume::run(&args, at, face).await,

@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use super::server::At;
-use super::who_has;
 use super::workshop::PipelineFolder;
 use super::{Exit, Face, inventories};
+use crate::api;
 use crate::edge::{Clock, SystemClock};
-use crate::inquiry::{NotRead, OpenProblem, Problems, problem, problems};
+use crate::inquiry::{NotRead, OpenProblem, ProblemKept, Problems, problem, problems};
 use crate::model::parse_duration;
 use crate::report;
 
@@ -36,11 +36,10 @@ pub(super) async fn run(args: &CveArgs, at: At, face: &mut Face) -> miette::Resu
     let now = SystemClock.now();
     match &args.id {
         Some(id) => {
-            let found = match &at.server {
-                Some(client) => client.get(&format!("/v1/problems/{id}")).await?,
+            let found: ProblemKept = match &at.server {
+                Some(client) => client.get(&api::of_problem(id)).await?,
                 None => problem(&inventories::open(&args.folder.pipelines, at.state)?.inventories, id, now)?,
             };
-            let Some(found) = found else { return who_has::known(&[], id).map(|()| Exit::Done) };
             if face.json {
                 face.printer.json(&found);
             } else {

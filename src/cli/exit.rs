@@ -4,7 +4,9 @@ use super::server::DaemonHolds;
 use crate::client::ClientError;
 use crate::driver::DriverError;
 use crate::edge::EngineError;
+use crate::inquiry::AskError;
 use crate::journal::{JournalError, LockError};
+use crate::workshop::RemedyError;
 
 /// The exit codes of refit, the same for every command.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,6 +30,8 @@ pub(super) fn of(report: &miette::Report) -> Exit {
         || report.downcast_ref::<DaemonHolds>().is_some()
         || report.downcast_ref::<ClientError>().is_some_and(|error| !error.is_usage())
         || report.downcast_ref::<EngineError>().is_some()
+        || report.downcast_ref::<AskError>().is_some_and(AskError::is_world)
+        || report.downcast_ref::<RemedyError>().is_some_and(RemedyError::is_world)
         || report.downcast_ref::<DriverError>().is_some_and(DriverError::is_world);
     if world { Exit::Failed } else { Exit::Usage }
 }

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::workshop::state_folder;
-use crate::inquiry::{Named, named};
+use crate::inquiry::{self, AskError, Named};
 use crate::journal::{ImageContents, Inventories, SqliteJournal};
 use crate::model::ReleaseNumber;
 
@@ -28,11 +28,7 @@ pub(super) fn open(pipelines: &Path, state: Option<PathBuf>) -> miette::Result<K
 
 impl Kept {
     /// What was read of an image, as people name it.
-    pub(super) fn contents(&self, image: &str, release: Option<ReleaseNumber>) -> miette::Result<(Named, ImageContents)> {
-        let named = named(&self.inventories, &self.journal, image, release)?;
-        let help = format!("`refit inventory scan {image}` reads it from the builder");
-        let not_read = || miette::miette!(help = help, "nobody has read {} ({})", named.name, named.id.short());
-        let contents = self.inventories.contents(named.id)?.ok_or_else(not_read)?;
-        Ok((named, contents))
+    pub(super) fn contents(&self, image: &str, release: Option<ReleaseNumber>) -> Result<(Named, ImageContents), AskError> {
+        inquiry::contents(&self.inventories, &self.journal, image, release)
     }
 }

@@ -10,9 +10,8 @@ use super::server::At;
 use super::workshop::{self, Access, BuildArgs, PipelineFolder, Workshop};
 use super::{Exit, Face};
 use crate::api;
-use crate::driver::DriverError;
+use crate::driver::{DriverError, gaps_of_release};
 use crate::inquiry::{ReleaseDifference, difference};
-use crate::inventory::Unreadable;
 use crate::journal::{Gap, Inventories, Journal, KnownAs};
 use crate::model::{ImageName, ImageRef, ReleaseNumber};
 use crate::release::Release;
@@ -90,9 +89,10 @@ async fn scan_release(workshop: &Workshop, face: &mut Face) -> miette::Result<Ex
         return Err(miette::miette!(help = "`refit inventory scan IMAGE` reads any image that the builder has", "there is no release yet"));
     };
     let inventories = workshop.inventories()?;
-    let troubles = workshop.driver.read_release(&inventories, &release).await;
+    let mut troubles = workshop.driver.read_release(&inventories, &release).await;
+    troubles.extend(gaps_of_release(&inventories, &release)?);
     troubles.iter().for_each(|line| face.printer.err(&format!("warning: {line}")));
-    let read = inventories.images()?.into_iter().filter(|image| image.readers > 0).count();
+    let read = inventories.images()?.iter().filter(|image| image.is_read()).count();
     if face.json {
         face.printer.json(&serde_json::json!({ "release": release.number, "images_read": read, "troubles": troubles }));
     } else {
@@ -146,16 +146,13 @@ async fn show(image: &str, release: Option<ReleaseNumber>, folder: &PipelineFold
 }
 
 fn gaps(image: &str, gaps: &[Gap], face: &mut Face) -> bool {
-    for Unreadable { path, why } in gaps.iter().map(|gap| &gap.unreadable) {
-        let what = if path.is_empty() { "a layer".to_owned() } else { format!("/{path}") };
-        face.printer.err(&format!("warning: {image}: {what} could not be read: {why}"));
-    }
+    gaps.iter().for_each(|gap| face.printer.err(&format!("warning: {image}: {}", gap.unreadable)));
     !gaps.is_empty()
 }
 
 async fn diff(before: ReleaseNumber, after: ReleaseNumber, folder: &PipelineFolder, at: &At, face: &mut Face) -> miette::Result<Exit> {
     let difference: ReleaseDifference = match &at.server {
-        Some(daemon) => daemon.get(&format!("/v1/releases/{before}/difference/{after}")).await?,
+        Some(daemon) => daemon.get(&api::difference_of(before, after)).await?,
         None => {
             let kept = inventories::open(&folder.pipelines, at.state.clone())?;
             let release = |number| kept.journal.release(number)?.ok_or(DriverError::UnknownRelease(number));

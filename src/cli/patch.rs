@@ -7,11 +7,11 @@ use super::{Exit, Face, plan, rollout, wish};
 use crate::advisory::Asked;
 use crate::api::{self, WhoHas};
 use crate::client::Client;
-use crate::inquiry::{Answer, Query, Remedy, who_has};
+use crate::inquiry::{Answer, Query, Remedy, Sought, who_has};
 use crate::journal::When;
 use crate::plan::Change;
 use crate::report;
-use crate::workshop::{Found, find_remedy};
+use crate::workshop::{FoundRemedy, find_remedy};
 
 /// Get rid of a problem, or of packages, in every container: rebuild the images that bring them in and all that have them from there, and roll those out.
 ///
@@ -50,9 +50,8 @@ pub(super) async fn run(args: &PatchArgs, at: At, face: &mut Face) -> miette::Re
         Err(exit) => return Ok(exit),
     };
     let inventories = workshop.inventories()?;
-    if let Asked::Problem(name) = &args.what {
-        super::who_has::known(&inventories.advisories_called(name)?, name)?;
-    }
+    // What nobody knows of is said before anything is taken up or looked at.
+    Sought::of(&inventories, &args.what)?;
     if !args.dry_run
         && let Some(exit) = rollout::take_up_what_was_interrupted(&mut workshop, face).await?
     {
@@ -79,11 +78,8 @@ pub(super) async fn run(args: &PatchArgs, at: At, face: &mut Face) -> miette::Re
 async fn of_daemon(daemon: &Client, args: &PatchArgs, face: &mut Face) -> miette::Result<Exit> {
     args.estate.refuse_for(daemon)?;
     args.build.refuse_for(daemon)?;
-    let found: Found = daemon.post("/v1/remedies", &api::Gone { gone: args.what.to_string() }).await?;
-    let asked = match &args.what {
-        Asked::Problem(name) => WhoHas { cve: Some(name.clone()), ..WhoHas::default() },
-        Asked::Packages(question) => WhoHas { what: Some(question.to_string()), ..WhoHas::default() },
-    };
+    let found: FoundRemedy = daemon.post("/v1/remedies", &api::Gone { gone: args.what.to_string() }).await?;
+    let asked = WhoHas { what: Some(args.what.to_string()), ..WhoHas::default() };
     let change = match told(&found, face) {
         Told::Change(change) => change,
         Told::Gone => return Ok(only_tell(&daemon.get(&asked.path()).await?, face)),
@@ -109,7 +105,7 @@ enum Told {
 }
 
 /// Says what was found.
-fn told(found: &Found, face: &mut Face) -> Told {
+fn told(found: &FoundRemedy, face: &mut Face) -> Told {
     found.warnings.iter().for_each(|line| face.printer.err(&format!("warning: {line}")));
     let Some(remedy) = &found.remedy else {
         face.printer.err("there is no release yet, so nothing runs");
@@ -129,7 +125,7 @@ fn told(found: &Found, face: &mut Face) -> Told {
 }
 
 /// How a plan that was only shown is told to a shell.
-fn shown(args: &PatchArgs, found: &Found) -> Exit {
+fn shown(args: &PatchArgs, found: &FoundRemedy) -> Exit {
     let is_whole = found.remedy.as_ref().is_none_or(Remedy::is_whole);
     if args.dry_run && is_whole { Exit::Done } else { Exit::Failed }
 }

@@ -1,18 +1,14 @@
 //! `refit plan`.
 
-use std::collections::BTreeMap;
-
 use super::estate::EstateArgs;
 use super::server::At;
 use super::workshop::{self, Access, BuildArgs, Workshop};
 use super::{Exit, Face, wish};
 use crate::driver::DriverError;
-use crate::inquiry::{ImageDifference, MovedBase, moved_bases, of_images};
-use crate::inventory::Difference;
-use crate::journal::KnownAs;
 use crate::model::{ImageName, ImageRef, ReleaseNumber, ServiceName};
 use crate::plan::{self, Change, Plan};
 use crate::report;
+use crate::workshop::{PackagesOfBases, packages_of_bases};
 
 /// Show what a rollout would build and roll, and why; changes nothing.
 ///
@@ -72,46 +68,18 @@ pub(super) async fn run(args: &PlanArgs, at: At, face: &mut Face) -> miette::Res
         Err(exit) => return Ok(exit),
     };
     let plan = make(&workshop, &args.change.change(), |_| args.sick, face).await?;
-    let packages = packages(&workshop, &plan).await;
-    if face.json {
-        face.printer.json(&report::plan_json(&plan, workshop.parallel()).with_packages(&packages));
-    } else {
-        show(&plan, workshop.parallel(), face);
-        tell_packages(&packages, |line| face.printer.out(line));
-    }
+    let packages = packages_of_bases(&workshop.driver, &plan).await;
+    show_with(&plan, workshop.parallel(), &packages, face);
     Ok(Exit::Done)
 }
 
-/// What the bases change that a plan takes anew, as far as it is known what was in them; what they are now is read for that.
-///
-/// That is beside the plan: where it cannot be told, the plan is shown without it.
-pub(super) async fn packages(workshop: &Workshop, plan: &Plan) -> BTreeMap<String, Difference> {
-    let mut packages = BTreeMap::new();
-    let Some(inventories) = &workshop.driver.inventories else { return packages };
-    for MovedBase { base, old, new } in moved_bases(plan) {
-        if !matches!(inventories.contents(old), Ok(Some(_))) {
-            continue;
-        }
-        let names = [KnownAs::Base(base.clone())].into();
-        if let Err(error) = workshop.driver.read_contents(inventories, &new.to_string(), names).await {
-            tracing::warn!(%error, base = %base, "base was not read");
-        }
-        if let Ok(Some(ImageDifference::Packages(difference))) = of_images(inventories, old, new) {
-            packages.insert(base.familiar(), difference);
-        }
-    }
-    packages
-}
-
-/// Prints what bases change.
-pub(super) fn tell_packages(packages: &BTreeMap<String, Difference>, mut line: impl FnMut(&str)) {
-    if packages.is_empty() {
-        return;
-    }
-    line("");
-    line("Packages that come with the bases");
-    for (base, difference) in packages {
-        report::packages::difference_of_image(base, difference).iter().for_each(|text| line(&format!("  {text}")));
+/// Prints a plan, and what its bases change.
+pub(super) fn show_with(plan: &Plan, parallel: usize, packages: &PackagesOfBases, face: &mut Face) {
+    if face.json {
+        face.printer.json(&report::plan_json(plan, parallel).with_packages(packages));
+    } else {
+        show(plan, parallel, face);
+        report::packages::of_bases(packages).iter().for_each(|line| face.printer.out(line));
     }
 }
 

@@ -17,7 +17,7 @@ use crate::plan::Plan;
 use crate::report;
 use crate::rollout::Person;
 use crate::run::RunOutcome;
-use crate::workshop::drained_warnings;
+use crate::workshop::{PackagesOfBases, drained_warnings, packages_of_bases};
 
 /// Build what is out of date and roll it out, with health checks and automatic rollback.
 ///
@@ -125,10 +125,8 @@ pub(super) async fn begin(workshop: &Workshop, plan: Plan, yes: bool, face: &mut
         return Ok(Exit::Done);
     }
     let silent = workshop.driver.silent_hosts(&plan.hosts()).await?;
-    if !face.json {
-        plan::tell_packages(&plan::packages(workshop, &plan).await, |line| face.printer.err(line));
-    }
-    if !is_agreed(&plan, workshop.parallel(), silent, yes, face)? {
+    let packages = packages_of_bases(&workshop.driver, &plan).await;
+    if !is_agreed(&plan, workshop.parallel(), &packages, silent, yes, face)? {
         return Ok(Exit::Failed);
     }
     carry_out(workshop, plan, face).await
@@ -144,8 +142,16 @@ pub(super) async fn carry_out(workshop: &Workshop, plan: Plan, face: &mut Face) 
 }
 
 /// Shows a plan and asks. `silent` are hosts that do not answer: then there is nothing to agree to.
-pub(super) fn is_agreed(plan: &Plan, parallel: usize, silent: Vec<String>, yes: bool, face: &mut Face) -> miette::Result<bool> {
+pub(super) fn is_agreed(
+    plan: &Plan,
+    parallel: usize,
+    packages: &PackagesOfBases,
+    silent: Vec<String>,
+    yes: bool,
+    face: &mut Face,
+) -> miette::Result<bool> {
     if !face.json {
+        report::packages::of_bases(packages).iter().for_each(|line| face.printer.err(line));
         report::plan(plan, parallel).lines().for_each(|line| face.printer.err(line));
     }
     let hosts = plan.hosts();

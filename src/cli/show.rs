@@ -3,6 +3,7 @@
 use super::server::At;
 use super::workshop::{self, PipelineFolder};
 use super::{Exit, Face, inventories};
+use crate::api;
 use crate::driver::DriverError;
 use crate::inquiry::difference;
 use crate::journal::Journal;
@@ -23,17 +24,19 @@ pub struct ShowArgs {
     folder: PipelineFolder,
 }
 
-/// What a release changed in the packages of its images. A daemon elsewhere is not asked: `inventory diff` is.
-fn changed(release: ReleaseNumber, journal: &dyn Journal, args: &ShowArgs, at: &At) -> miette::Result<Vec<String>> {
+/// What a release changed in the packages of its images.
+async fn changed(release: ReleaseNumber, journal: &dyn Journal, args: &ShowArgs, at: &At) -> miette::Result<Vec<String>> {
     let before = release.0.checked_sub(1).map(ReleaseNumber).map(|before| journal.release(before)).transpose()?.flatten();
-    let (Some(before), Some(after), None) = (before, journal.release(release)?, &at.server) else { return Ok(Vec::new()) };
-    let kept = inventories::open(&args.folder.pipelines, at.state.clone())?;
-    let difference = difference(&kept.inventories, &before, &after)?;
+    let (Some(before), Some(after)) = (before, journal.release(release)?) else { return Ok(Vec::new()) };
+    let difference = match &at.server {
+        Some(daemon) => daemon.get(&api::difference_of(before.number, after.number)).await?,
+        None => difference(&inventories::open(&args.folder.pipelines, at.state.clone())?.inventories, &before, &after)?,
+    };
     Ok(if args.all { report::packages::difference(&difference) } else { report::packages::difference_in_short(&difference) })
 }
 
 /// Runs `refit show`.
-pub(super) fn run(args: &ShowArgs, at: &At, face: &mut Face) -> miette::Result<Exit> {
+pub(super) async fn run(args: &ShowArgs, at: &At, face: &mut Face) -> miette::Result<Exit> {
     let journal = at.journal(&args.folder)?;
     let run = workshop::run_or_newest(journal.as_ref(), args.run)?;
     let events = journal.events(run).map_err(DriverError::from)?;
@@ -52,7 +55,7 @@ pub(super) fn run(args: &ShowArgs, at: &At, face: &mut Face) -> miette::Result<E
             face.printer.out(&format!("{moment}  {line}"));
         }
         if let Event::ContentsRead { release, .. } = &recorded.event {
-            changed(*release, journal.as_ref(), args, at)?.iter().for_each(|line| face.printer.out(&format!("{:19}           {line}", "")));
+            changed(*release, journal.as_ref(), args, at).await?.iter().for_each(|line| face.printer.out(&format!("{:19}           {line}", "")));
         }
         if let Event::Planned { plan } = &recorded.event {
             report::plan(plan, 0).lines().for_each(|line| face.printer.out(&format!("{:19}  {line}", "")));

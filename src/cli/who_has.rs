@@ -6,9 +6,8 @@ use jiff::civil::DateTime;
 use super::server::At;
 use super::workshop::PipelineFolder;
 use super::{Exit, Face, inventories};
-use crate::advisory::Asked;
 use crate::api::WhoHas;
-use crate::inquiry::{Answer, NoAdvisory, who_has};
+use crate::inquiry::{Answer, who_has};
 use crate::inventory::QuestionError;
 use crate::report;
 
@@ -62,9 +61,6 @@ pub(super) async fn run(args: &WhoHasArgs, at: At, face: &mut Face) -> miette::R
         Some(client) => client.get(&asked.path()).await?,
         None => {
             let kept = inventories::open(&args.folder.pipelines, at.state)?;
-            if let Asked::Problem(name) = &query.asked {
-                known(&kept.inventories.advisories_called(name)?, name)?;
-            }
             who_has(&kept.inventories, &query)?
         }
     };
@@ -74,11 +70,6 @@ pub(super) async fn run(args: &WhoHasArgs, at: At, face: &mut Face) -> miette::R
 /// A question that cannot be understood, with the place in it.
 fn wrong(error: QuestionError) -> miette::Report {
     miette::miette!(help = error.help.clone(), "{error}")
-}
-
-/// Refuses a problem that nothing that was read is about.
-pub(super) fn known(advisories: &[crate::advisory::Advisory], name: &str) -> miette::Result<()> {
-    if advisories.is_empty() { Err(NoAdvisory(name.to_owned()).into()) } else { Ok(()) }
 }
 
 fn show(answer: &Answer, csv: bool, face: &mut Face) -> Exit {

@@ -28,7 +28,7 @@ pub(super) async fn plan(daemon: &Client, args: &PlanArgs, face: &mut Face) -> m
     args.estate.refuse_for(daemon)?;
     args.build.refuse_for(daemon)?;
     let made = foresee(daemon, &wish(args.change.change(), args.sick), face).await?;
-    plan::show(&made.plan, made.parallel, face);
+    plan::show_with(&made.plan, made.parallel, &made.packages, face);
     Ok(Exit::Done)
 }
 
@@ -132,7 +132,7 @@ pub(super) async fn begin(daemon: &Client, mut wish: Wish, made: PlanMade, is_ag
         plan::show(&made.plan, made.parallel, face);
         return Ok(Exit::Done);
     }
-    if !rollout::is_agreed(&made.plan, made.parallel, made.silent, yes || is_agreed, face)? {
+    if !rollout::is_agreed(&made.plan, made.parallel, &made.packages, made.silent, yes || is_agreed, face)? {
         return Ok(Exit::Failed);
     }
     if is_agreed || !yes {

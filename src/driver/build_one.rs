@@ -7,12 +7,12 @@ use jiff::Timestamp;
 use tokio::sync::mpsc::UnboundedSender;
 
 use super::build_log::BuildLog;
-use super::contents::chain;
 use super::{Driver, DriverError, Recorder};
 use crate::advisory::Asked;
 use crate::build::{self, Content, ImageLabels};
 use crate::dockerfile::{self, ReadOptions, RefTarget};
 use crate::edge::{BuildError, BuildProgress, BuildRequest, Engine, ImageSeen, SourceFound, TestRun, Turn, labels};
+use crate::fault::causes;
 use crate::model::{Digest, ImageName, ImageRef, Secret};
 use crate::pipeline::{Context, Image, ImageTest, SecretSource};
 use crate::plan::{BuildStep, Pin, Reason};
@@ -245,7 +245,7 @@ impl Build<'_> {
     async fn prove_gone(&self, id: Digest) -> Result<(), Broken> {
         let Some(gone) = self.gone else { return Ok(()) };
         let still = self.driver.still_there(&self.step.image, id, gone).await;
-        match still.map_err(|error| Broken::new(format!("whether {gone} is gone from it cannot be told: {}", chain(&error))))? {
+        match still.map_err(|error| Broken::new(format!("whether {gone} is gone from it cannot be told: {}", causes(&error))))? {
             still if still.is_empty() => Ok(()),
             still => Err(Broken::new(format!("{gone} is still in it: {}", still.join("; ")))),
         }

@@ -10,11 +10,12 @@ use futures_util::stream::FuturesUnordered;
 use tokio::sync::{Semaphore, mpsc};
 
 use super::build_one::{Build, Ended, Pinned, base_name, staging};
-use super::contents::{READ_AT_ONCE, chain};
+use super::contents::READ_AT_ONCE;
 use super::turns::Turns;
 use super::{Driver, DriverError, Recorder};
 use crate::advisory::Asked;
 use crate::build::{Released, Schedule, Start};
+use crate::fault::causes;
 use crate::journal::KnownAs;
 use crate::model::{Digest, ImageName, ImageRef};
 use crate::plan::{BuildStep, Change, Pin, Plan, StepKind};
@@ -150,7 +151,7 @@ impl Driver {
         match self.still_there(image, *id, gone).await {
             Ok(still) if still.is_empty() => outcome,
             Ok(still) => failed(format!("{gone} is still in it: {}", still.join("; "))),
-            Err(error) => failed(format!("whether {gone} is gone from it cannot be told: {}", chain(&error))),
+            Err(error) => failed(format!("whether {gone} is gone from it cannot be told: {}", causes(&error))),
         }
     }
 
@@ -160,7 +161,7 @@ impl Driver {
             && let Ok(_place) = places.acquire().await
         {
             let names = [KnownAs::Image(image)].into();
-            drop(self.read_contents(inventories, &id.to_string(), names).await);
+            drop(self.read_image(inventories, &id.to_string(), names).await);
         }
     }
 

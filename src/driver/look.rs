@@ -306,9 +306,7 @@ fn needed(graph: &Graph, change: &Change) -> Option<BTreeSet<NodeId>> {
         Change::Base(moved) => base(moved).into_iter().collect(),
         Change::Image(asked) => image(asked).into_iter().collect(),
         Change::Moved { bases, images } => bases.iter().filter_map(base).chain(images.iter().filter_map(image)).collect(),
-        Change::Patch(patch) if !patch.images.is_empty() => {
-            patch.bases.iter().filter_map(base).chain(patch.images.iter().filter_map(image)).collect()
-        }
+        Change::Patch(patch) => patch.bases.iter().filter_map(base).chain(patch.images.iter().filter_map(image)).collect(),
         _ => return None,
     };
     let reached = graph.reaching(&subject);

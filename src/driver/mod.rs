@@ -39,7 +39,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 pub use base_now::{BaseNow, BaseRules};
-pub use contents::ContentsError;
+pub use contents::{ContentsError, gaps_of_release};
 pub use engines::Engines;
 pub use error::{DriverError, NotPulled};
 pub use hosts::{HostStanding, ask_hosts};

@@ -6,9 +6,9 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::fixes::{self, Fixes};
-use crate::advisory::{Advisory, Asked};
-use crate::inventory::Names as QuestionNames;
+use super::fixes::Fixes;
+use super::{AskError, Sought};
+use crate::advisory::Asked;
 use crate::inventory::purl::purl;
 use crate::inventory::{Distro, Package};
 use crate::journal::{Filter, Held, Holding, Inventories, JournalError, Names, Ran, When};
@@ -109,38 +109,18 @@ pub enum Unknown {
     NoDistribution,
 }
 
-/// Nothing that was read is about a problem: "nobody has it" would be a guess.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, miette::Diagnostic)]
-#[error("no advisory that was read is called {0}, so nobody can say who has it")]
-#[diagnostic(help(
-    "`refit advisories update FILE|FOLDER|URL` reads OSV's dumps and Debian's security tracker; only what names a package of some image is kept"
-))]
-pub struct NoAdvisory(pub String);
-
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for a reference")]
 fn is_zero(number: &usize) -> bool {
     *number == 0
 }
 
 /// Says who has it.
-pub fn who_has(inventories: &Inventories, query: &Query) -> Result<Answer, JournalError> {
-    let advisories = match &query.asked {
-        Asked::Problem(name) => inventories.advisories_called(name)?,
-        Asked::Packages(_) => Vec::new(),
-    };
-    let held = match &query.asked {
-        Asked::Packages(question) => {
-            let names = names_of(question.names());
-            inventories.who_has(&Filter { names, matches: &|package| question.matches(package) }, query.when)?
-        }
-        Asked::Problem(_) => {
-            let names = Names::Only(advisories.iter().flat_map(|advisory| &advisory.affected).map(|affected| affected.name.clone()).collect());
-            inventories.who_has(&Filter { names, matches: &|_| true }, query.when)?
-        }
-    };
+pub fn who_has(inventories: &Inventories, query: &Query) -> Result<Answer, AskError> {
+    let sought = Sought::of(inventories, &query.asked)?;
+    let held = inventories.who_has(&Filter { names: sought.names(), matches: &|package| sought.may_be(package) }, query.when)?;
     let images: BTreeSet<Digest> = held.holdings.iter().filter_map(|holding| holding.stay.ran.image).collect();
     let distros = inventories.distros(&images)?;
-    let mut judge = Judge::new(inventories, &query.asked, &advisories, &held.holdings)?;
+    let mut judge = Judge::new(inventories, &sought, &held.holdings)?;
     let containers = held.holdings.iter().filter_map(|holding| {
         let distro = holding.stay.ran.image.and_then(|image| distros.get(&image));
         Some(container(holding, distro, judge.fix(&holding.package, distro)?))
@@ -172,40 +152,31 @@ fn of(ran: &Ran, why: Unknown) -> NotRead {
     NotRead { image: ran.name.clone(), tag: ran.tag.clone(), id: ran.image, why }
 }
 
-/// The names that a database looks up.
-pub(super) fn names_of(names: QuestionNames<'_>) -> Names {
-    match names {
-        QuestionNames::Exact(names) => Names::Only(names.into_iter().map(str::to_owned).collect()),
-        QuestionNames::Glob { .. } | QuestionNames::Any => Names::All,
-    }
-}
-
 /// Judges each package of an answer once, however many containers have it.
 struct Judge<'a> {
-    asked: &'a Asked,
-    advisories: &'a [Advisory],
+    sought: &'a Sought,
     fixes: Fixes,
     judged: HashMap<(*const Package, Option<Distro>), Option<Fix>>,
 }
 
 impl<'a> Judge<'a> {
-    fn new(inventories: &Inventories, asked: &'a Asked, advisories: &'a [Advisory], holdings: &[Holding]) -> Result<Self, JournalError> {
+    fn new(inventories: &Inventories, sought: &'a Sought, holdings: &[Holding]) -> Result<Self, JournalError> {
         let distinct: BTreeMap<*const Package, &Package> =
             holdings.iter().map(|holding| (Arc::as_ptr(&holding.package), holding.package.as_ref())).collect();
-        let fixes = Fixes::of(inventories, &fixes::names(distinct.into_values()))?;
-        Ok(Self { asked, advisories, fixes, judged: HashMap::new() })
+        let fixes = Fixes::of(inventories, distinct.into_values())?;
+        Ok(Self { sought, fixes, judged: HashMap::new() })
     }
 
     /// What is known of a fix for a package that was found; none if it is not meant after all.
     fn fix(&mut self, package: &Arc<Package>, distro: Option<&Distro>) -> Option<Fix> {
-        let Self { asked, advisories, fixes, judged } = self;
-        judged.entry((Arc::as_ptr(package), distro.cloned())).or_insert_with(|| fix(asked, advisories, fixes, package, distro)).clone()
+        let Self { sought, fixes, judged } = self;
+        judged.entry((Arc::as_ptr(package), distro.cloned())).or_insert_with(|| fix(sought, fixes, package, distro)).clone()
     }
 }
 
-fn fix(asked: &Asked, advisories: &[Advisory], fixes: &Fixes, package: &Package, distro: Option<&Distro>) -> Option<Fix> {
-    let hit = asked.hit(advisories, package, distro)?;
-    if let Asked::Problem(_) = asked {
+fn fix(sought: &Sought, fixes: &Fixes, package: &Package, distro: Option<&Distro>) -> Option<Fix> {
+    let hit = sought.hit(package, distro)?;
+    if let Asked::Problem(_) = sought.asked() {
         return Some(hit.map_or(Fix::None, Fix::Known));
     }
     let known = fixes.known(package, distro);

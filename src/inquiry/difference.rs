@@ -1,14 +1,13 @@
 //! What a release changed in what is in its images.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
 use crate::inventory::Contents;
 use crate::inventory::{Difference, differ};
 use crate::journal::{ImageContents, Inventories, JournalError};
-use crate::model::{Digest, ImageName, ImageRef, ReleaseNumber};
-use crate::plan::{Plan, Reason};
+use crate::model::{Digest, ImageName, ReleaseNumber};
 use crate::release::Release;
 
 /// What changed from one release to another.
@@ -74,24 +73,4 @@ fn laid_out(contents: &ImageContents) -> Contents {
         packages.entry(found.path.to_string()).or_default().push(crate::inventory::Package::clone(&found.package));
     }
     Contents { distro: contents.distro.clone(), packages }
-}
-
-/// A base that a plan takes anew: what it was, and what it is.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct MovedBase {
-    /// The base.
-    pub base: ImageRef,
-    /// What was built on.
-    pub old: Digest,
-    /// What will be.
-    pub new: Digest,
-}
-
-/// The bases that a plan takes anew, each once.
-pub fn moved_bases(plan: &Plan) -> BTreeSet<MovedBase> {
-    let moved = plan.steps.iter().flat_map(|step| &step.reasons).filter_map(|reason| match reason {
-        Reason::BaseMoved { base, old: Some(old), new, .. } => Some(MovedBase { base: base.clone(), old: *old, new: *new }),
-        _ => None,
-    });
-    moved.collect()
 }

@@ -1,16 +1,16 @@
 //! Which problems a package has that advisories know of, and the version that has none of them.
 
-use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::advisory::{Advisory, verdict};
-use crate::inventory::version::compare;
+use crate::advisory::{Advisory, Key, keys, keys_of, verdict};
+use crate::inventory::version::highest;
 use crate::inventory::{Distro, Package};
 use crate::journal::{Inventories, JournalError};
 
-/// What advisories say of packages, looked up once for each name.
+/// What advisories say of packages, by what each is found by.
 pub(super) struct Fixes {
-    by_name: BTreeMap<String, Vec<Advisory>>,
+    advisories: Vec<Advisory>,
+    by_key: BTreeMap<Key, Vec<usize>>,
 }
 
 /// What is known of a package in an image of some distribution.
@@ -25,39 +25,30 @@ pub(super) struct Known {
 }
 
 impl Fixes {
-    /// Looks up what is kept about packages of these names, or of these source packages.
-    pub(super) fn of(inventories: &Inventories, names: &BTreeSet<String>) -> Result<Self, JournalError> {
-        let mut by_name: BTreeMap<String, Vec<Advisory>> = BTreeMap::new();
-        for advisory in inventories.advisories_about(names)? {
-            let own: BTreeSet<&str> = advisory.affected.iter().map(|affected| affected.name.as_str()).collect();
-            for name in own.into_iter().filter(|name| names.contains(*name)) {
-                by_name.entry(name.to_owned()).or_default().push(advisory.clone());
-            }
+    /// Looks up what is kept about packages, or about the source packages that they were built from.
+    pub(super) fn of<'a>(inventories: &Inventories, packages: impl IntoIterator<Item = &'a Package>) -> Result<Self, JournalError> {
+        let names: BTreeSet<String> = packages.into_iter().flat_map(keys_of).map(|key| key.name).collect();
+        let advisories = inventories.advisories_about(&names)?;
+        let mut by_key: BTreeMap<Key, Vec<usize>> = BTreeMap::new();
+        for (at, advisory) in advisories.iter().enumerate() {
+            keys(advisory).into_iter().for_each(|key| by_key.entry(key).or_default().push(at));
         }
-        Ok(Self { by_name })
+        Ok(Self { advisories, by_key })
     }
 
     /// What is known of a package.
     pub(super) fn known(&self, package: &Package, distro: Option<&Distro>) -> Known {
-        let names: BTreeSet<&str> = std::iter::once(package.name.as_str()).chain(package.source.iter().map(|source| source.name.as_str())).collect();
-        let mut known = Known::default();
-        for advisory in names.into_iter().filter_map(|name| self.by_name.get(name)).flatten() {
+        let places: BTreeSet<usize> = keys_of(package).iter().filter_map(|key| self.by_key.get(key)).flatten().copied().collect();
+        let (mut known, mut fixes) = (Known::default(), Vec::new());
+        for advisory in places.into_iter().map(|at| &self.advisories[at]) {
             let Some(hit) = verdict(advisory, package, distro) else { continue };
-            let Some(fixed) = hit.fixed else {
-                known.unfixable.insert(advisory.id.clone());
-                continue;
-            };
-            known.fixable.insert(advisory.id.clone());
-            let is_higher = known.fixed.as_deref().is_none_or(|so_far| compare(package.kind, &fixed, so_far) == Ordering::Greater);
-            known.fixed = if is_higher { Some(fixed) } else { known.fixed };
+            let problems = if hit.fixed.is_some() { &mut known.fixable } else { &mut known.unfixable };
+            problems.insert(advisory.id.clone());
+            fixes.extend(hit.fixed);
         }
         // Of several records of one problem, the one that knows a fix counts.
         known.unfixable.retain(|problem| !known.fixable.contains(problem));
+        known.fixed = highest(package.kind, fixes);
         known
     }
-}
-
-/// The names under which advisories may speak of packages.
-pub(super) fn names<'a>(packages: impl IntoIterator<Item = &'a Package>) -> BTreeSet<String> {
-    packages.into_iter().flat_map(|package| std::iter::once(&package.name).chain(package.source.iter().map(|source| &source.name))).cloned().collect()
 }

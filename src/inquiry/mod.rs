@@ -7,19 +7,23 @@
 mod answer;
 mod bill;
 mod difference;
+mod error;
 mod fixes;
 mod named;
 mod problems;
 mod remedy;
+mod sought;
 mod stale;
 
-pub use answer::{Answer, Container, Fix, NoAdvisory, NotRead, Query, Unknown, who_has};
+pub use answer::{Answer, Container, Fix, NotRead, Query, Unknown, who_has};
 pub use bill::subject;
-pub use difference::{ImageDifference, MovedBase, ReleaseDifference, difference, moved_bases, of_images};
-pub use named::{Named, NamedError, named};
+pub use difference::{ImageDifference, ReleaseDifference, difference, of_images};
+pub use error::AskError;
+pub use named::{Named, contents};
 pub use problems::{OpenProblem, ProblemKept, Problems, problem, problems};
-pub use remedy::{AsItIs, AsTheyAre, Estate, Remedy, remedy};
-pub use stale::{BaseBehind, ImageProblems, ServiceBehind, Standing, problems_of_image, stale};
+pub use remedy::{AsItIs, AsTheyAre, Deployed, Remedy, remedy};
+pub use sought::Sought;
+pub use stale::{BaseBehind, ImageProblems, ServiceBehind, Services, problems_of_image, stale};
 
 #[cfg(test)]
 mod tests;

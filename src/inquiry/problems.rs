@@ -5,9 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::AskError;
 use super::answer::{NotRead, not_read};
-use crate::advisory::{Advisory, Exposure, Key, Severity, Stay, exposure, keys, keys_of, verdict};
-use crate::inventory::version::compare;
+use crate::advisory::{Advisory, Exposure, Key, Severity, Stay, exposure, keys, keys_of, verdict_of_all};
 use crate::inventory::{Distro, Package};
 use crate::journal::{AdvisoryKept, Filter, Inventories, JournalError, Names, When};
 use crate::model::{Digest, ServiceName};
@@ -78,14 +78,14 @@ pub fn problems(inventories: &Inventories, now: Timestamp) -> Result<Problems, J
     Ok(Problems { problems, not_read: not_read(inventories)?, advisories: all.len() })
 }
 
-/// One problem, by any of its names; nothing at all if no advisory of it is kept.
-pub fn problem(inventories: &Inventories, name: &str, now: Timestamp) -> Result<Option<ProblemKept>, JournalError> {
+/// One problem, by any of its names.
+pub fn problem(inventories: &Inventories, name: &str, now: Timestamp) -> Result<ProblemKept, AskError> {
     let kept: Vec<AdvisoryKept> = inventories.advisories()?.into_iter().filter(|kept| kept.advisory.is_called(name)).collect();
     if kept.is_empty() {
-        return Ok(None);
+        return Err(AskError::NoAdvisory(name.to_owned()));
     }
     let seen = Seen::look(inventories, &kept)?.problem(name, &kept.iter().collect::<Vec<_>>(), now);
-    Ok(Some(ProblemKept { seen, not_read: not_read(inventories)?, advisories: kept.into_iter().map(|kept| kept.advisory).collect() }))
+    Ok(ProblemKept { seen, not_read: not_read(inventories)?, advisories: kept.into_iter().map(|kept| kept.advisory).collect() })
 }
 
 /// A package in a distribution, and the images that have it.
@@ -162,9 +162,8 @@ impl Seen {
         let places: BTreeSet<usize> = keys.iter().filter_map(|key| self.by_key.get(key)).flatten().copied().collect();
         let judged = places.into_iter().filter_map(|at| {
             let one = &self.packages[at];
-            let hits: Vec<_> = kept.iter().filter_map(|kept| verdict(&kept.advisory, &one.package, one.distro.as_ref())).collect();
-            let fixes = || hits.iter().filter_map(|hit| hit.fixed.clone());
-            (!hits.is_empty()).then(|| (one, fixes().max_by(|a, b| compare(one.package.kind, a, b))))
+            let hit = verdict_of_all(kept.iter().map(|kept| &kept.advisory), &one.package, one.distro.as_ref())?;
+            Some((one, hit))
         });
         judged.collect()
     }

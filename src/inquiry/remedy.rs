@@ -4,11 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use crate::advisory::{Advisory, Asked};
-use crate::advisory::{Because, Bringer, Cure, Finding, NewerBase, Outlook, Problem, Reason, Situation, cure};
+use super::{AskError, Sought};
+use crate::advisory::{Asked, Because, Bringer, Cure, Finding, NewerBase, Outlook, Problem, Reason, Situation, cure};
 use crate::dockerfile::EdgeClass;
 use crate::graph::{Graph, Node};
-use crate::journal::{Filter, ImageHolding, Inventories, JournalError, KnownAs, Names, When};
+use crate::journal::{Filter, ImageHolding, ImageKept, Inventories, JournalError, KnownAs, When};
 use crate::model::{Digest, ImageName, ImageRef, ServiceName};
 use crate::plan::{Change, Patch};
 use crate::release::Release;
@@ -53,8 +53,8 @@ impl Remedy {
     }
 }
 
-/// What the estate is, as far as a cure depends on it.
-pub struct Estate<'a> {
+/// What is deployed, as far as a cure depends on it.
+pub struct Deployed<'a> {
     /// Who inherits from whom.
     pub graph: &'a Graph,
     /// The newest release.
@@ -64,11 +64,11 @@ pub struct Estate<'a> {
 }
 
 /// Finds the smallest set of images whose rebuild cures every container. What the newest digests of bases hold counts as far as it was read.
-pub fn remedy(inventories: &Inventories, asked: &Asked, estate: &Estate<'_>) -> Result<Remedy, JournalError> {
+pub fn remedy(inventories: &Inventories, asked: &Asked, deployed: &Deployed<'_>) -> Result<Remedy, AskError> {
     let found = Found::look(inventories, asked)?;
-    let Running { images: running, as_they_are, left_behind } = found.running(inventories, estate)?;
-    let (parents, copies) = inheritance(estate.graph);
-    let situation = Situation { parents, copies, running, findings: found.findings(estate.release), newer: found.newer(estate) };
+    let Running { images: running, as_they_are, left_behind } = found.running(inventories, deployed)?;
+    let (parents, copies) = inheritance(deployed.graph);
+    let situation = Situation { parents, copies, running, findings: found.findings(deployed.release), newer: found.newer(deployed) };
     let cure = cure(&situation);
     let change = change(asked, &cure, &as_they_are);
     Ok(Remedy { gone: asked.to_string(), cure, change, as_they_are, left_behind })
@@ -111,38 +111,33 @@ struct InImage {
 
 /// Everything in which it is, by image.
 struct Found {
-    asked: String,
     images: BTreeMap<Digest, Vec<InImage>>,
     /// The images that were read at all.
     read: BTreeSet<Digest>,
 }
 
 impl Found {
-    fn look(inventories: &Inventories, asked: &Asked) -> Result<Self, JournalError> {
-        let advisories = match asked {
-            Asked::Problem(name) => inventories.advisories_called(name)?,
-            Asked::Packages(_) => Vec::new(),
-        };
-        let held = inventories.which_have(&Filter { names: names(asked, &advisories), matches: &|_| true })?;
+    fn look(inventories: &Inventories, asked: &Asked) -> Result<Self, AskError> {
+        let sought = Sought::of(inventories, asked)?;
+        let held = inventories.which_have(&Filter { names: sought.names(), matches: &|package| sought.may_be(package) })?;
         let distros = inventories.distros(&held.iter().map(|holding| holding.image.id).collect())?;
-        let text = asked.to_string();
         let mut images: BTreeMap<Digest, Vec<_>> = BTreeMap::new();
         for ImageHolding { image, package, brought_by, .. } in held {
-            let Some(fixed) = asked.hit(&advisories, &package, distros.get(&image.id)) else { continue };
-            let problem = Problem { advisory: text.clone(), package: package.name.clone() };
+            let Some(fixed) = sought.hit(&package, distros.get(&image.id)) else { continue };
+            let problem = Problem { advisory: asked.to_string(), package: package.name.clone() };
             images.entry(image.id).or_default().push(InImage { problem, fixed: fixed.or_else(|| wanted(asked)), by: brought_by.name.clone() });
         }
-        let read = inventories.images()?.into_iter().filter(|image| image.readers > 0).map(|image| image.id).collect();
-        Ok(Self { asked: text, images, read })
+        let read = inventories.images()?.into_iter().filter(ImageKept::is_read).map(|image| image.id).collect();
+        Ok(Self { images, read })
     }
 
     /// What runs, as far as it matters here.
-    fn running(&self, inventories: &Inventories, estate: &Estate<'_>) -> Result<Running, JournalError> {
+    fn running(&self, inventories: &Inventories, deployed: &Deployed<'_>) -> Result<Running, JournalError> {
         let mut running = Running::default();
         for stay in inventories.stays(When::Now)? {
             let Some(name) = stay.ran.name.as_deref() else { continue };
             let has_it = stay.ran.image.is_some_and(|image| self.images.contains_key(&image));
-            let released = name.parse::<ImageName>().ok().and_then(|image| Some((estate.release.images.get(&image)?.id, image)));
+            let released = name.parse::<ImageName>().ok().and_then(|image| Some((deployed.release.images.get(&image)?.id, image)));
             match (released, name.parse::<ImageRef>()) {
                 (Some((newest, image)), _) => {
                     // What was taken back, or left out when the rest was rolled, runs an older build.
@@ -152,7 +147,7 @@ impl Found {
                     running.images.insert(image);
                 }
                 (None, Ok(base)) if has_it => {
-                    let is_cured = estate.bases.get(&base).is_some_and(|now| self.read.contains(now) && !self.images.contains_key(now));
+                    let is_cured = deployed.bases.get(&base).is_some_and(|now| self.read.contains(now) && !self.images.contains_key(now));
                     running.as_they_are.insert(stay.slot.service, AsItIs { base, is_cured });
                 }
                 (None, _) => {}
@@ -181,9 +176,9 @@ impl Found {
     }
 
     /// The bases of which there is something newer than what images stand on.
-    fn newer(&self, estate: &Estate<'_>) -> BTreeMap<ImageRef, NewerBase> {
-        let built_on = |base: &ImageRef| estate.release.images.values().filter_map(|image| image.bases.get(base)).collect::<BTreeSet<_>>();
-        let newer = estate.bases.iter().filter(|(base, now)| built_on(base).iter().any(|then| then != now));
+    fn newer(&self, deployed: &Deployed<'_>) -> BTreeMap<ImageRef, NewerBase> {
+        let built_on = |base: &ImageRef| deployed.release.images.values().filter_map(|image| image.bases.get(base)).collect::<BTreeSet<_>>();
+        let newer = deployed.bases.iter().filter(|(base, now)| built_on(base).iter().any(|then| then != now));
         newer
             .map(|(base, now)| {
                 let has = || self.images.get(now).into_iter().flatten().map(|one| one.problem.clone()).collect();
@@ -193,22 +188,9 @@ impl Found {
     }
 }
 
-impl std::fmt::Debug for Found {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{} in {} images", self.asked, self.images.len())
-    }
-}
-
 /// Who asks for packages by their versions says himself from which on they are well.
 fn wanted(asked: &Asked) -> Option<String> {
     matches!(asked, Asked::Packages(_)).then(|| format!("not {asked}"))
-}
-
-fn names(asked: &Asked, advisories: &[Advisory]) -> Names {
-    match asked {
-        Asked::Packages(question) => super::answer::names_of(question.names()),
-        Asked::Problem(_) => Names::Only(advisories.iter().flat_map(|advisory| &advisory.affected).map(|affected| affected.name.clone()).collect()),
-    }
 }
 
 /// What each image stands on, and the images out of which it copies.

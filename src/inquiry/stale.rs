@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::fixes::{self, Fixes};
+use super::fixes::Fixes;
 use crate::graph::{Graph, Node, NodeId};
 use crate::journal::{Inventories, JournalError};
 use crate::model::{Digest, ImageName, ImageRef, ReleaseNumber, ServiceName};
@@ -50,9 +50,9 @@ pub struct BaseBehind {
 }
 
 /// What staleness is told from.
-pub struct Standing<'a> {
+pub struct Services<'a> {
     /// What people wrote, as far as it matters here: the image of each service.
-    pub services: BTreeMap<ServiceName, ServiceImage>,
+    pub images: BTreeMap<ServiceName, ServiceImage>,
     /// Who inherits from whom.
     pub graph: &'a Graph,
     /// The release that each service is on.
@@ -64,14 +64,14 @@ pub struct Standing<'a> {
 }
 
 /// How far behind each service is, by name; those that are up to date included.
-pub fn stale(inventories: &Inventories, standing: &Standing<'_>) -> Result<Vec<ServiceBehind>, JournalError> {
+pub fn stale(inventories: &Inventories, services: &Services<'_>) -> Result<Vec<ServiceBehind>, JournalError> {
     let mut behind = Vec::new();
-    for (service, image) in &standing.services {
-        let Some(release) = standing.releases.get(service) else { continue };
+    for (service, image) in &services.images {
+        let Some(release) = services.releases.get(service) else { continue };
         let Some(id) = release.services.get(service).map(|service| service.id) else { continue };
         let bases = match image {
-            ServiceImage::Estate(image) => bases_below(standing, release, image),
-            ServiceImage::External(base) => moved(standing, base, id).into_iter().collect(),
+            ServiceImage::Estate(image) => bases_below(services, release, image),
+            ServiceImage::External(base) => moved(services, base, id).into_iter().collect(),
         };
         let known = problems_of_image(inventories, id)?;
         behind.push(ServiceBehind {
@@ -87,27 +87,27 @@ pub fn stale(inventories: &Inventories, standing: &Standing<'_>) -> Result<Vec<S
 }
 
 /// The bases below an image that moved since its release was built.
-fn bases_below(standing: &Standing<'_>, release: &Release, image: &ImageName) -> BTreeSet<BaseBehind> {
+fn bases_below(services: &Services<'_>, release: &Release, image: &ImageName) -> BTreeSet<BaseBehind> {
     let (mut found, mut seen) = (BTreeSet::new(), BTreeSet::new());
-    let mut open: Vec<NodeId> = standing.graph.image(image).into_iter().collect();
+    let mut open: Vec<NodeId> = services.graph.image(image).into_iter().collect();
     while let Some(id) = open.pop() {
         if !seen.insert(id) {
             continue;
         }
-        let Some(released) = standing.graph.name(id).and_then(|name| release.images.get(name)) else { continue };
-        for (_, to) in standing.graph.reaches(id) {
-            match standing.graph.node(to) {
+        let Some(released) = services.graph.name(id).and_then(|name| release.images.get(name)) else { continue };
+        for (_, to) in services.graph.reaches(id) {
+            match services.graph.node(to) {
                 Node::Image { .. } => open.push(to),
-                Node::Base(base) => found.extend(released.bases.get(base).and_then(|then| moved(standing, base, *then))),
+                Node::Base(base) => found.extend(released.bases.get(base).and_then(|then| moved(services, base, *then))),
             }
         }
     }
     found
 }
 
-fn moved(standing: &Standing<'_>, base: &ImageRef, built_on: Digest) -> Option<BaseBehind> {
-    let now = standing.bases.get(base).copied().filter(|now| *now != built_on)?;
-    Some(BaseBehind { base: base.clone(), built_on, now, since: (standing.since)(base) })
+fn moved(services: &Services<'_>, base: &ImageRef, built_on: Digest) -> Option<BaseBehind> {
+    let now = services.bases.get(base).copied().filter(|now| *now != built_on)?;
+    Some(BaseBehind { base: base.clone(), built_on, now, since: (services.since)(base) })
 }
 
 /// The problems of an image.
@@ -122,10 +122,10 @@ pub struct ImageProblems {
 /// The problems of an image; nothing if it was not read.
 pub fn problems_of_image(inventories: &Inventories, image: Digest) -> Result<Option<ImageProblems>, JournalError> {
     let Some(contents) = inventories.contents(image)? else { return Ok(None) };
-    let packages: Vec<_> = contents.packages.iter().map(|found| found.package.as_ref()).collect();
-    let all = Fixes::of(inventories, &fixes::names(packages.iter().copied()))?;
+    let packages = || contents.packages.iter().map(|found| found.package.as_ref());
+    let all = Fixes::of(inventories, packages())?;
     let mut problems = ImageProblems::default();
-    for package in packages {
+    for package in packages() {
         let known = all.known(package, contents.distro.as_ref());
         problems.fixable.extend(known.fixable);
         problems.unfixable.extend(known.unfixable);

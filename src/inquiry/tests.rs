@@ -62,8 +62,8 @@ impl Estate {
     }
 
     fn remedy(&self, asked: &str) -> Remedy {
-        let estate = super::Estate { graph: &self.graph, release: &self.release, bases: &self.bases };
-        remedy(&self.shop.inventories, &asked.parse().unwrap(), &estate).unwrap()
+        let deployed = Deployed { graph: &self.graph, release: &self.release, bases: &self.bases };
+        remedy(&self.shop.inventories, &asked.parse().unwrap(), &deployed).unwrap()
     }
 
     fn advise(&self, fixed: Option<&str>) {
@@ -146,16 +146,16 @@ fn the_clock_of_a_problem_runs_until_the_last_container_is_gone() {
     let [one] = all.as_slice() else { panic!("{all:?}") };
     assert_eq!((one.id.as_str(), one.is_open, one.open_s, one.containers), ("CVE-2099-1", true, Some(100), 3));
     assert_eq!((one.fixed.as_deref(), one.packages.iter().next().map(String::as_str)), (Some("3.1"), Some("libssl3 3.0")));
-    let kept = problem(&estate.shop.inventories, "CVE-2099-1", at(110)).unwrap().unwrap();
+    let kept = problem(&estate.shop.inventories, "CVE-2099-1", at(110)).unwrap();
     assert_eq!((kept.advisories.len(), kept.seen.as_ref()), (1, Some(one)));
-    assert_eq!(problem(&estate.shop.inventories, "CVE-2099-2", at(110)).unwrap(), None);
+    assert!(matches!(problem(&estate.shop.inventories, "CVE-2099-2", at(110)), Err(AskError::NoAdvisory(_))));
 }
 
 #[test]
 fn an_image_is_found_by_what_people_call_it() {
     let estate = Estate::new();
     let journal = crate::journal::MemoryJournal::default();
-    let find = |text: &str| named(&estate.shop.inventories, &journal, text, None).map(|found| found.id);
+    let find = |text: &str| contents(&estate.shop.inventories, &journal, text, None).map(|(found, _)| found.id);
     assert_eq!(find("debian").unwrap(), id("base:debian"));
     assert_eq!(find(&id("base:debian").short()).unwrap(), id("base:debian"));
     assert_eq!(find(&id("image:web").to_string()).unwrap(), id("image:web"));
@@ -174,7 +174,7 @@ fn what_differs_between_releases_is_told_image_by_image() {
     estate.release.images.get_mut(&"base".parse::<ImageName>().unwrap()).unwrap().id = new;
     estate.release.images.get_mut(&"tool".parse::<ImageName>().unwrap()).unwrap().id = id("never read");
     let told = difference(&estate.shop.inventories, &before, &estate.release).unwrap();
-    let lines = crate::report::packages::difference(&told);
-    assert_eq!(lines[..2], ["base: 1 changed", "  ~ libssl3 3.0 → 3.2"]);
-    assert!(lines[2].starts_with("tool: ") && lines[2].contains("was not read"), "{lines:?}");
+    let [(base, ImageDifference::Packages(packages)), (tool, not_read)] = told.images.iter().collect::<Vec<_>>()[..] else { panic!("{told:?}") };
+    assert_eq!((base.as_str(), packages.changed.len(), packages.added.len(), packages.removed.len()), ("base", 1, 0, 0));
+    assert_eq!((tool.as_str(), not_read), ("tool", &ImageDifference::NotRead { id: id("never read") }));
 }

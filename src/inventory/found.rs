@@ -1,9 +1,11 @@
 //! What was found in one layer, whatever lies below it.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use super::files::{Reader, reader_of};
 use super::{Distro, Package};
 
 /// What was found in one layer. Paths are from the root of the image, without a leading `/`.
@@ -43,4 +45,24 @@ pub struct Unreadable {
     pub path: String,
     /// Why, as a phrase: `ends in the middle of a record`.
     pub why: String,
+}
+
+impl Unreadable {
+    /// Whether any of a distribution's packages may be missed for it: a whole layer, a package manager's list, or which distribution it is.
+    pub fn hides_packages(&self) -> bool {
+        let is_list = |reader| {
+            use Reader::{ApkInstalled, DpkgStatus, DpkgStatusD, OsRelease, RpmBdb, RpmNdb, RpmSqlite, RpmSqliteLog};
+            matches!(reader, ApkInstalled | DpkgStatus | DpkgStatusD | OsRelease | RpmBdb | RpmNdb | RpmSqlite | RpmSqliteLog)
+        };
+        self.path.is_empty() || reader_of(&self.path, u64::MAX, 0).is_some_and(|(reader, _)| is_list(reader))
+    }
+}
+
+impl fmt::Display for Unreadable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.path.as_str() {
+            "" => write!(f, "a layer could not be read: {}", self.why),
+            path => write!(f, "/{path} could not be read: {}", self.why),
+        }
+    }
 }

@@ -28,5 +28,6 @@ pub use request::{ImageFacts, LastBuild, PlanRequest, Quarantined, RefusedReleas
 pub use rolls::{image_as_written, is_asked_for};
 pub use slots::effective_order;
 pub use types::{
-    BuildStep, Change, Context, HeldBase, HeldService, Patch, Pin, Plan, Reason, Restore, RollStep, SickService, SlotCount, StageStep, StepKind,
+    BuildStep, Change, Context, HeldBase, HeldService, MovedBase, Patch, Pin, Plan, Reason, Restore, RollStep, SickService, SlotCount, StageStep,
+    StepKind,
 };

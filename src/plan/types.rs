@@ -117,10 +117,30 @@ impl Plan {
         self.rolls.is_empty() && !self.steps.iter().any(|step| step.kind == StepKind::Build)
     }
 
+    /// The bases that it takes anew and that were built on before, each once.
+    pub fn moved_bases(&self) -> BTreeSet<MovedBase> {
+        let moved = self.steps.iter().flat_map(|step| &step.reasons).filter_map(|reason| match reason {
+            Reason::BaseMoved { base, old: Some(old), new, .. } => Some(MovedBase { base: base.clone(), old: *old, new: *new }),
+            _ => None,
+        });
+        moved.collect()
+    }
+
     /// Every host that it rolls to.
     pub fn hosts(&self) -> BTreeSet<HostName> {
         self.rolls.iter().flat_map(|roll| roll.hosts.iter().map(|count| count.host.clone())).collect()
     }
+}
+
+/// A base that a plan takes anew: what it was, and what it is.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct MovedBase {
+    /// The base.
+    pub base: ImageRef,
+    /// What was built on.
+    pub old: Digest,
+    /// What will be.
+    pub new: Digest,
 }
 
 /// A copy of a volume that is put back before a service goes on from there.

@@ -10,6 +10,7 @@ use super::daemon::{Daemon, Standing};
 use super::leave::{DAEMON, Left};
 use super::wishes::{Foreseen, WishError};
 use crate::driver::{self, CameTo, Driver, DriverError, Recorder};
+use crate::fault;
 use crate::journal::{Journal, JournalError};
 use crate::model::{HostName, RunId, ServiceName};
 use crate::pipeline::Priority;
@@ -88,7 +89,7 @@ impl Daemon {
         let wait = RETRY_MIN.saturating_mul(1 << memory.failed.min(16)).min(RETRY_MAX);
         memory.failed += 1;
         memory.silent = if matches!(error, DriverError::Preflight { .. }) { memory.silent + 1 } else { 0 };
-        let why = report::chain(error);
+        let why = fault::with_help(error);
         tracing::error!(error = %why, "what waits could not be begun; tried again in {} s", wait.as_secs());
         let until = self.clock.now().checked_add(wait).unwrap_or(Timestamp::MAX);
         self.stands(Standing::Waiting { until, why });
@@ -162,7 +163,7 @@ impl Daemon {
         let prepared = match self.prepare(&mut driver, &batch.work, batch.priority, memory.silent).await {
             Ok(prepared) => prepared,
             // A person is told, and may ask again; what came by itself is tried again.
-            Err(error) if matches!(batch.work, Work::Wish(_)) => Prepared::Nothing(report::chain(&error)),
+            Err(error) if matches!(batch.work, Work::Wish(_)) => Prepared::Nothing(fault::with_help(&error)),
             Err(error) => return Err(error),
         };
         let plan = match prepared {
@@ -217,7 +218,7 @@ impl Daemon {
             Ok(Left::Stopped) => tracing::info!(%run, "left at a safe point; the next `refit serve` or `refit resume {run}` goes on"),
             // The run is over, and says why.
             Err(error @ (DriverError::Preflight { .. } | DriverError::WouldLoseData { .. })) => {
-                tracing::error!(%run, "{}", report::chain(&error));
+                tracing::error!(%run, "{}", fault::with_help(&error));
             }
             Err(error) => return Err(error),
         }
@@ -276,7 +277,7 @@ impl Daemon {
         let Foreseen { plan, warnings, silent, .. } = match self.foresee(driver, wish).await {
             Ok(foreseen) => foreseen,
             Err(WishError::Driver(error)) => return Err(error),
-            Err(error) => return Ok(Prepared::Nothing(report::chain(&error))),
+            Err(error) => return Ok(Prepared::Nothing(fault::with_help(&error))),
         };
         warnings.iter().for_each(|line| tracing::warn!("{line}"));
         if !silent.is_empty() {

@@ -2,6 +2,7 @@
 
 mod bases;
 mod estate;
+mod packages;
 mod person;
 mod platform;
 mod remedy;
@@ -13,8 +14,9 @@ use std::sync::Arc;
 
 pub use bases::BaseLooks;
 pub use estate::{ReadEstate, drained_warnings, read_estate, unknown_service};
+pub use packages::{PackagesOfBases, packages_of_bases};
 pub use person::whoami;
-pub use remedy::{Found, find_remedy};
+pub use remedy::{FoundRemedy, RemedyError, find_remedy};
 pub use stale::staleness;
 
 use crate::driver::Engines;

@@ -35,6 +35,11 @@ pub fn compare(kind: Kind, a: &str, b: &str) -> Ordering {
     }
 }
 
+/// The newest of some versions, by the rules of their kind; none of none.
+pub fn highest(kind: Kind, versions: impl IntoIterator<Item = String>) -> Option<String> {
+    versions.into_iter().max_by(|a, b| compare(kind, a, b))
+}
+
 /// Where a package's version stands to a bound that a person wrote: what the bound leaves unsaid is not asked for.
 ///
 /// A bound without an epoch (`3.0.15`) is held against `1:3.0.7-24.el9` without its epoch, and one without a distribution's revision without that, so

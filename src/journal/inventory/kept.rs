@@ -52,6 +52,18 @@ pub struct ImageKept {
     pub readers: u32,
 }
 
+impl ImageKept {
+    /// Whether every layer of it was read.
+    pub fn is_read(&self) -> bool {
+        self.readers > 0
+    }
+
+    /// Whether every layer of it was read by the readers of today.
+    pub fn is_current(&self) -> bool {
+        self.readers >= super::READERS_VERSION
+    }
+}
+
 /// Who brought a layer: the lowest image that is known and stands on it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct BroughtBy {

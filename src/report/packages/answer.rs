@@ -12,14 +12,14 @@ pub fn answer(answer: &Answer) -> Vec<String> {
         let with_until = answer.containers.iter().any(|container| container.until.is_some());
         // A column in which nothing stands is left out: mostly what runs now is asked for.
         lines = if with_until {
-            super::super::table(header, answer.containers.iter().map(row))
+            crate::report::table(header, answer.containers.iter().map(row))
         } else {
             let without = |cells: [String; 11]| {
                 let [a, b, c, d, e, f, g, h, i, _, k] = cells;
                 [a, b, c, d, e, f, g, h, i, k]
             };
             let header = ["SERVICE", "HOST", "SLOT", "CONTAINER", "IMAGE", "PACKAGE", "VERSION", "BROUGHT IN BY", "SINCE", "FIX"];
-            super::super::table(header, answer.containers.iter().map(|container| without(row(container))))
+            crate::report::table(header, answer.containers.iter().map(|container| without(row(container))))
         };
         lines.push(String::new());
     }
@@ -56,8 +56,8 @@ fn row(container: &Container) -> [String; 11] {
         container.package.name.clone(),
         container.package.version.clone(),
         container.brought_by.clone(),
-        super::super::moment(container.since),
-        container.until.map_or_else(|| "now".to_owned(), super::super::moment),
+        crate::report::moment(container.since),
+        container.until.map_or_else(|| "now".to_owned(), crate::report::moment),
         match &container.fix {
             Fix::Known(version) => version.clone(),
             Fix::None => "none known".to_owned(),
@@ -72,7 +72,7 @@ fn summary(answer: &Answer) -> String {
     if slots == 0 {
         return format!("no container has {}", answer.asked);
     }
-    let count = super::super::count;
+    let count = crate::report::count;
     let (services, hosts) = (distinct(|one| one.service.to_string()), distinct(|one| one.host.to_string()));
     let more = if answer.left_out == 0 { String::new() } else { format!(", and {} more packages in containers", answer.left_out) };
     let has = if slots == 1 { "has" } else { "have" };

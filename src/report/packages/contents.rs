@@ -16,11 +16,11 @@ pub fn contents(contents: &ImageContents) -> Vec<String> {
         ]
     };
     let header = ["KIND", "PACKAGE", "VERSION", "LICENSE", "BROUGHT IN BY", "FOUND IN"];
-    let mut lines = if contents.packages.is_empty() { Vec::new() } else { super::super::table(header, contents.packages.iter().map(row)) };
+    let mut lines = if contents.packages.is_empty() { Vec::new() } else { crate::report::table(header, contents.packages.iter().map(row)) };
     if !lines.is_empty() {
         lines.push(String::new());
     }
     let distro = contents.distro.as_ref().map_or_else(|| "of no known distribution".to_owned(), |distro| format!("on {distro}"));
-    lines.push(format!("{} {distro}", super::super::count(contents.packages.len(), "package")));
+    lines.push(format!("{} {distro}", crate::report::count(contents.packages.len(), "package")));
     lines
 }

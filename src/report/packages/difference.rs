@@ -1,8 +1,8 @@
 //! What a release changed in the packages of its images.
 
 use crate::inquiry::{ImageDifference, ReleaseDifference};
-use crate::inventory::Package;
-use crate::inventory::{Changed, Difference};
+use crate::inventory::{Changed, Difference, Package};
+use crate::workshop::PackagesOfBases;
 
 /// What changed from one release to another, image by image.
 pub fn difference(difference: &ReleaseDifference) -> Vec<String> {
@@ -17,7 +17,7 @@ pub fn difference(difference: &ReleaseDifference) -> Vec<String> {
                 lines.push(format!("{image}: {}", summary(packages)));
                 lines.extend(each(packages).map(|line| format!("  {line}")));
             }
-            ImageDifference::New { packages: Some(number) } => lines.push(format!("{image}: new, with {}", super::super::count(*number, "package"))),
+            ImageDifference::New { packages: Some(number) } => lines.push(format!("{image}: new, with {}", crate::report::count(*number, "package"))),
             ImageDifference::New { packages: None } => lines.push(format!("{image}: new, and not read")),
             ImageDifference::Gone => lines.push(format!("{image}: gone")),
             ImageDifference::NotRead { id } => {
@@ -45,12 +45,18 @@ pub fn difference_in_short(whole: &ReleaseDifference) -> Vec<String> {
     lines
 }
 
-/// What changed in one image, in lines that stand below its name: the first few of many.
-pub fn difference_of_image(name: &str, difference: &Difference) -> Vec<String> {
-    let (mut lines, all) = (vec![format!("{name}: {}", summary(difference))], each(difference).collect::<Vec<_>>());
-    lines.extend(all.iter().take(SHORT_MAX).map(|line| format!("  {line}")));
-    if let more @ 1.. = all.len().saturating_sub(SHORT_MAX) {
-        lines.push(format!("  and {more} more"));
+/// What bases change that a plan takes anew, by their names: the first few of many.
+pub fn of_bases(packages: &PackagesOfBases) -> Vec<String> {
+    let mut lines = Vec::new();
+    if !packages.is_empty() {
+        lines.extend([String::new(), "Packages that come with the bases".to_owned()]);
+    }
+    for (base, difference) in packages {
+        lines.push(format!("  {base}: {}", summary(difference)));
+        lines.extend(each(difference).take(SHORT_MAX).map(|line| format!("    {line}")));
+        if let more @ 1.. = each(difference).count().saturating_sub(SHORT_MAX) {
+            lines.push(format!("    and {more} more"));
+        }
     }
     lines
 }

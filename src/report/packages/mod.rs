@@ -9,7 +9,7 @@ mod stale;
 
 pub use answer::{answer, answer_as_csv, not_read};
 pub use contents::contents;
-pub use difference::{difference, difference_in_short, difference_of_image};
+pub use difference::{difference, difference_in_short, of_bases};
 pub use problems::{problem, problems};
 pub use remedy::remedy;
 pub use stale::stale;

@@ -22,13 +22,13 @@ pub fn problems(problems: &[OpenProblem]) -> Vec<String> {
     let open = problems.iter().filter(|one| one.is_open).count();
     let mut lines = Vec::new();
     if !problems.is_empty() {
-        lines = super::super::table(["PROBLEM", "SEVERITY", "OPEN FOR", "CONTAINERS", "SERVICES", "PACKAGES", "FIX"], problems.iter().map(row));
+        lines = crate::report::table(["PROBLEM", "SEVERITY", "OPEN FOR", "CONTAINERS", "SERVICES", "PACKAGES", "FIX"], problems.iter().map(row));
         lines.push(String::new());
     }
     lines.push(match (problems.len(), open) {
         (0, _) => "no problem that advisories know of is in any container".to_owned(),
-        (all, open) if all == open => format!("{} open", super::super::count(open, "problem")),
-        (all, open) => format!("{}, {open} of them open", super::super::count(all, "problem")),
+        (all, open) if all == open => format!("{} open", crate::report::count(open, "problem")),
+        (all, open) => format!("{}, {open} of them open", crate::report::count(all, "problem")),
     });
     lines
 }
@@ -60,13 +60,13 @@ pub fn problem(name: &str, kept: &ProblemKept) -> Vec<String> {
         lines.push("  no container has or had it".to_owned());
         return lines;
     };
-    let moment = super::super::moment;
+    let moment = crate::report::moment;
     lines.extend(seen.severity.iter().map(|severity| format!("  severity  {severity}")));
     lines.push(format!("  known     since {}", moment(seen.exposure.known_since)));
     lines.push(format!("  seen      first {}", moment(seen.exposure.first_seen)));
     lines.push(match seen.exposure.last_gone {
         Some(gone) => format!("  gone      since {}; containers had it for {} after it was known", moment(gone), span(seen.exposed_s)),
-        None => format!("  open      in {}, for {}", super::super::count(seen.containers, "container"), open_for(seen)),
+        None => format!("  open      in {}, for {}", crate::report::count(seen.containers, "container"), open_for(seen)),
     });
     lines.push(format!("  services  {}", seen.services.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")));
     lines.push(format!("  packages  {}", seen.packages.iter().cloned().collect::<Vec<_>>().join(", ")));

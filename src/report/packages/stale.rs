@@ -26,12 +26,12 @@ pub fn stale(behind: &[ServiceBehind], now: Timestamp) -> Vec<String> {
         ]
     };
     let header = ["SERVICE", "IMAGE", "RELEASE", "BASES BEHIND", "DAYS BEHIND", "FIXES WAITING", "WITHOUT FIX"];
-    let mut lines = super::super::table(header, behind.iter().map(row));
+    let mut lines = crate::report::table(header, behind.iter().map(row));
     let stale = behind.iter().filter(|one| one.is_stale()).count();
     lines.push(String::new());
     lines.push(match stale {
-        0 => format!("{}, none behind", super::super::count(behind.len(), "service")),
-        stale => format!("{}, {stale} behind", super::super::count(behind.len(), "service")),
+        0 => format!("{}, none behind", crate::report::count(behind.len(), "service")),
+        stale => format!("{}, {stale} behind", crate::report::count(behind.len(), "service")),
     });
     lines
 }
