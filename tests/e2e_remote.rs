@@ -127,6 +127,7 @@ async fn a_daemon_does_for_others_what_refit_does_itself() {
     beside_it(&estate, &served).await;
     drop(served);
     data_put_back(&lab).await;
+    only_what_was_named_goes_back(&lab).await;
 }
 
 /// The plan, the run as it goes on, and its end are the same; and what was agreed to is what is done.
@@ -274,6 +275,43 @@ async fn data_put_back(lab: &std::sync::Arc<lab::Lab>) {
     write("third");
     served.beside(&["rollback", "--with-data", "--yes"]).expect_code(0);
     assert_eq!(last(), "first");
+}
+
+/// A service that is where it was told to go, or that the release lacks, takes no other service along.
+async fn only_what_was_named_goes_back(lab: &std::sync::Arc<lab::Lab>) {
+    let service = |name: &str| {
+        let one = pipeline(QUICK).replace("replicas: 2", "replicas: 1");
+        let (_, settings) = one.split_once("  web:\n    image: web\n").unwrap();
+        format!("  {name}:\n    image: web\n{settings}")
+    };
+    let with = |names: &[&str]| {
+        let services: String = names.iter().map(|name| service(name)).collect();
+        format!("images:\n  web: {{ build: images/web }}\nservices:\n{services}")
+    };
+    let estate = Estate::new(lab, "named-back", &with(&["web", "jobs"]), &[("web", DOCKERFILE)]);
+    estate.patch_base("one", "");
+    estate.refit(&["rollout"]).expect_code(0);
+    estate.pipeline(&with(&["web", "jobs", "late"]));
+    estate.patch_base("two", "");
+    estate.refit(&["rollout"]).expect_code(0);
+    estate.refit(&["rollout", "web", "--release", "r1"]).expect_code(0);
+    let served = Served::of(&estate).await;
+    let stays = || {
+        estate.expect_level("web", "one");
+        estate.expect_level("jobs", "two");
+        estate.expect_level("late", "two");
+    };
+    for asks in [Served::ask, Served::beside] {
+        asks(&served, &["rollback", "web", "--to", "r1", "--yes"]).expect_code(0).expect_said("Nothing to do");
+        stays();
+        asks(&served, &["rollback", "late", "--to", "r1", "--yes"]).expect_code(2).expect_said("service late is not in release r1");
+        stays();
+    }
+    served.ask(&["rollback", "--to", "r1", "--yes"]).expect_code(0).expect_said("end      done");
+    estate.expect_level("jobs", "one");
+    estate.expect_level("late", "two");
+    drop(served);
+    estate.refit(&["rollback", "late", "--to", "r1"]).expect_code(2).expect_said("service late is not in release r1");
 }
 
 /// Without `--server`, what needs the estate is asked of the daemon that has it.

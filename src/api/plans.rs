@@ -24,9 +24,9 @@ pub struct PlanMade {
     /// What people should know of the looks at sources, bases and hosts.
     #[serde(default)]
     pub warnings: Vec<String>,
-    /// Hosts that the plan rolls to and that do not answer, a line for each: it cannot be carried out.
+    /// Hosts that the plan rolls to and that do not answer, and why: it cannot be carried out.
     #[serde(default)]
-    pub silent: Vec<String>,
+    pub silent: BTreeMap<HostName, String>,
     /// Hosts that were asked for and do not answer, so that the plan leaves them out, and why.
     #[serde(default)]
     pub left_out: BTreeMap<HostName, String>,

@@ -11,11 +11,11 @@ use crate::client::{Client, RemoteJournal};
 use crate::driver::{DriverError, HostStanding};
 use crate::journal::Journal;
 use crate::model::HostName;
-use crate::pipeline::nearest;
 use crate::plan::{Change, Plan};
 use crate::report;
 use crate::rollout::SlotStatus;
 use crate::trigger::Wish;
+use crate::workshop::unknown_host;
 
 /// Stop what runs on a host, and roll nothing to it until `refit hosts undrain`.
 ///
@@ -50,9 +50,8 @@ pub(super) struct UndrainArgs {
 /// Runs `refit hosts drain`.
 pub(super) async fn drain(args: &DrainArgs, at: At, face: &mut Face) -> miette::Result<Exit> {
     let host = &args.host;
-    if let Some(daemon) = &at.server {
-        args.how.estate.refuse_for(daemon)?;
-        return drain_there(daemon, args, face).await;
+    if let Some(daemon) = at.daemon_unless(args.how.dry_run, &args.how.estate.pipelines) {
+        return drain_there(&daemon, args, face).await;
     }
     let mut workshop = match open(host, &args.how, at, face).await? {
         Ok(workshop) => workshop,
@@ -72,9 +71,8 @@ pub(super) async fn drain(args: &DrainArgs, at: At, face: &mut Face) -> miette::
 /// Runs `refit hosts undrain`.
 pub(super) async fn undrain(args: &UndrainArgs, at: At, face: &mut Face) -> miette::Result<Exit> {
     let host = &args.host;
-    if let Some(daemon) = &at.server {
-        args.how.estate.refuse_for(daemon)?;
-        return undrain_there(daemon, args, face).await;
+    if let Some(daemon) = at.daemon_unless(args.how.dry_run, &args.how.estate.pipelines) {
+        return undrain_there(&daemon, args, face).await;
     }
     let mut workshop = match open(host, &args.how, at, face).await? {
         Ok(workshop) => workshop,
@@ -84,11 +82,12 @@ pub(super) async fn undrain(args: &UndrainArgs, at: At, face: &mut Face) -> miet
         return Ok(tell_not_drained(host, face));
     }
     let plan = workshop.driver.plan_undrain(host)?;
-    answers(host, workshop.driver.silent_hosts(&BTreeSet::from([host.clone()])).await?)?;
+    answers(host, &workshop.driver.silent_hosts(&BTreeSet::from([host.clone()])).await?)?;
     carry_out(&workshop, plan, host, &undrain_question(host), &args.how, face).await
 }
 
 async fn drain_there(daemon: &Client, args: &DrainArgs, face: &mut Face) -> miette::Result<Exit> {
+    args.how.estate.refuse_for(daemon)?;
     let host = &args.host;
     if let Some(exit) = stands_still(daemon, &args.how, face).await? {
         return Ok(exit);
@@ -103,6 +102,7 @@ async fn drain_there(daemon: &Client, args: &DrainArgs, face: &mut Face) -> miet
 }
 
 async fn undrain_there(daemon: &Client, args: &UndrainArgs, face: &mut Face) -> miette::Result<Exit> {
+    args.how.estate.refuse_for(daemon)?;
     let host = &args.host;
     if let Some(exit) = stands_still(daemon, &args.how, face).await? {
         return Ok(exit);
@@ -112,7 +112,7 @@ async fn undrain_there(daemon: &Client, args: &UndrainArgs, face: &mut Face) -> 
     if !is_drained_there(daemon, host).await? {
         return Ok(tell_not_drained(host, face));
     }
-    answers(host, made.silent.clone())?;
+    answers(host, &made.silent)?;
     begin_there(daemon, wish, made, host, &undrain_question(host), &args.how, face).await
 }
 
@@ -165,9 +165,9 @@ fn tell_not_drained(host: &HostName, face: &mut Face) -> Exit {
 }
 
 /// What is to run on a host must find it there.
-fn answers(host: &HostName, silent: Vec<String>) -> miette::Result<()> {
-    let problems: Vec<String> = silent.into_iter().filter(|line| line.starts_with(&format!("{host}:"))).collect();
-    if problems.is_empty() { Ok(()) } else { Err(DriverError::Preflight { problems, hosts: 1 }.into()) }
+fn answers(host: &HostName, silent: &BTreeMap<HostName, String>) -> miette::Result<()> {
+    let Some(why) = silent.get(host) else { return Ok(()) };
+    Err(DriverError::silent(&BTreeMap::from([(host.clone(), why.clone())]), 1).into())
 }
 
 /// Refuses to leave a service with no host, unless that was asked for.
@@ -187,17 +187,12 @@ fn leaves_some(plan: &Plan, args: &DrainArgs) -> miette::Result<()> {
 
 /// Opens the workshop, and goes on with what was interrupted first.
 async fn open(host: &HostName, how: &RepairArgs, at: At, face: &mut Face) -> miette::Result<Result<Workshop, Exit>> {
-    let access = if how.dry_run { Access::Look } else { Access::Through };
+    let access = if how.dry_run { Access::Look } else { Access::Write };
     let mut workshop = match workshop::open(&how.estate, &BuildArgs { parallel: None, offline: true }, at.state, access, face)? {
         Ok(workshop) => workshop,
         Err(exit) => return Ok(Err(exit)),
     };
-    let hosts = &workshop.driver.estate.hosts;
-    if !hosts.contains_key(host) {
-        let help = match nearest(host.as_str(), hosts.keys().map(HostName::as_str)) {
-            Some(near) => format!("did you mean `{near}`?"),
-            None => "`refit hosts` lists the hosts".to_owned(),
-        };
+    if let Some(help) = unknown_host(host, &workshop.driver.estate) {
         return Err(miette::miette!(help = help, "the estate has no host `{host}`"));
     }
     if !how.dry_run

@@ -41,10 +41,10 @@ pub struct PatchArgs {
 
 /// Runs `refit patch`.
 pub(super) async fn run(args: &PatchArgs, at: At, face: &mut Face) -> miette::Result<Exit> {
-    if let Some(daemon) = &at.server {
-        return of_daemon(daemon, args, face).await;
+    if let Some(daemon) = at.daemon_unless(args.dry_run, &args.estate.pipelines) {
+        return of_daemon(&daemon, args, face).await;
     }
-    let access = if args.dry_run { Access::Look } else { Access::Through };
+    let access = if args.dry_run { Access::Look } else { Access::Write };
     let mut workshop = match workshop::open(&args.estate, &args.build, at.state, access, face)? {
         Ok(workshop) => workshop,
         Err(exit) => return Ok(exit),
@@ -74,7 +74,7 @@ pub(super) async fn run(args: &PatchArgs, at: At, face: &mut Face) -> miette::Re
     Ok(if exit == Exit::Done { left } else { exit })
 }
 
-/// The same by a daemon elsewhere: it looks, plans and carries out.
+/// The same by a daemon: it looks, plans and carries out.
 async fn of_daemon(daemon: &Client, args: &PatchArgs, face: &mut Face) -> miette::Result<Exit> {
     args.estate.refuse_for(daemon)?;
     args.build.refuse_for(daemon)?;

@@ -42,9 +42,7 @@ pub struct PruneArgs {
 
 /// Runs `refit prune`.
 pub(super) async fn run(args: &PruneArgs, at: At, face: &mut Face) -> miette::Result<Exit> {
-    // Who only looks does so for himself, beside a daemon as well.
-    let daemon = if args.dry_run { at.server.clone() } else { at.daemon(&args.estate.pipelines) };
-    if let Some(daemon) = daemon {
+    if let Some(daemon) = at.daemon_unless(args.dry_run, &args.estate.pipelines) {
         return by_daemon(&daemon, args, face).await;
     }
     let access = if args.dry_run { Access::Look } else { Access::Write };

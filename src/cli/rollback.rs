@@ -9,6 +9,7 @@ use crate::driver::{DriverError, WayBack};
 use crate::journal::Journal;
 use crate::model::{ReleaseNumber, RunId, ServiceName};
 use crate::plan::{Change, Plan, RollStep};
+use crate::release::Release;
 use crate::rollout::Person;
 use crate::trigger::Wish;
 
@@ -39,12 +40,10 @@ pub struct RollbackArgs {
 
 /// Runs `refit rollback`.
 pub(super) async fn run(args: &RollbackArgs, at: At, face: &mut Face) -> miette::Result<Exit> {
-    // Which copies are put back is chosen by whoever carries it out, and agreed to here.
-    let daemon = if args.with_data { at.daemon(&args.estate.pipelines) } else { at.server.clone() };
-    if let Some(daemon) = daemon {
+    if let Some(daemon) = at.daemon_unless(args.list, &args.estate.pipelines) {
         return by_daemon(&daemon, args, face).await;
     }
-    let access = if args.list { Access::Look } else { Access::Through };
+    let access = if args.list { Access::Look } else { Access::Write };
     let build = BuildArgs { parallel: None, offline: true };
     let workshop = match workshop::open(&args.estate, &build, at.state, access, face)? {
         Ok(workshop) => workshop,
@@ -60,7 +59,7 @@ pub(super) async fn run(args: &RollbackArgs, at: At, face: &mut Face) -> miette:
     if args.list {
         return Ok(list(&ways, face));
     }
-    let mut plan = plan_back(&workshop, &ways, args)?;
+    let mut plan = plan_back(&workshop, ways, args)?;
     if args.with_data {
         workshop.driver.restore_data(&mut plan).await?;
     }
@@ -86,7 +85,9 @@ async fn by_daemon(daemon: &Client, args: &RollbackArgs, face: &mut Face) -> mie
     }
     let ways = some(daemon.get(&path).await?, args)?;
     let target = target(&ways, args)?;
-    let services = ways.iter().filter(|way| way.now != target).map(|way| way.service.clone()).collect();
+    let release = RemoteJournal::of(daemon.clone()).release(target)?.ok_or(DriverError::UnknownRelease(target))?;
+    // Each is named: a wish that names none is about every service, and that is more than was looked at here.
+    let services = held_by(&release, ways, args)?.into_iter().map(|way| way.service).collect();
     let wish = Wish { services, data: args.with_data, ..Wish::of(Change::Release(target)) };
     let made = wish::foresee(daemon, &wish, face).await?;
     wish::begin(daemon, wish, made, false, args.yes, face).await
@@ -97,17 +98,9 @@ async fn take_back_what_has_not_ended(workshop: &Workshop, args: &RollbackArgs, 
     let driver = &workshop.driver;
     let Some(run) = driver.journal.unfinished()?.first().copied() else { return Ok(None) };
     tell_taken_back(run, face);
-    let exit = match &workshop.daemon {
-        Some(daemon) => {
-            let journal = RemoteJournal::of(daemon.clone());
-            follow::after_a_word(daemon.clone(), &journal, run, Person::Abort, face).await?
-        }
-        None => {
-            driver.journal.say(run, driver.clock.now(), Person::Abort, &workshop::whoami())?;
-            let recorder = driver.take_up(run, &workshop::whoami()).await?;
-            super::rollout::carry_on(workshop, &recorder, face).await?
-        }
-    };
+    driver.journal.say(run, driver.clock.now(), Person::Abort, &workshop::whoami())?;
+    let recorder = driver.take_up(run, &workshop::whoami()).await?;
+    let exit = super::rollout::carry_on(workshop, &recorder, face).await?;
     Ok(after_taking_back(exit, args))
 }
 
@@ -148,18 +141,23 @@ fn target(ways: &[WayBack], args: &RollbackArgs) -> miette::Result<ReleaseNumber
     args.to.or_else(|| ways.iter().filter_map(|way| way.to.first()).max().copied()).ok_or_else(none)
 }
 
-fn plan_back(workshop: &Workshop, ways: &[WayBack], args: &RollbackArgs) -> miette::Result<Plan> {
-    let target = target(ways, args)?;
+/// The services that go back to a release: those that it holds. That it lacks the one that was named, or all of them, is an error.
+fn held_by(release: &Release, ways: Vec<WayBack>, args: &RollbackArgs) -> miette::Result<Vec<WayBack>> {
+    let held: Vec<WayBack> = ways.into_iter().filter(|way| release.services.contains_key(&way.service)).collect();
+    match (held.is_empty(), &args.service) {
+        (true, Some(service)) => Err(DriverError::NotInRelease { service: service.clone(), release: release.number }.into()),
+        (true, None) => Err(DriverError::NothingInRelease(release.number).into()),
+        _ => Ok(held),
+    }
+}
+
+fn plan_back(workshop: &Workshop, ways: Vec<WayBack>, args: &RollbackArgs) -> miette::Result<Plan> {
+    let target = target(&ways, args)?;
     let release = workshop.driver.release(target)?;
     let mut rolls = Vec::new();
-    for way in ways {
+    for way in held_by(&release, ways, args)? {
         let Some(service) = workshop.driver.estate.services.get(&way.service) else { continue };
-        let Some(released) = release.services.get(&way.service) else {
-            if args.service.is_some() {
-                return Err(DriverError::NotInRelease { service: way.service.clone(), release: target }.into());
-            }
-            continue;
-        };
+        let released = &release.services[&way.service];
         let now = workshop.driver.release(way.now)?;
         if now.services.get(&way.service).is_some_and(|now| now.spec_hash() == released.spec_hash()) {
             continue;

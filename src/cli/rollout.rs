@@ -1,6 +1,6 @@
 //! `refit rollout`.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -132,11 +132,8 @@ pub(super) async fn begin(workshop: &Workshop, plan: Plan, yes: bool, face: &mut
     carry_out(workshop, plan, face).await
 }
 
-/// Carries a plan out that was agreed to; where a daemon holds the estate, it does.
+/// Carries a plan out that was agreed to.
 pub(super) async fn carry_out(workshop: &Workshop, plan: Plan, face: &mut Face) -> miette::Result<Exit> {
-    if let Some(daemon) = &workshop.daemon {
-        return wish::of_plan(daemon, &plan, face).await;
-    }
     let recorder = workshop.driver.begin(plan, &workshop::whoami(), &workshop::command_line()).await?;
     carry_on(workshop, &recorder, face).await
 }
@@ -146,7 +143,7 @@ pub(super) fn is_agreed(
     plan: &Plan,
     parallel: usize,
     packages: &PackagesOfBases,
-    silent: Vec<String>,
+    silent: BTreeMap<HostName, String>,
     yes: bool,
     face: &mut Face,
 ) -> miette::Result<bool> {
@@ -156,7 +153,7 @@ pub(super) fn is_agreed(
     }
     let hosts = plan.hosts();
     if !silent.is_empty() {
-        return Err(DriverError::Preflight { problems: silent, hosts: hosts.len() }.into());
+        return Err(DriverError::silent(&silent, hosts.len()).into());
     }
     if yes || face.ask(&question(plan, &hosts), "look at the plan above; `--yes` carries it out without asking")? {
         return Ok(true);
@@ -273,9 +270,6 @@ async fn no_slot_failed(recorder: &Recorder) -> bool {
 
 /// A run that died is gone on with before anything new: it may hold services in between. A daemon does that by itself.
 pub(super) async fn take_up_what_was_interrupted(workshop: &mut Workshop, face: &mut Face) -> miette::Result<Option<Exit>> {
-    if let Some(daemon) = &workshop.daemon {
-        return wish::stands_still(daemon, face).await;
-    }
     let Some(run) = workshop.driver.journal.unfinished()?.first().copied() else { return Ok(None) };
     face.printer.err(&format!("{run} was interrupted and is gone on with first; `refit abort {run}` would take it back instead"));
     let recorder = workshop.driver.take_up(run, &workshop::whoami()).await?;

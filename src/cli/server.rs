@@ -68,6 +68,11 @@ impl At {
     pub(super) fn daemon(&self, pipelines: &Path) -> Option<Client> {
         self.server.clone().or_else(|| daemon_of(&workshop::state_folder(pipelines, self.state.clone())))
     }
+
+    /// The same, unless it is only looked at: who only looks does so for himself, beside a daemon of this folder as well.
+    pub(super) fn daemon_unless(&self, only_looks: bool, pipelines: &Path) -> Option<Client> {
+        if only_looks { self.server.clone() } else { self.daemon(pipelines) }
+    }
 }
 
 fn reach(command: &Command) -> Reach {

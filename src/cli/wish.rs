@@ -13,7 +13,7 @@ use crate::api::{Asked, PlanMade};
 use crate::client::{Client, ClientError};
 use crate::journal::{HeardAs, Settled};
 use crate::model::{RunId, TriggerId};
-use crate::plan::{Change, Plan};
+use crate::plan::Change;
 use crate::serve::{NOTHING_TO_DO, Standing};
 use crate::trigger::Wish;
 
@@ -95,16 +95,6 @@ fn wish(change: Change, sick: bool) -> Wish {
 
 fn asked(wish: &Wish) -> Asked {
     Asked { wish: wish.clone(), words: workshop::command_line() }
-}
-
-/// Has a daemon carry out what was planned and agreed to here, while it holds the estate: it plans the same again.
-pub(super) async fn of_plan(daemon: &Client, plan: &Plan, face: &mut Face) -> miette::Result<Exit> {
-    let services = match plan.change {
-        // A host is drained as a whole, whatever runs on it.
-        Change::Drain(_) | Change::Undrain(_) => Vec::new(),
-        _ => plan.rolls.iter().map(|roll| roll.service.clone()).collect(),
-    };
-    carry_out(daemon, &Wish { services, ..wish(plan.change.clone(), false) }, face).await
 }
 
 /// What the daemon would do, and what people should know of its looks.

@@ -71,8 +71,6 @@ pub(super) struct Workshop {
     pub looks: Arc<BaseLooks>,
     /// What is shown while it goes on.
     pub live: Arc<Live>,
-    /// The daemon that holds the estate and carries out what is planned here; the journal is only read then.
-    pub daemon: Option<Client>,
 }
 
 impl Workshop {
@@ -95,8 +93,6 @@ pub(super) enum Access {
     Look,
     /// It begins or goes on with a run: it must hold the estate's lock.
     Write,
-    /// The same; but where a daemon holds the estate, that one is asked to begin the run.
-    Through,
 }
 
 /// Opens everything. `Err(exit)` when the findings were printed already.
@@ -112,11 +108,9 @@ pub(super) fn open(
         Err(exit) => return Ok(Err(exit)),
     };
     let state = state_folder(&args.pipelines, state);
-    let daemon = if access == Access::Through { server::daemon_of(&state) } else { None };
     let journal = Arc::new(match access {
         Access::Look => SqliteJournal::open(&state)?,
-        _ if daemon.is_some() => SqliteJournal::open(&state)?,
-        Access::Write | Access::Through => SqliteJournal::open_to_write(&state, server::take_lock(&state)?)?,
+        Access::Write => SqliteJournal::open_to_write(&state, server::take_lock(&state)?)?,
     });
     let engines = engines_of(&estate)?;
     if !build.offline
@@ -135,7 +129,7 @@ pub(super) fn open(
         engines,
         sources: Arc::new(match access {
             Access::Look => sources_to_look(&state)?,
-            Access::Write | Access::Through => Sources::new(state.join("cache")),
+            Access::Write => Sources::new(state.join("cache")),
         }),
         clock: Arc::new(SystemClock),
         watch,
@@ -149,7 +143,7 @@ pub(super) fn open(
         estate,
     };
     driver.leave_out_drained()?;
-    Ok(Ok(Workshop { driver, looks, live, daemon }))
+    Ok(Ok(Workshop { driver, looks, live }))
 }
 
 /// Shows on the terminal what the driver reports.

@@ -24,9 +24,9 @@ impl Driver {
         if problems.is_empty() { Ok(()) } else { Err(DriverError::Preflight { problems, hosts: cargo.len() }) }
     }
 
-    /// Says which of these hosts do not answer.
-    pub async fn silent_hosts(&self, hosts: &BTreeSet<HostName>) -> Result<Vec<String>, DriverError> {
-        let asked = hosts.iter().map(|host| async move { Ok(self.host(host)?.info().await.err().map(|error| format!("{host}: {error}"))) });
+    /// Which of these hosts do not answer, and why.
+    pub async fn silent_hosts(&self, hosts: &BTreeSet<HostName>) -> Result<BTreeMap<HostName, String>, DriverError> {
+        let asked = hosts.iter().map(|host| async move { Ok(self.host(host)?.info().await.err().map(|error| (host.clone(), error.to_string()))) });
         Ok(join_all(asked).await.into_iter().collect::<Result<Vec<_>, DriverError>>()?.into_iter().flatten().collect())
     }
 

@@ -1,5 +1,7 @@
 //! Why a run cannot go on.
 
+use std::collections::BTreeMap;
+
 use crate::edge::EngineError;
 use crate::journal::JournalError;
 use crate::model::{HostName, ImageRef, ReleaseNumber, RunId, ServiceName, SlotId};
@@ -84,6 +86,10 @@ pub enum DriverError {
         /// The release.
         release: ReleaseNumber,
     },
+    /// A release that holds no service that runs.
+    #[error("release {0} holds nothing of what runs now")]
+    #[diagnostic(help("`refit rollback --list` lists the ways back"))]
+    NothingInRelease(ReleaseNumber),
     /// A host that the estate no longer has.
     #[error("host {host} is not in the estate any more")]
     #[diagnostic(help("put it back into the pipeline until this run has ended, or abort the run"))]
@@ -167,6 +173,11 @@ fn told(findings: &[Finding]) -> String {
 }
 
 impl DriverError {
+    /// That hosts do not answer, of so many that must.
+    pub fn silent(silent: &BTreeMap<HostName, String>, hosts: usize) -> Self {
+        Self::Preflight { problems: silent.iter().map(|(host, why)| format!("{host}: {why}")).collect(), hosts }
+    }
+
     /// Whether the world is the reason (an engine, a disk), and not what somebody wrote or asked for.
     pub fn is_world(&self) -> bool {
         if let Self::Journal(error) = self {
@@ -174,7 +185,13 @@ impl DriverError {
         }
         !matches!(
             self,
-            Self::UnknownRelease(_) | Self::UnknownRun(_) | Self::NotInRelease { .. } | Self::Plan(_) | Self::Wrong { .. } | Self::UnknownHost { .. }
+            Self::UnknownRelease(_)
+                | Self::UnknownRun(_)
+                | Self::NotInRelease { .. }
+                | Self::NothingInRelease(_)
+                | Self::Plan(_)
+                | Self::Wrong { .. }
+                | Self::UnknownHost { .. }
         )
     }
 }

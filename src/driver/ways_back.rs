@@ -31,12 +31,13 @@ impl std::fmt::Display for WayBack {
 }
 
 impl Driver {
-    /// Where each service, or only this one, can go back to; empty if none was ever rolled out.
+    /// Where each service of the estate, or only this one, can go back to; empty if none was ever rolled out.
     pub fn ways_back(&self, only: Option<&ServiceName>) -> Result<Vec<WayBack>, DriverError> {
         let mut ways = Vec::new();
         let standing = self.journal.standing()?;
         for (service, state) in &standing.services {
-            let Some(now) = state.current.filter(|_| only.is_none_or(|only| only == service)) else { continue };
+            let is_meant = self.estate.services.contains_key(service) && only.is_none_or(|only| only == service);
+            let Some(now) = state.current.filter(|_| is_meant) else { continue };
             let refused = standing.refused(service);
             let mut seen = self.release(now)?.services.get(service).map(|service| vec![service.spec_hash()]).unwrap_or_default();
             let mut to = Vec::new();

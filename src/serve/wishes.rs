@@ -9,7 +9,7 @@ use crate::model::{HostName, ServiceName};
 use crate::pipeline::select_hosts;
 use crate::plan::{Change, Plan};
 use crate::trigger::Wish;
-use crate::workshop::{drained_warnings, unknown_service};
+use crate::workshop::{drained_warnings, unknown_host, unknown_service};
 
 /// What a wish would lead to, as things are now.
 #[derive(Debug, Clone, PartialEq)]
@@ -18,8 +18,8 @@ pub struct Foreseen {
     pub plan: Plan,
     /// What people should know of the looks at sources, bases and hosts.
     pub warnings: Vec<String>,
-    /// Hosts that the plan rolls to and that do not answer, a line for each: it cannot be carried out.
-    pub silent: Vec<String>,
+    /// Hosts that the plan rolls to and that do not answer, and why: it cannot be carried out.
+    pub silent: BTreeMap<HostName, String>,
     /// Hosts that were asked for and do not answer, so that the plan leaves them out, and why.
     pub left_out: BTreeMap<HostName, String>,
 }
@@ -45,10 +45,12 @@ pub enum WishError {
     },
     /// A host that the estate does not have.
     #[error("the estate has no host `{host}`")]
-    #[diagnostic(help("`refit hosts` lists the hosts"))]
+    #[diagnostic(help("{help}"))]
     NoHost {
         /// Which.
         host: HostName,
+        /// The next move.
+        help: String,
     },
     /// Something that is carried out without a plan.
     #[error("a prune has no plan")]
@@ -69,9 +71,9 @@ impl Daemon {
         let hosts = wish.hosts.as_deref().map(|hosts| select_hosts(hosts, &driver.estate.hosts)).transpose();
         let hosts = hosts.map_err(|why| WishError::Hosts { why })?;
         if let Change::Drain(host) | Change::Undrain(host) = &wish.change
-            && !driver.estate.hosts.contains_key(host)
+            && let Some(help) = unknown_host(host, &driver.estate)
         {
-            return Err(WishError::NoHost { host: host.clone() });
+            return Err(WishError::NoHost { host: host.clone(), help });
         }
         let mut foreseen = match &wish.change {
             Change::Drift => drifted(driver, wish, hosts.as_ref()).await?,
@@ -88,17 +90,25 @@ impl Daemon {
         if wish.data {
             driver.restore_data(&mut foreseen.plan).await?;
         }
-        // A host that is drained is silent often enough; it is drained all the same.
-        if !matches!(wish.change, Change::Drain(_)) {
-            foreseen.silent = driver.silent_hosts(&foreseen.plan.hosts()).await?;
-        }
+        foreseen.silent = driver.silent_hosts(&must_answer(&wish.change, &foreseen.plan)).await?;
         Ok(foreseen)
+    }
+}
+
+/// The hosts that must answer before a plan is begun.
+fn must_answer(change: &Change, plan: &Plan) -> BTreeSet<HostName> {
+    match change {
+        // A host that is drained is silent often enough; it is drained all the same.
+        Change::Drain(_) => BTreeSet::new(),
+        // What is to run there again must find it, even where nothing is to be rolled yet.
+        Change::Undrain(host) => plan.hosts().into_iter().chain([host.clone()]).collect(),
+        _ => plan.hosts(),
     }
 }
 
 impl Foreseen {
     fn of(plan: Plan) -> Self {
-        Self { plan, warnings: Vec::new(), silent: Vec::new(), left_out: BTreeMap::new() }
+        Self { plan, warnings: Vec::new(), silent: BTreeMap::new(), left_out: BTreeMap::new() }
     }
 }
 

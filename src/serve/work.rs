@@ -281,7 +281,7 @@ impl Daemon {
         };
         warnings.iter().for_each(|line| tracing::warn!("{line}"));
         if !silent.is_empty() {
-            return Err(DriverError::Preflight { hosts: plan.hosts().len(), problems: silent });
+            return Err(DriverError::silent(&silent, plan.hosts().len()));
         }
         Ok(something(plan, &wish.services, wish.plan.as_deref()))
     }
@@ -297,12 +297,13 @@ impl Daemon {
             let away = driver.silent(&driver.see_hosts().await, &[], None);
             let there: BTreeSet<HostName> = hosts.iter().filter(|host| !away.contains_key(*host)).cloned().collect();
             if !there.is_empty() {
-                tracing::warn!("left behind, and repaired when they are back: {}", silent.join("; "));
+                let told: Vec<String> = silent.iter().map(|(host, why)| format!("{host}: {why}")).collect();
+                tracing::warn!("left behind, and repaired when they are back: {}", told.join("; "));
                 plan.narrow(&[], Some(&there), &driver.estate);
                 return Ok(plan);
             }
         }
-        if silent.is_empty() { Ok(plan) } else { Err(DriverError::Preflight { problems: silent, hosts: hosts.len() }) }
+        if silent.is_empty() { Ok(plan) } else { Err(DriverError::silent(&silent, hosts.len())) }
     }
 }
 

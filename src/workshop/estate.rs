@@ -37,6 +37,17 @@ pub fn unknown_service<'s>(services: &'s [ServiceName], estate: &Estate) -> Opti
     Some((unknown, help))
 }
 
+/// What to do about a host that the estate does not have; none if it has it.
+pub fn unknown_host(host: &HostName, estate: &Estate) -> Option<String> {
+    if estate.hosts.contains_key(host) {
+        return None;
+    }
+    Some(match pipeline::nearest(host.as_str(), estate.hosts.keys().map(HostName::as_str)) {
+        Some(near) => format!("did you mean `{near}`?"),
+        None => "`refit hosts` lists the hosts".to_owned(),
+    })
+}
+
 /// What is said of hosts that were asked for and are drained: nothing is done there.
 pub fn drained_warnings(hosts: Option<&BTreeSet<HostName>>, estate: &Estate) -> Vec<String> {
     let drained: BTreeSet<&HostName> = estate.services.values().flat_map(|service| &service.drained).collect();

@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 pub use bases::BaseLooks;
-pub use estate::{ReadEstate, drained_warnings, read_estate, unknown_service};
+pub use estate::{ReadEstate, drained_warnings, read_estate, unknown_host, unknown_service};
 pub use packages::{PackagesOfBases, packages_of_bases};
 pub use person::whoami;
 pub use remedy::{FoundRemedy, RemedyError, find_remedy};
