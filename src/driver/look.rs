@@ -185,11 +185,10 @@ impl Driver {
             Some(Err(error)) => Some(NotPulled::of(&error)),
             None => None,
         };
-        match builder.image(&base.to_string()).await? {
-            Some(seen) => {
-                let taken = |no: NotPulled| format!("{} was not pulled, the builder's own image is taken: {}; {}", base.familiar(), no.why, no.next);
-                let note = why.map(taken);
-                Ok((seen.id, note))
+        match self.without_pull(base, latest).await? {
+            Some((id, whose)) => {
+                let taken = |no: NotPulled| format!("{} was not pulled, {whose} is taken: {}; {}", base.familiar(), no.why, no.next);
+                Ok((id, why.map(taken)))
             }
             None => Err(DriverError::BaseUnknown {
                 base: base.clone(),
@@ -201,10 +200,22 @@ impl Driver {
         }
     }
 
-    /// The image of a base that was built on last, or, if nothing was, the builder's own under that name; none if it has neither any more.
+    /// The image of a base that no registry can be asked for, and whose it is. Where a base follows other tags, nothing need ever have had its own name.
+    async fn without_pull(&self, base: &ImageRef, latest: Option<&Release>) -> Result<Option<(Digest, &'static str)>, DriverError> {
+        if let Some(seen) = self.engines.builder().image(&base.to_string()).await? {
+            return Ok(Some((seen.id, "the builder's own image")));
+        }
+        if self.estate.bases.get(base).is_none_or(|base| base.follow.is_none()) {
+            return Ok(None);
+        }
+        Ok(self.as_it_was(base, latest).await?.map(|id| (id, "what was used last")))
+    }
+
+    /// The image of a base that was built on last, or that a service was given as it is, or, if there is none, the builder's own under that name; none if
+    /// it has none of them any more.
     async fn as_it_was(&self, base: &ImageRef, latest: Option<&Release>) -> Result<Option<Digest>, DriverError> {
-        let released = latest.and_then(|release| release.images.values().find_map(|image| image.bases.get(base)));
-        for name in released.map(ToString::to_string).into_iter().chain([base.to_string()]) {
+        let released = latest.and_then(|release| last_used(release, base));
+        for name in released.map(|id| id.to_string()).into_iter().chain([base.to_string()]) {
             if let Some(seen) = self.engines.builder().image(&name).await? {
                 return Ok(Some(seen.id));
             }
@@ -318,4 +329,11 @@ fn needed(graph: &Graph, change: &Change) -> Option<BTreeSet<NodeId>> {
         }
     }
     Some(needed)
+}
+
+/// The image that a base was in a release: under its images, or for a service that runs it as it is.
+fn last_used(release: &Release, base: &ImageRef) -> Option<Digest> {
+    let under = release.images.values().find_map(|image| image.bases.get(base).copied());
+    let as_it_is = || release.services.values().find(|service| service.image == base.familiar()).map(|service| service.id);
+    under.or_else(as_it_is)
 }

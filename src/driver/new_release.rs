@@ -33,7 +33,7 @@ impl Driver {
         }
         let results = recorder.state(|state| results_of(state, plan)).await;
         let previous = self.journal.latest_release()?;
-        let external_ids = self.external_ids_now().await?;
+        let external_ids = self.external_ids_of(plan).await?;
         let rolls = plan.rolls.iter().filter(|roll| roll.repair.is_none()).map(|roll| roll.service.clone()).collect();
         let made = release::make(&release::Making {
             number: self.journal.next_release()?,
@@ -54,14 +54,16 @@ impl Driver {
         }
     }
 
-    async fn external_ids_now(&self) -> Result<BTreeMap<ImageRef, Digest>, DriverError> {
+    /// The images that services run as they are, as the plan says. A plan of an older refit does not: then it is what the builder has under their names.
+    async fn external_ids_of(&self, plan: &Plan) -> Result<BTreeMap<ImageRef, Digest>, DriverError> {
         let mut ids = BTreeMap::new();
-        for service in self.estate.services.values() {
-            if let ServiceImage::External(reference) = &service.image
-                && let Some(seen) = self.engines.builder().image(&reference.to_string()).await?
-            {
-                ids.insert(reference.clone(), seen.id);
-            }
+        for roll in &plan.rolls {
+            let Some(ServiceImage::External(base)) = self.estate.services.get(&roll.service).map(|service| &service.image) else { continue };
+            let id = match roll.id {
+                Some(id) => Some(id),
+                None => self.engines.builder().image(&base.to_string()).await?.map(|seen| seen.id),
+            };
+            ids.extend(id.map(|id| (base.clone(), id)));
         }
         Ok(ids)
     }

@@ -71,7 +71,11 @@ fn roll(request: &PlanRequest<'_>, service: &Service, certain: bool) -> RollStep
         notes.insert(0, "its settings changed since".to_owned());
     }
     let (back, is_asked_for) = (facts.map(|facts| facts.back), is_asked_for(request.change, service));
-    let mut step = RollStep { certain, notes, back, is_asked_for, order, ..RollStep::of(service, facts.map(|facts| facts.running)) };
+    let id = match &service.image {
+        ServiceImage::External(base) => request.external_ids.get(base).copied(),
+        ServiceImage::Estate(_) => None,
+    };
+    let mut step = RollStep { id, certain, notes, back, is_asked_for, order, ..RollStep::of(service, facts.map(|facts| facts.running)) };
     step.stage(service);
     step
 }

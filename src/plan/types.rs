@@ -329,6 +329,9 @@ pub struct RollStep {
     pub service: ServiceName,
     /// The image that it runs, as written.
     pub image: String,
+    /// The id of that image where no build of the estate makes it, resolved once: what is agreed to is what is rolled.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id: Option<Digest>,
     /// Its slots per host, in rollout order.
     pub hosts: Vec<SlotCount>,
     /// The release it is on now, if any.
@@ -381,6 +384,7 @@ impl RollStep {
         Self {
             service: service.name.clone(),
             image: image_as_written(&service.image),
+            id: None,
             hosts: service.hosts.iter().map(|host| SlotCount { host: host.clone(), slots: service.replicas }).collect(),
             from,
             repair: None,

@@ -40,7 +40,11 @@ impl BaseLooks {
     /// Looks at what a base stands for: its own tag, or the newest of those that it follows.
     pub async fn look(&self, base: &ImageRef, before: Option<&Known>) -> Result<Look, RegistryError> {
         let followed = self.followed(base).await?;
-        let name = followed.as_ref().unwrap_or(base);
+        self.look_at(followed.as_ref().unwrap_or(base), before).await
+    }
+
+    /// Looks at what a tag stands for.
+    async fn look_at(&self, name: &ImageRef, before: Option<&Known>) -> Result<Look, RegistryError> {
         let wanted = self.platforms.wanted(&self.journal, &*self.clock).await;
         match self.registry.look(name, wanted.platform(), before).await {
             // Nobody asked for that platform by name: a service may run the image as it is, on a host of another one.
@@ -93,9 +97,9 @@ impl BaseLooks {
         self.journal.mark(key)
     }
 
-    /// Whether a base is left alone for now, and until when.
-    async fn cooling(&self, base: &ImageRef) -> Result<Option<String>, String> {
-        let look = self.look(base, None).await.map_err(|error| fault::with_help(&error))?;
+    /// Whether a base, which stands for this tag now, is left alone for the time being, and until when.
+    async fn cooling(&self, base: &ImageRef, now: &ImageRef) -> Result<Option<String>, String> {
+        let look = self.look_at(now, None).await.map_err(|error| fault::with_help(&error))?;
         match self.judge(base, &look).await.map_err(|error| fault::with_help(&error))? {
             Meaning::Cooling { until } => Ok(Some(format!("what it moved to is left alone until {until:.0}"))),
             Meaning::Same | Meaning::Moved => Ok(None),
@@ -108,15 +112,15 @@ impl BaseRules for BaseLooks {
     async fn now(&self, base: &ImageRef) -> BaseNow {
         let own = |held: Option<String>| BaseNow { name: base.clone(), held };
         let Some(rules) = self.bases.get(base).filter(|_| base.digest().is_none()) else { return own(None) };
-        let followed = match self.followed(base).await {
-            Ok(followed) => followed,
+        let name = match self.followed(base).await {
+            Ok(followed) => followed.unwrap_or_else(|| base.clone()),
             Err(error) => return own(Some(format!("its tags cannot be told: {}", fault::with_help(&error)))),
         };
         let held = match rules.cooldown.is_zero() {
             true => None,
-            false => self.cooling(base).await.unwrap_or_else(|why| Some(format!("whether it is cooling cannot be told: {why}"))),
+            false => self.cooling(base, &name).await.unwrap_or_else(|why| Some(format!("whether it is cooling cannot be told: {why}"))),
         };
-        BaseNow { name: followed.unwrap_or_else(|| base.clone()), held }
+        BaseNow { name, held }
     }
 }
 

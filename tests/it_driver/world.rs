@@ -180,8 +180,11 @@ impl World {
     }
 
     pub async fn roll_until(&self, change: Change) -> CameTo {
-        let driver = self.driver();
-        let recorder = self.begin(&driver, change).await.unwrap();
+        self.roll_until_by(&self.driver(), change).await
+    }
+
+    pub async fn roll_until_by(&self, driver: &Driver, change: Change) -> CameTo {
+        let recorder = self.begin(driver, change).await.unwrap();
         driver.carry_on(&recorder).await.unwrap()
     }
 
