@@ -43,12 +43,27 @@ services:
     deploy: { hosts: "pool=all", update_config: { monitor: 300ms } }
 "#;
 
-/// A Debian, once with an old openssl and once with a new one, as archives.
+/// A Debian, once with an old openssl and once with a new one, as archives; and a third with what other ecosystems' own tools installed.
 struct Debians {
     folder: TempDir,
     old: String,
     new: String,
+    /// What dpkg itself says is in the second, one `name version arch` each.
+    installed: BTreeSet<String>,
+    mixed: Mixed,
 }
+
+/// What each tool itself says is in the third.
+struct Mixed {
+    deb: BTreeSet<String>,
+    rpm: BTreeSet<String>,
+    /// One `name version` each, names as PEP 503 writes them.
+    pypi: BTreeSet<String>,
+}
+
+/// Two packages for rpm to install: one of an epoch, and one for this machine alone.
+const SPECS: [(&str, &str); 2] =
+    [("alpha", "Epoch: 1\nVersion: 2.0\nRelease: 3\nBuildArch: noarch\n"), ("beta", "Version: 0.9~rc1\nRelease: 1.el9\n")];
 
 impl Debians {
     /// Takes about a minute: a real debootstrap, and a real upgrade within it.
@@ -66,20 +81,52 @@ impl Debians {
         let new = version(&root);
         assert_ne!(old, new, "Debian's archive has one version of openssl only, so there is no story to tell");
         pack(&root, &folder.path().join("new.tar"));
-        Self { folder, old, new }
+        let installed = dpkg_says(&root);
+        let mixed = Mixed::install(&root);
+        pack(&root, &folder.path().join("mixed.tar"));
+        Self { folder, old, new, installed, mixed }
     }
 
     fn import(&self, estate: &Estate, which: &str) {
-        let archive = self.folder.path().join(format!("{which}.tar"));
-        estate.builder().docker(&["import", archive.to_str().unwrap(), &estate.base()]).unwrap();
+        self.import_as(estate, which, &estate.base());
     }
 
-    /// What dpkg itself says is installed, one `name version arch` each.
-    fn installed(&self) -> BTreeSet<String> {
-        let admin = format!("--admindir={}", self.folder.path().join("root/var/lib/dpkg").display());
-        let listed = run(Command::new("dpkg-query").args([&admin, "-W", "-f", "${Package} ${Version} ${Architecture}\n"]));
-        listed.lines().map(str::to_owned).collect()
+    fn import_as(&self, estate: &Estate, which: &str, name: &str) {
+        let archive = self.folder.path().join(format!("{which}.tar"));
+        estate.builder().docker(&["import", archive.to_str().unwrap(), name]).unwrap();
     }
+}
+
+impl Mixed {
+    /// rpm builds and installs its own, and pip is there with all that Debian has for it.
+    fn install(root: &Path) -> Self {
+        let inside = |args: &[&str]| run(Command::new("chroot").arg(root).args(args).env("DEBIAN_FRONTEND", "noninteractive"));
+        inside(&["apt-get", "-qq", "-y", "--no-install-recommends", "install", "rpm", "python3-pip", "python3-yaml", "python3-zope.interface"]);
+        fs::create_dir_all(root.join("tmp/rpm")).unwrap();
+        for (name, head) in SPECS {
+            let spec = format!("Name: {name}\n{head}Summary: a test\nLicense: MIT\n%description\nA test.\n%files\n");
+            fs::write(root.join(format!("tmp/rpm/{name}.spec")), spec).unwrap();
+            inside(&["rpmbuild", "--quiet", "-bb", "--define", "_topdir /tmp/rpm", &format!("/tmp/rpm/{name}.spec")]);
+        }
+        // Debian's rpm keeps its database in the home of whoever calls it, unless it is told where everybody else's is.
+        inside(&["sh", "-c", "rpm --dbpath /var/lib/rpm --install --force-debian --nodeps /tmp/rpm/RPMS/*/*.rpm"]);
+        let lines = |listed: String| -> BTreeSet<String> { listed.lines().map(str::to_owned).collect() };
+        let rpm = lines(inside(&["rpm", "--dbpath", "/var/lib/rpm", "--query", "--all", "--queryformat", "%{NAME} %{EVR} %{ARCH}\n"]));
+        assert_eq!(rpm.len(), SPECS.len(), "{rpm:?}");
+        let pip = inside(&["python3", "-m", "pip", "list", "--format", "freeze", "--disable-pip-version-check"]);
+        let pypi = pip.lines().map(|line| line.split_once("==").unwrap()).map(|(name, version)| format!("{} {version}", pep_503(name))).collect();
+        Self { deb: dpkg_says(root), rpm, pypi }
+    }
+}
+
+fn pep_503(name: &str) -> String {
+    name.to_lowercase().split(['-', '_', '.']).filter(|part| !part.is_empty()).collect::<Vec<_>>().join("-")
+}
+
+fn dpkg_says(root: &Path) -> BTreeSet<String> {
+    let admin = format!("--admindir={}", root.join("var/lib/dpkg").display());
+    let listed = run(Command::new("dpkg-query").args([&admin, "-W", "-f", "${Package} ${Version} ${Architecture}\n"]));
+    listed.lines().map(str::to_owned).collect()
 }
 
 fn run(command: &mut Command) -> String {
@@ -186,20 +233,36 @@ async fn a_problem_in_a_library_from_who_has_it_to_gone() {
     diff.expect_said(&format!("~ openssl {} → {}", debians.old, debians.new));
     estate.refit(&["show", "run-3"]).expect_code(0).expect_said("read     ").expect_said(&format!("~ libssl3 {}", debians.old));
     the_bill_of_materials_tells_the_same(&estate, &debians);
+    what_is_in_an_image_is_what_each_tool_says(&estate, &debians);
     what_an_image_pins_itself_is_a_failed_build(&estate);
 }
 
+/// What refit read of one kind, one `name version arch` each.
+fn read_of(shown: &Value, kind: &str) -> BTreeSet<String> {
+    let found = shown["packages"].as_array().unwrap().iter().map(|found| &found["package"]).filter(|package| package["kind"] == kind);
+    let words = |package: &Value| ["name", "version", "arch"].iter().filter_map(|key| package[key].as_str()).collect::<Vec<_>>().join(" ");
+    found.map(words).collect()
+}
+
 fn what_is_in_an_image_is_what_dpkg_says(estate: &Estate, debians: &Debians) {
-    let shown = json(estate, &["inventory", "show", "web"], 0);
-    let debs = shown["packages"].as_array().unwrap().iter().map(|found| &found["package"]).filter(|package| package["kind"] == "deb");
-    let text = |value: &Value| value.as_str().unwrap().to_owned();
-    let read: BTreeSet<String> = debs.map(|package| [text(&package["name"]), text(&package["version"]), text(&package["arch"])].join(" ")).collect();
+    let read = read_of(&json(estate, &["inventory", "show", "web"], 0), "deb");
     // The root was upgraded since; those two are what differs.
-    let without_openssl = |all: BTreeSet<String>| -> BTreeSet<String> {
-        all.into_iter().filter(|line| !line.starts_with("openssl ") && !line.starts_with("libssl3 ")).collect()
+    let without_openssl = |all: &BTreeSet<String>| -> BTreeSet<String> {
+        all.iter().filter(|line| !line.starts_with("openssl ") && !line.starts_with("libssl3 ")).cloned().collect()
     };
     assert!(read.contains(&format!("openssl {} amd64", debians.old)), "{read:?}");
-    assert_eq!(without_openssl(read), without_openssl(debians.installed()), "entry for entry");
+    assert_eq!(without_openssl(&read), without_openssl(&debians.installed), "entry for entry");
+}
+
+/// dpkg, rpm and pip each list what they have in one image, and so does refit.
+fn what_is_in_an_image_is_what_each_tool_says(estate: &Estate, debians: &Debians) {
+    debians.import_as(estate, "mixed", "lab/mixed:raw");
+    estate.refit(&["inventory", "scan", "lab/mixed:raw"]).expect_code(0);
+    let shown = json(estate, &["inventory", "show", "lab/mixed:raw"], 0);
+    assert_eq!(read_of(&shown, "deb"), debians.mixed.deb, "entry for entry");
+    assert_eq!(read_of(&shown, "rpm"), debians.mixed.rpm, "entry for entry");
+    assert_eq!(read_of(&shown, "pypi"), debians.mixed.pypi, "entry for entry");
+    assert_eq!(shown["unreadable"].as_array().map_or(0, Vec::len), 0, "{}", shown["unreadable"]);
 }
 
 fn who_has_it_is_told_with_who_brought_it_in(estate: &Estate, debians: &Debians) {

@@ -9,15 +9,12 @@ mod lab;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
-use std::process::{Child, Stdio};
+use std::process::Stdio;
 
-use e2e::{Ended, Estate, until};
-use lab::LabHost;
+use e2e::registry::{REGISTRY, Registry};
+use e2e::{Ended, Estate};
 use serde_json::Value;
-use tempfile::TempDir;
 
-/// On loopback engines speak plain HTTP to a registry.
-const REGISTRY: &str = "127.0.0.1:5000";
 const USER: &str = "deploy";
 const PASSWORD: &str = "correct-horse-7141";
 /// `htpasswd -Bbn deploy correct-horse-7141`
@@ -43,52 +40,13 @@ services:
 "#;
 const WEB: &str = "FROM 127.0.0.1:5000/shop/os:stable\nRUN cp /etc/patch-level /etc/level\nCMD [\"sleep\", \"100000\"]\n";
 
-/// A registry that ends with the test.
-struct Registry {
-    folder: TempDir,
-    child: Option<Child>,
-}
-
-impl Registry {
-    /// Prepares one that lets [`USER`] in and nobody else.
-    fn new() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let path = |name: &str| folder.path().join(name).display().to_string();
-        fs::write(folder.path().join("htpasswd"), HTPASSWD).unwrap();
-        let config = format!(
-            "version: 0.1\nlog: {{ level: error }}\nstorage: {{ filesystem: {{ rootdirectory: {} }} }}\nhttp: {{ addr: \"{REGISTRY}\", secret: any }}\n\
-             auth: {{ htpasswd: {{ realm: lab, path: {} }} }}\n",
-            path("files"),
-            path("htpasswd")
-        );
-        fs::write(folder.path().join("config.yml"), config).unwrap();
-        Self { folder, child: None }
-    }
-
-    /// Starts it in a host's network, and waits until it answers there.
-    async fn start(&mut self, host: &LabHost) {
-        let mut registry = host.inside("docker-registry");
-        registry.arg("serve").arg(self.folder.path().join("config.yml")).stdout(Stdio::null()).stderr(Stdio::null());
-        self.child = Some(registry.spawn().expect("docker-registry is there; `tests/lab/setup.sh --tests` installs it"));
-        let answers = || {
-            let asked = host.inside("curl").args(["-s", "-o", "/dev/null", "-m1", &format!("http://{REGISTRY}/v2/")]).status();
-            asked.unwrap().success()
-        };
-        until("the registry to answer", answers).await;
-    }
-
-    fn stop(&mut self) {
-        if let Some(mut child) = self.child.take() {
-            child.kill().unwrap();
-            child.wait().unwrap();
-        }
-    }
-}
-
-impl Drop for Registry {
-    fn drop(&mut self) {
-        self.stop();
-    }
+/// A registry that lets [`USER`] in and nobody else.
+fn registry() -> Registry {
+    Registry::new(|folder| {
+        let file = folder.join("htpasswd");
+        fs::write(&file, HTPASSWD).unwrap();
+        format!("auth: {{ htpasswd: {{ realm: lab, path: {} }} }}\n", file.display())
+    })
 }
 
 /// A folder for `DOCKER_CONFIG`, in the estate's own.
@@ -106,7 +64,12 @@ fn login(estate: &Estate) -> PathBuf {
 
 /// Pushes images that say this in `/etc/patch-level`, and takes their names off the builder again: the registry alone knows them.
 fn publish(estate: &Estate, config: &std::path::Path, level: &str) {
-    estate.patch_base(level, "");
+    publish_with(estate, config, level, "");
+}
+
+/// The same, made by further lines of a Dockerfile.
+fn publish_with(estate: &Estate, config: &std::path::Path, level: &str, more: &str) {
+    estate.patch_base(level, more);
     for name in ["os", "side"] {
         let name = format!("{REGISTRY}/shop/{name}:stable");
         estate.builder().docker(&["tag", &estate.base(), &name]).unwrap();
@@ -125,7 +88,7 @@ fn run(estate: &Estate, config: &std::path::Path, args: &[&str]) -> Ended {
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_private_registry_from_its_login_to_what_runs() {
     let Some(lab) = e2e::lab(2).await else { return };
-    let mut registry = Registry::new();
+    let mut registry = registry();
     registry.start(lab.host(1)).await;
     let estate = Estate::new(&lab, "private", PIPELINE, &[("web", WEB)]);
     let config = login(&estate);
@@ -144,6 +107,7 @@ async fn a_private_registry_from_its_login_to_what_runs() {
     run(&estate, &config, &["rollout", "--yes"]).expect_code(0);
     ["web", "side"].iter().for_each(|service| estate.expect_level(service, "two"));
 
+    a_problem_is_patched_by_what_the_registry_has(&estate, &config);
     with_a_credential_helper(&estate, &config);
     while_the_registry_is_away(&estate, &config, &mut registry);
     assert_eq!(estate.state_mentions(PASSWORD), Vec::<PathBuf>::new(), "the password is nowhere in the state");
@@ -163,6 +127,23 @@ fn without_a_good_login(estate: &Estate) {
     }
     let history: Value = serde_json::from_str(&estate.refit(&["history", "--json"]).out).unwrap();
     assert_eq!(history["runs"], serde_json::json!([]), "nothing was begun");
+}
+
+/// A base, and an image that a service runs as it is, bring a package in: the registry is asked for newer ones, and what it has then cures both.
+fn a_problem_is_patched_by_what_the_registry_has(estate: &Estate, config: &std::path::Path) {
+    let with = |version: &str| {
+        let folder = "/srv/node_modules/left-pad";
+        format!("RUN mkdir -p {folder} && echo '{{\"name\": \"left-pad\", \"version\": \"{version}\"}}' > {folder}/package.json")
+    };
+    publish_with(estate, config, "bad", &with("1.3.0"));
+    run(estate, config, &["rollout", "--yes"]).expect_code(0);
+    run(estate, config, &["who-has", "npm:left-pad<2"]).expect_code(1).expect_said("4 containers");
+    let patch = ["patch", "npm:left-pad<2", "--yes"];
+    run(estate, config, &patch).expect_code(1).expect_said("nothing newer of it is without it");
+    ["web", "side"].iter().for_each(|service| estate.expect_level(service, "bad"));
+    publish_with(estate, config, "good", &with("2.0.0"));
+    run(estate, config, &patch).expect_code(0).expect_said("no container has npm:left-pad<2");
+    ["web", "side"].iter().for_each(|service| estate.expect_level(service, "good"));
 }
 
 /// The login is kept by a program, as on most desks. One that fails is told, without what it said: that may be the password.
@@ -222,7 +203,7 @@ const FOLLOWER: &str = "FROM 127.0.0.1:5000/shop/os:stable\nRUN cp /etc/patch-le
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_base_follows_its_tags_and_what_is_new_may_have_to_cool() {
     let Some(lab) = e2e::lab(0).await else { return };
-    let mut registry = Registry::new();
+    let mut registry = registry();
     registry.start(lab.host(1)).await;
     let pipeline = |rule: &str| format!("bases: {{ \"{REGISTRY}/shop/os:stable\": {{ {rule} }} }}\nimages: {{ web: {{ build: images/web }} }}\n");
     let estate = Estate::new(&lab, "follows", &pipeline("follow: { semver: \"^1\" }"), &[("web", FOLLOWER)]);

@@ -9,7 +9,7 @@ mod e2e;
 mod lab;
 
 use std::fs;
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -17,13 +17,11 @@ use axum::Router;
 use axum::body::Bytes;
 use axum::extract::State;
 use e2e::daemon::Daemon;
+use e2e::registry::{REGISTRY, Registry};
 use e2e::{Estate, until};
 use lab::LabHost;
 use serde_json::Value;
-use tempfile::TempDir;
 
-/// On loopback engines speak plain HTTP to a registry.
-const REGISTRY: &str = "127.0.0.1:5000";
 const BASE: &str = "127.0.0.1:5000/shop/os:stable";
 /// Every lab has a bridge address of its own, so the daemon's usual port is free there.
 const PORT: u16 = 7334;
@@ -47,38 +45,16 @@ MORE
 "#;
 const HOOKS: &str = "hooks: { lab: { format: distribution, secrets: [hook] } }\n";
 
-/// A registry that tells the daemon of pushes, and ends with the test.
-struct Registry {
-    child: Child,
-    _folder: TempDir,
-}
-
-impl Registry {
-    /// Starts it in a host's network, and waits until it answers there.
-    async fn start(host: &LabHost, hook: &str) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let config = format!(
-            "version: 0.1\nlog: {{ level: error }}\nstorage: {{ filesystem: {{ rootdirectory: {} }} }}\nhttp: {{ addr: \"{REGISTRY}\", secret: any }}\n\
-             notifications:\n  endpoints:\n    - {{ name: refit, url: \"{hook}\", headers: {{ Authorization: [\"Bearer {SECRET}\"] }}, \
-             timeout: 1s, threshold: 3, backoff: 1s }}\n",
-            folder.path().join("files").display(),
-        );
-        fs::write(folder.path().join("config.yml"), config).unwrap();
-        let mut registry = host.inside("docker-registry");
-        registry.arg("serve").arg(folder.path().join("config.yml")).stdout(Stdio::null()).stderr(Stdio::null());
-        let child = registry.spawn().expect("docker-registry is there; `tests/lab/setup.sh --tests` installs it");
-        let registry = Self { child, _folder: folder };
-        let asked = || host.inside("curl").args(["-s", "-o", "/dev/null", "-m1", &format!("http://{REGISTRY}/v2/")]).status().unwrap();
-        until("the registry to answer", || asked().success()).await;
-        registry
-    }
-}
-
-impl Drop for Registry {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
+/// A registry that tells the daemon of pushes.
+async fn registry(host: &LabHost, hook: &str) -> Registry {
+    let mut registry = Registry::new(|_| {
+        format!(
+            "notifications:\n  endpoints:\n    - {{ name: refit, url: \"{hook}\", headers: {{ Authorization: [\"Bearer {SECRET}\"] }}, \
+             timeout: 1s, threshold: 3, backoff: 1s }}\n"
+        )
+    });
+    registry.start(host).await;
+    registry
 }
 
 /// Everything that the story needs.
@@ -95,7 +71,7 @@ impl Scene {
     async fn set(lab: &Arc<lab::Lab>) -> Self {
         let (network, _) = lab.host(1).address.rsplit_once('.').unwrap();
         let address = format!("{network}.1:{PORT}");
-        let registry = Registry::start(lab.host(1), &format!("http://{address}/hooks/lab")).await;
+        let registry = registry(lab.host(1), &format!("http://{address}/hooks/lab")).await;
         let (notices, told) = hear_notices().await;
         let from = format!("FROM {BASE}\nRUN cp /etc/patch-level /etc/base-level\n");
         let sleeper = "FROM base\nRUN sleep 1\nCMD [\"sleep\", \"100000\"]\n";

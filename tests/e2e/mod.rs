@@ -15,6 +15,7 @@
 
 pub mod daemon;
 pub mod figures;
+pub mod registry;
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
