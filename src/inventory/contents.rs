@@ -1,6 +1,6 @@
 //! Layers upon layers: what is in a stack of them, and what each changes.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -47,14 +47,19 @@ impl Contents {
         change
     }
 
-    /// Lays a change over these contents.
+    /// Lays a change over these contents. O(what the change says + packages of the files that it takes some from).
     pub fn apply(&mut self, change: &Change) {
         if let Some(distro) = &change.distro {
             self.distro = Some(distro.clone());
         }
-        for (path, gone) in &change.removed {
+        // By file, so that each list is gone through once: an upgrade of everything takes away as many packages as there are.
+        let mut gone: HashMap<&str, HashSet<Identity<'_>>> = HashMap::new();
+        for (path, package) in &change.removed {
+            gone.entry(path).or_default().insert(package.identity());
+        }
+        for (path, gone) in gone {
             if let Some(packages) = self.packages.get_mut(path) {
-                packages.retain(|package| package.identity() != gone.identity());
+                packages.retain(|package| !gone.contains(&package.identity()));
             }
         }
         for (path, package) in &change.added {
@@ -111,6 +116,7 @@ fn is_hidden(path: &str, layer: &LayerFound) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::inventory::ReadFile;
 
     fn package(name: &str, version: &str) -> Package {
         Package { kind: Kind::Deb, name: name.into(), version: version.into(), arch: None, license: None, source: None }
@@ -151,6 +157,20 @@ mod tests {
         let mut base = layer(&[("status", &[("a", "1")])], &[], &[]);
         base.files.insert("usr/share/doc/a/copyright".into(), FileFound::License { package: "a".into(), license: "MIT".into() });
         assert_eq!(Contents::default().change(&base).added[0].1.license.as_deref(), Some("MIT"));
+    }
+
+    #[test]
+    fn an_upgrade_of_everything_is_laid_in_one_pass() {
+        // Were each package looked for in the whole list, this would take minutes: as many comparisons as the square of it.
+        let all = |version: &str| -> LayerFound {
+            let packages = (0..ReadFile::PACKAGES_MAX).map(|at| package(&at.to_string(), version)).collect();
+            LayerFound { files: [("status".to_owned(), FileFound::Packages(packages))].into(), ..LayerFound::default() }
+        };
+        let mut contents = Contents::default();
+        contents.apply(&contents.change(&all("1")));
+        contents.apply(&contents.change(&all("2")));
+        assert_eq!(contents.all().len(), ReadFile::PACKAGES_MAX);
+        assert!(contents.all().iter().all(|package| package.version == "2"));
     }
 
     #[test]

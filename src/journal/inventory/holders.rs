@@ -84,7 +84,9 @@ impl Holders {
         if is_same {
             return below;
         }
-        let is_gone = |held: &HeldIn| removed.is_some_and(|removed| removed.contains(&held.place));
+        // A layer may take away as many as there are.
+        let removed: HashSet<Place> = removed.into_iter().flatten().copied().collect();
+        let is_gone = |held: &HeldIn| removed.contains(&held.place);
         let stays = below.iter().filter(|held| !is_gone(held)).copied();
         let comes = added.into_iter().flatten().map(|place| HeldIn { place: *place, ends: None });
         let ended = |held: HeldIn| HeldIn { ends: held.ends.or(is_end.then_some(set)), ..held };
