@@ -60,6 +60,35 @@ const EXECUTABLE_BYTES_MIN: u64 = 16 * KIB;
 /// Where rpm keeps its database: of old, since Fedora 36 and on SUSE, and on systems with an immutable root.
 const RPM_FOLDERS: [&str; 3] = ["var/lib/rpm", "usr/lib/sysimage/rpm", "usr/share/rpm"];
 
+/// Where a distribution says what it is and which packages are installed. `*` stands for every file of its folder.
+pub const LISTS: [&str; 18] = [
+    "etc/os-release",
+    "usr/lib/os-release",
+    "var/lib/dpkg/status",
+    "var/lib/dpkg/status.d/*",
+    "lib/apk/db/installed",
+    "usr/lib/apk/db/installed",
+    "var/lib/rpm/rpmdb.sqlite",
+    "var/lib/rpm/rpmdb.sqlite-wal",
+    "var/lib/rpm/Packages.db",
+    "var/lib/rpm/Packages",
+    "usr/lib/sysimage/rpm/rpmdb.sqlite",
+    "usr/lib/sysimage/rpm/rpmdb.sqlite-wal",
+    "usr/lib/sysimage/rpm/Packages.db",
+    "usr/lib/sysimage/rpm/Packages",
+    "usr/share/rpm/rpmdb.sqlite",
+    "usr/share/rpm/rpmdb.sqlite-wal",
+    "usr/share/rpm/Packages.db",
+    "usr/share/rpm/Packages",
+];
+
+/// Whether this is one of a distribution's [`LISTS`], or a folder in which one is looked for: whatever hides it may hide packages.
+pub fn leads_to_list(path: &str) -> bool {
+    let (folder, name) = path.rsplit_once('/').unwrap_or(("", path));
+    let is_above = |list: &str| list.strip_prefix(path).is_some_and(|below| below.starts_with('/'));
+    of_distro(folder, name, u64::MAX).is_some_and(|reader| reader != Reader::DpkgCopyright) || LISTS.iter().any(|list| is_above(list))
+}
+
 /// Which reader a file is for, and how many bytes of it may be held at once; a larger one is to be named as unreadable.
 ///
 /// `path` is from the root of the image, without a leading `/`; `mode` has the bits of permission. None for a file that says nothing of packages.
@@ -187,6 +216,29 @@ mod tests {
             ("", None),
         ] {
             assert_eq!(reader_of(path, 100_000, 0o644).map(|(reader, _)| reader), reader, "{path}");
+        }
+    }
+
+    #[test]
+    fn every_list_of_a_distribution_has_a_reader_and_is_reached_by_all_folders_above_it() {
+        for list in LISTS {
+            assert!(reader_of(list, u64::MAX, 0).is_some_and(|(reader, _)| reader < Reader::PythonMetadata), "{list}");
+            for (at, _) in list.match_indices('/').chain([(list.len(), "")]) {
+                assert!(leads_to_list(&list[..at]), "{}", &list[..at]);
+            }
+        }
+        for (path, leads) in [
+            ("var/lib/dpkg/status.d/libc6", true),
+            ("var/lib/dpkg/status.d/libc6.md5sums", false),
+            ("var/lib/dpkg/status.d/a/b", false),
+            ("var/lib/dpkg/status-old", false),
+            ("va", false),
+            ("var/lib/rp", false),
+            ("usr/share/doc/libc6/copyright", false),
+            ("app/package.json", false),
+            ("opt", false),
+        ] {
+            assert_eq!(leads_to_list(path), leads, "{path}");
         }
     }
 

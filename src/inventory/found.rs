@@ -5,7 +5,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::files::{Reader, reader_of};
+use super::files::leads_to_list;
 use super::{Distro, Package};
 
 /// What was found in one layer. Paths are from the root of the image, without a leading `/`.
@@ -48,13 +48,10 @@ pub struct Unreadable {
 }
 
 impl Unreadable {
-    /// Whether any of a distribution's packages may be missed for it: a whole layer, a package manager's list, or which distribution it is.
+    /// Whether any of a distribution's packages may be missed for it: a whole layer, a package manager's list, which distribution it is, or a folder in
+    /// which one of these is looked for.
     pub fn hides_packages(&self) -> bool {
-        let is_list = |reader| {
-            use Reader::{ApkInstalled, DpkgStatus, DpkgStatusD, OsRelease, RpmBdb, RpmNdb, RpmSqlite, RpmSqliteLog};
-            matches!(reader, ApkInstalled | DpkgStatus | DpkgStatusD | OsRelease | RpmBdb | RpmNdb | RpmSqlite | RpmSqliteLog)
-        };
-        self.path.is_empty() || reader_of(&self.path, u64::MAX, 0).is_some_and(|(reader, _)| is_list(reader))
+        self.path.is_empty() || leads_to_list(&self.path)
     }
 }
 
@@ -63,6 +60,31 @@ impl fmt::Display for Unreadable {
         match self.path.as_str() {
             "" => write!(f, "a layer could not be read: {}", self.why),
             path => write!(f, "/{path} could not be read: {}", self.why),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_may_hide_a_distributions_packages_is_told_from_what_cannot() {
+        for (path, hides) in [
+            ("", true),
+            ("var/lib/dpkg/status", true),
+            ("var/lib/dpkg/status.d/base", true),
+            // A link in the place of a folder, which leads to where nobody looks.
+            ("var/lib/dpkg/status.d", true),
+            ("var/lib/dpkg", true),
+            ("var", true),
+            ("etc", true),
+            ("usr/lib/os-release", true),
+            ("usr/lib/sysimage/rpm/Packages.db", true),
+            ("app/package-lock.json", false),
+            ("usr/share/doc/libc6/copyright", false),
+        ] {
+            assert_eq!(Unreadable { path: path.into(), why: String::new() }.hides_packages(), hides, "{path}");
         }
     }
 }

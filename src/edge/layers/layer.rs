@@ -9,7 +9,7 @@ use super::entries::{Body, Entries, Entry};
 use super::header::Kind;
 use super::place::{Place, led_to, place, shortened};
 use crate::inventory::dispatch::{self, FileRead};
-use crate::inventory::files::{Reader, reader_of};
+use crate::inventory::files::{LISTS, Reader, reader_of};
 use crate::inventory::language::elf;
 use crate::inventory::{FileFound, LayerFound, Unreadable};
 
@@ -32,16 +32,6 @@ impl Limits {
 const UNREADABLE_MAX: usize = 1000;
 /// What an entry takes beside its own text: its places in maps and the lengths of its texts.
 const ENTRY_COST: u64 = 64;
-
-/// A file that says where packages are, in each of the folders in which it is looked for: what a link in the place of such a folder must lead to.
-const LISTS: [&str; 6] = [
-    "var/lib/dpkg/status",
-    "lib/apk/db/installed",
-    "usr/lib/apk/db/installed",
-    "var/lib/rpm/rpmdb.sqlite",
-    "usr/lib/sysimage/rpm/rpmdb.sqlite",
-    "usr/share/rpm/rpmdb.sqlite",
-];
 
 /// How much may still be kept of an image, in bytes.
 pub(super) struct Room {

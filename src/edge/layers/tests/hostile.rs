@@ -7,7 +7,7 @@ use tar::EntryType;
 use super::make::{Entry, faults, gzip, layer, names, raw_header, read_one, read_within, status};
 use crate::edge::layers::layer::Limits;
 use crate::edge::layers::unpack::Packing;
-use crate::inventory::LayerFound;
+use crate::inventory::{LayerFound, Unreadable};
 
 const STATUS: &str = "var/lib/dpkg/status";
 
@@ -84,10 +84,14 @@ fn links_are_not_followed_but_a_list_of_packages_behind_one_is_not_lost_in_silen
         (STATUS, "/proc/1/environ", Some("leads to /proc/1/environ, where no packages are looked for")),
         (STATUS, "../../../../etc/passwd", Some("leads to ../../../../etc/passwd, where no packages are looked for")),
         ("var/lib/dpkg", "/data/dpkg", Some("leads to /data/dpkg, where no packages are looked for")),
+        ("var/lib/dpkg/status.d", "/data/status.d", Some("leads to /data/status.d, where no packages are looked for")),
         ("var", "data", Some("leads to data, where no packages are looked for")),
+        ("etc", "/data/etc", Some("leads to /data/etc, where no packages are looked for")),
+        ("usr/lib", "/data", Some("leads to /data, where no packages are looked for")),
     ] {
         let found = read_one(&layer(&[Entry::Symlink(path, to)]));
         assert_eq!(faults(&found), fault.map(|fault| format!("{path}: {fault}")).into_iter().collect::<Vec<_>>());
+        assert!(found.unreadable.iter().all(Unreadable::hides_packages), "{path}");
         assert_eq!(gone(&found), [path]);
     }
 }
