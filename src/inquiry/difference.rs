@@ -72,5 +72,5 @@ fn laid_out(contents: &ImageContents) -> Contents {
     for found in &contents.packages {
         packages.entry(found.path.to_string()).or_default().push(crate::inventory::Package::clone(&found.package));
     }
-    Contents { distro: contents.distro.clone(), packages }
+    Contents { packages, ..Contents::default() }
 }

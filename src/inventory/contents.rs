@@ -4,13 +4,13 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use serde::{Deserialize, Serialize};
 
-use super::{Distro, FileFound, Identity, Kind, LayerFound, Package, Unreadable};
+use super::{Distro, Distros, FileFound, Identity, Kind, LayerFound, Package, Unreadable};
 
 /// What is in a stack of layers.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Contents {
-    /// The distribution.
-    pub distro: Option<Distro>,
+    /// The distribution, by the files that say it.
+    pub distros: Distros,
     /// Packages by the file that says so.
     pub packages: BTreeMap<String, Vec<Package>>,
 }
@@ -18,8 +18,8 @@ pub struct Contents {
 /// What one layer changes in what lies below it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Change {
-    /// The distribution, if the layer says which.
-    pub distro: Option<Distro>,
+    /// The distribution, by each file that says it in the layer; none for one that does not show any more.
+    pub distros: BTreeMap<String, Option<Distro>>,
     /// Packages that the layer brings, by the file that says so.
     pub added: Vec<(String, Package)>,
     /// Packages that it takes away.
@@ -38,9 +38,13 @@ impl Contents {
         for (path, found) in &layer.files {
             match found {
                 FileFound::Packages(packages) => change.take_file(path, self.packages.get(path).map_or(&[], Vec::as_slice), packages, &licenses),
-                FileFound::Distro(distro) => change.distro = Some(distro.clone()),
+                FileFound::Distro(distro) => drop(change.distros.insert(path.clone(), Some(distro.clone()))),
                 FileFound::License { .. } => {}
             }
+        }
+        let silenced = self.distros.paths().filter(|path| layer.files.contains_key(*path) || is_hidden(path, layer));
+        for path in silenced {
+            change.distros.entry(path.to_owned()).or_default();
         }
         let hidden = self.packages.iter().filter(|(path, _)| !layer.files.contains_key(*path) && is_hidden(path, layer));
         change.removed.extend(hidden.flat_map(|(path, packages)| packages.iter().map(|package| (path.clone(), package.clone()))));
@@ -49,9 +53,7 @@ impl Contents {
 
     /// Lays a change over these contents. O(what the change says + packages of the files that it takes some from).
     pub fn apply(&mut self, change: &Change) {
-        if let Some(distro) = &change.distro {
-            self.distro = Some(distro.clone());
-        }
+        self.distros.apply(&change.distros);
         // By file, so that each list is gone through once: an upgrade of everything takes away as many packages as there are.
         let mut gone: HashMap<&str, HashSet<Identity<'_>>> = HashMap::new();
         for (path, package) in &change.removed {
@@ -150,6 +152,33 @@ mod tests {
         assert_eq!(said(&upgraded.removed), ["status:b 1", "opt/x/meta:x 1", "opt/y/meta:y 1"]);
         contents.apply(&upgraded);
         assert_eq!(names(&contents), "a 1, b 2, c 1");
+    }
+
+    #[test]
+    fn of_two_files_that_name_the_distribution_that_below_etc_counts_as_long_as_it_shows() {
+        let (etc, usr) = ("etc/os-release", "usr/lib/os-release");
+        let says = |files: &[(&str, &str)], gone: &[&str]| {
+            let distro = |id: &str| FileFound::Distro(Distro { id: id.into(), release: "1".into(), codename: None });
+            let files = files.iter().map(|(path, id)| ((*path).to_owned(), distro(id))).collect();
+            LayerFound { files, gone: gone.iter().map(|path| (*path).to_owned()).collect(), ..LayerFound::default() }
+        };
+        let silent = LayerFound { files: [(etc.to_owned(), FileFound::Packages(Vec::new()))].into(), ..LayerFound::default() };
+        let mut contents = Contents::default();
+        for (layer, prevails) in [
+            (says(&[], &[]), None),
+            // As most images have it: a link, which hides what was there, to the other.
+            (says(&[(usr, "debian")], &[etc]), Some("debian")),
+            (says(&[(etc, "own")], &[]), Some("own")),
+            (says(&[(usr, "newer")], &[]), Some("own")),
+            (says(&[], &[etc]), Some("newer")),
+            (says(&[(etc, "one"), (usr, "two")], &[]), Some("one")),
+            (silent, Some("two")),
+            (says(&[(etc, "again")], &["usr"]), Some("again")),
+            (says(&[], &["etc"]), None),
+        ] {
+            contents.apply(&contents.change(&layer));
+            assert_eq!(contents.distros.prevailing().map(|distro| distro.id.as_str()), prevails, "{layer:?}");
+        }
     }
 
     #[test]

@@ -132,7 +132,7 @@ mod tests {
             Package { kind: parts[0].parse().unwrap(), name: parts[1].into(), version: parts[2].into(), arch, license: None, source: None }
         };
         let packages = text.split(", ").filter(|text| !text.is_empty()).map(package).collect();
-        Contents { distro: None, packages: BTreeMap::from([("file".to_owned(), packages)]) }
+        Contents { packages: BTreeMap::from([("file".to_owned(), packages)]), ..Contents::default() }
     }
 
     /// A difference, written `+name version`, `-name version`, `name version>version`.

@@ -6,6 +6,7 @@
 mod contents;
 mod differ;
 pub mod dispatch;
+mod distros;
 pub mod files;
 mod found;
 pub mod language;
@@ -18,6 +19,7 @@ pub mod version;
 
 pub use contents::{Change, Contents};
 pub use differ::{Changed, Difference, Direction, differ};
+pub use distros::Distros;
 pub use found::{FileFound, LayerFound, Unreadable};
 pub use package::{Distro, Identity, Kind, Package, SourcePackage};
 pub use question::{Names, Question, QuestionError};

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use rusqlite::{Connection, OptionalExtension, Row};
 
-use crate::inventory::{Contents, Distro, Package, Unreadable};
+use crate::inventory::{Contents, Distro, Distros, Package, Unreadable};
 use crate::journal::JournalError;
 use crate::model::Digest;
 
@@ -30,7 +30,7 @@ impl Inventories {
 struct Set {
     id: i64,
     layer: Digest,
-    distro: Option<Distro>,
+    distros: BTreeMap<String, Option<Distro>>,
     unreadable: Vec<Unreadable>,
 }
 
@@ -41,7 +41,7 @@ fn sets(connection: &Connection, top: Option<i64>) -> rusqlite::Result<Vec<Set>>
     // A ring of sets, which only a damaged file has, ends here.
     while let Some(id) = next.filter(|id| seen.insert(*id)) {
         let set = |row: &Row<'_>| {
-            let set = Set { id, layer: digest(row, 0)?, distro: json(row, 1)?, unreadable: json(row, 2)?.unwrap_or_default() };
+            let set = Set { id, layer: digest(row, 0)?, distros: json(row, 1)?.unwrap_or_default(), unreadable: json(row, 2)?.unwrap_or_default() };
             Ok((set, row.get::<_, Option<i64>>(3)?))
         };
         let Some((set, parent)) = statement.query_row([id], set).optional()? else { break };
@@ -96,14 +96,16 @@ impl Laid {
     }
 }
 
-fn distro(sets: &[Set]) -> Option<Distro> {
-    sets.iter().rev().find_map(|set| set.distro.clone())
+fn distros(sets: &[Set]) -> Distros {
+    let mut distros = Distros::default();
+    sets.iter().for_each(|set| distros.apply(&set.distros));
+    distros
 }
 
 /// What is in a stack, for laying another layer over it.
 pub(super) fn contents_of(connection: &Connection, top: Option<i64>) -> rusqlite::Result<Contents> {
     let sets = sets(connection, top)?;
-    let mut contents = Contents { distro: distro(&sets), packages: BTreeMap::new() };
+    let mut contents = Contents { distros: distros(&sets), packages: BTreeMap::new() };
     for (path, _, package) in Laid::of(connection, &sets)?.packages() {
         contents.packages.entry(path.to_string()).or_default().push(package);
     }
@@ -119,7 +121,7 @@ fn contents(connection: &Connection, sets: &[Set], nameless: &Arc<BroughtBy>) ->
     let mut packages: Vec<PackageIn> = packages.collect();
     packages.sort_unstable();
     let gaps = sets.iter().flat_map(|set| set.unreadable.iter().map(|one| Gap { layer: set.layer, unreadable: one.clone() }));
-    Ok(ImageContents { distro: distro(sets), packages, unreadable: gaps.collect() })
+    Ok(ImageContents { distro: distros(sets).prevailing().cloned(), packages, unreadable: gaps.collect() })
 }
 
 /// Who brought each layer: the lowest image that ends there or above.

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use rusqlite::types::Type;
 use rusqlite::{Connection, Error, OptionalExtension, Row, Rows, params};
 
-use crate::inventory::Distro;
+use crate::inventory::{Distro, Distros};
 use crate::journal::JournalError;
 use crate::journal::stays::micros;
 use crate::model::Digest;
@@ -38,17 +38,21 @@ impl Inventories {
     /// The distribution in each of these images, where one is known.
     pub fn distros(&self, images: &BTreeSet<Digest>) -> Result<BTreeMap<Digest, Distro>, JournalError> {
         self.read(|connection| {
-            // The uppermost layer that says which it is.
+            // All layers that say something of it, lowest first.
             let mut statement = connection.prepare_cached(
                 "WITH RECURSIVE below (parent, distro, depth) AS (
                      SELECT parent, distro, 0 FROM sets WHERE id = (SELECT top FROM images WHERE image = ?1)
                      UNION ALL SELECT sets.parent, sets.distro, depth + 1 FROM sets JOIN below ON sets.id = below.parent
-                 ) SELECT distro FROM below WHERE distro IS NOT NULL ORDER BY depth LIMIT 1",
+                 ) SELECT distro FROM below WHERE distro IS NOT NULL ORDER BY depth DESC",
             )?;
             let mut distros = BTreeMap::new();
             for image in images {
-                let distro = statement.query_row([image.as_bytes()], |row| json(row, 0)).optional()?.flatten();
-                distros.extend(distro.map(|distro| (*image, distro)));
+                let mut said = Distros::default();
+                let mut rows = statement.query([image.as_bytes()])?;
+                while let Some(row) = rows.next()? {
+                    said.apply(&json(row, 0)?.unwrap_or_default());
+                }
+                distros.extend(said.prevailing().map(|distro| (*image, distro.clone())));
             }
             Ok(distros)
         })

@@ -134,7 +134,7 @@ fn rewrite(connection: &Connection, set: i64, parent: Option<i64>, change: &Chan
 }
 
 fn write(connection: &Connection, set: i64, change: &Change) -> rusqlite::Result<()> {
-    let distro = change.distro.as_ref().map(to_json).transpose()?;
+    let distro = (!change.distros.is_empty()).then(|| to_json(&change.distros)).transpose()?;
     let unreadable = (!change.unreadable.is_empty()).then(|| to_json(&change.unreadable)).transpose()?;
     connection.prepare_cached("UPDATE sets SET distro = ?2, unreadable = ?3 WHERE id = ?1")?.execute(params![set, distro, unreadable])?;
     let mut statement = connection.prepare_cached("INSERT OR IGNORE INTO changes VALUES (?1, ?2, ?3, ?4)")?;

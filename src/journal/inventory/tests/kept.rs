@@ -82,8 +82,28 @@ fn the_uppermost_word_on_the_distribution_counts() {
     let layers = [(id("12"), found("12")), (id("13"), found("13")), (id("none"), LayerFound::default())].into();
     shop.inventories.keep(&row, &[id("12"), id("13"), id("none")], &layers, at(0)).unwrap();
     assert_eq!(shop.inventories.contents(row.id).unwrap().unwrap().distro, Some(distro("13")));
+    assert_eq!(shop.inventories.distros(&[row.id].into()).unwrap(), [(row.id, distro("13"))].into());
     let other = shop.keep("image:other", &[]);
     assert_eq!(shop.inventories.contents(other).unwrap().unwrap().distro, None);
+    assert_eq!(shop.inventories.distros(&[other].into()).unwrap(), [].into());
+}
+
+#[test]
+fn a_distribution_below_etc_counts_over_the_one_below_usr_until_it_is_taken_away() {
+    let shop = Shop::new();
+    let distro = |release: &str| Distro { id: "debian".into(), release: release.into(), codename: None };
+    let says = |path: &str, release: &str| (path.to_owned(), FileFound::Distro(distro(release)));
+    let both = LayerFound { files: [says("etc/os-release", "own"), says("usr/lib/os-release", "12")].into(), ..LayerFound::default() };
+    let newer = LayerFound { files: [says("usr/lib/os-release", "13")].into(), ..LayerFound::default() };
+    let without = LayerFound { gone: ["etc/os-release".to_owned()].into(), ..LayerFound::default() };
+    let found = [(id("both"), both), (id("newer"), newer), (id("without"), without)].into();
+    let layers = [id("both"), id("newer"), id("without")];
+    for (count, release) in [(1, "own"), (2, "own"), (3, "13")] {
+        let row = ImageRow { id: id(release), names: BTreeSet::new() };
+        shop.inventories.keep(&row, &layers[..count], &found, at(0)).unwrap();
+        assert_eq!(shop.inventories.contents(row.id).unwrap().unwrap().distro, Some(distro(release)));
+        assert_eq!(shop.inventories.distros(&[row.id].into()).unwrap(), [(row.id, distro(release))].into());
+    }
 }
 
 #[test]
