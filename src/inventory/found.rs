@@ -57,9 +57,11 @@ impl Unreadable {
 
 impl fmt::Display for Unreadable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // A path is what its image calls it; a terminal gets no control characters from it.
+        let plain = |text: &str| text.replace(char::is_control, "\u{fffd}");
         match self.path.as_str() {
-            "" => write!(f, "a layer could not be read: {}", self.why),
-            path => write!(f, "/{path} could not be read: {}", self.why),
+            "" => write!(f, "a layer could not be read: {}", plain(&self.why)),
+            path => write!(f, "/{} could not be read: {}", plain(path), plain(&self.why)),
         }
     }
 }
@@ -67,6 +69,12 @@ impl fmt::Display for Unreadable {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_path_cannot_command_a_terminal() {
+        let unreadable = Unreadable { path: "a\u{1b}[2J\nb".into(), why: "is\u{7}".into() };
+        assert_eq!(unreadable.to_string(), "/a\u{fffd}[2J\u{fffd}b could not be read: is\u{fffd}");
+    }
 
     #[test]
     fn what_may_hide_a_distributions_packages_is_told_from_what_cannot() {

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
+use super::table::plain;
 use crate::scan::{Oddity, OddityKind, Root, Row, Scan};
 
 /// So many further images are named behind a Dockerfile before the rest is counted.
@@ -113,11 +114,6 @@ fn summary(scan: &Scan, oddities: usize) -> String {
 
 fn count(number: usize, what: &str) -> String {
     if number == 1 { format!("1 {what}") } else { format!("{number} {what}s") }
-}
-
-/// File names may hold anything; a terminal gets no control characters from them.
-fn plain(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c }).collect()
 }
 
 #[cfg(test)]

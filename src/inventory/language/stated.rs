@@ -2,8 +2,6 @@
 
 use crate::inventory::{Kind, Package, ReadFile};
 
-/// The longest names known are Go's modules and Java's coordinates with some 200 bytes, the longest versions Go's with 60.
-const TEXT_BYTES_MAX: usize = 512;
 /// Longer is a licence's text, not its name.
 const LICENSE_BYTES_MAX: usize = 512;
 
@@ -19,38 +17,18 @@ pub(super) struct Stated<'a> {
 impl Stated<'_> {
     /// Adds the package to what was read of the file, or the reason why it is none.
     pub(super) fn add_to(&self, path: &str, read: &mut ReadFile) {
-        match self.package() {
-            Ok(package) => {
-                if [Some(self.name), Some(self.version), self.license].into_iter().flatten().any(|text| text.contains(char::REPLACEMENT_CHARACTER)) {
-                    read.refuse(path, format!("says {} in bytes that are no UTF-8, and were replaced", package.name));
-                }
-                // Whether the file is full is said by what was read of it.
-                let _ = read.add(path, package);
-            }
-            Err(why) => read.refuse(path, why),
-        }
-    }
-
-    fn package(&self) -> Result<Package, String> {
         let (name, version) = (self.name.trim(), self.version.trim());
-        check(name).map_err(|why| format!("says {why} name of a package"))?;
-        check(version).map_err(|why| format!("says {why} version of {name}"))?;
-        let license = self.license.map(str::trim).filter(|license| check_within(license, LICENSE_BYTES_MAX).is_ok());
-        Ok(Package { kind: self.kind, name: name.into(), version: version.into(), arch: None, license: license.map(Into::into), source: None })
-    }
-}
-
-fn check(text: &str) -> Result<(), &'static str> {
-    check_within(text, TEXT_BYTES_MAX)
-}
-
-/// Errors with what kind of word it is that follows.
-fn check_within(text: &str, bytes_max: usize) -> Result<(), &'static str> {
-    match text {
-        "" => Err("no"),
-        _ if text.len() > bytes_max => Err("too long a"),
-        _ if text.chars().any(char::is_control) => Err("an unprintable"),
-        _ => Ok(()),
+        let is_name = |license: &&str| !license.is_empty() && license.len() <= LICENSE_BYTES_MAX && !license.contains(char::is_control);
+        let license = self.license.map(str::trim).filter(is_name);
+        let package =
+            Package { kind: self.kind, name: name.into(), version: version.into(), arch: None, license: license.map(Into::into), source: None };
+        let known = read.packages.len();
+        // Whether the file is full is said by what was read of it.
+        let _ = read.add(path, package);
+        let is_replaced = [name, version, license.unwrap_or_default()].iter().any(|text| text.contains(char::REPLACEMENT_CHARACTER));
+        if read.packages.len() > known && is_replaced {
+            read.refuse(path, format_args!("says {name} in bytes that are no UTF-8, and were replaced"));
+        }
     }
 }
 
@@ -60,7 +38,7 @@ mod tests {
 
     #[test]
     fn a_package_has_a_name_and_a_version_of_reasonable_length() {
-        let long = "x".repeat(TEXT_BYTES_MAX + 1);
+        let long = "x".repeat(LICENSE_BYTES_MAX + 1);
         for (name, version, license, said) in [
             (" six ", "1.16.0", Some("MIT"), "six 1.16.0 MIT"),
             ("six", "1.16.0", Some(" "), "six 1.16.0 -"),

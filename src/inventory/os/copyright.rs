@@ -50,6 +50,10 @@ fn license(synopsis: &str) -> Result<String, &'static str> {
     if synopsis.chars().nth(LICENSE_CHARS_MAX).is_some() {
         return Err("has a licence whose name is too long");
     }
+    // Blanks of any kind part words.
+    if synopsis.contains(|c: char| c.is_control() && c != '\t') {
+        return Err("has a licence whose name is unprintable");
+    }
     Ok(expression(synopsis))
 }
 
@@ -97,6 +101,7 @@ mod tests {
         let text = |holder: &[u8], license: &[u8]| [FORMAT.as_bytes(), b"\n\nFiles: *\nCopyright: ", holder, b"\nLicense: ", license, b"\n"].concat();
         assert_eq!(said(&text(b"J\xf6rg", b"ISC")), "a: ISC");
         assert_eq!(said(&text(b"J", b"\xf6")), "has a licence whose name is no UTF-8");
+        assert_eq!(said(&text(b"J", b"MIT\x1b[2J")), "has a licence whose name is unprintable");
         assert_eq!(said(&text(b"J", &[b'x'; 501])), "has a licence whose name is too long");
     }
 }

@@ -9,6 +9,9 @@ use crate::inventory::{Distro, Unreadable};
 /// Distributions that roll, although some count their images by `VERSION_ID`; their advisories know no release.
 const ROLLING: [&str; 8] = ["arch", "chainguard", "endeavouros", "gentoo", "manjaro", "opensuse-tumbleweed", "void", "wolfi"];
 
+/// The longest known are openSUSE's and those of dates, with some twenty.
+const WORD_BYTES_MAX: usize = 128;
+
 /// Reads the distribution, with the release by which its advisories are kept.
 ///
 /// Errors if there is no `ID`, or one that cannot be: without it nothing can be said of packages.
@@ -16,11 +19,12 @@ pub fn read(path: &str, bytes: &[u8]) -> Result<Distro, Unreadable> {
     let text = String::from_utf8_lossy(bytes);
     let refuse = |why: String| Unreadable { path: path.to_owned(), why };
     let id = value(&text, "ID").ok_or_else(|| refuse("says no ID".to_owned()))?;
-    if !id.chars().all(|c| c.is_ascii_alphanumeric() || "._-".contains(c)) {
+    if !is_word(&id) {
         return Err(refuse(format!("says an ID that is none: {:?}", id.chars().take(60).collect::<String>())));
     }
     let release = release(&id, &text).into_owned();
-    if release.contains([char::REPLACEMENT_CHARACTER, ' ', '\n']) {
+    let is_odd = |c: char| c == char::REPLACEMENT_CHARACTER || c == ' ' || c.is_control();
+    if release.len() > WORD_BYTES_MAX || release.contains(is_odd) {
         return Err(refuse("says a VERSION_ID that is none".to_owned()));
     }
     Ok(Distro { release, codename: codename(&id, &text), id: id.into_owned() })
@@ -57,7 +61,11 @@ fn codename(id: &str, text: &str) -> Option<String> {
         Some(name)
     };
     let codename = value(text, "VERSION_CODENAME").map(Cow::into_owned).or_else(in_brackets)?;
-    codename.chars().all(|c| c.is_ascii_alphanumeric() || "._-".contains(c)).then_some(codename)
+    is_word(&codename).then_some(codename)
+}
+
+fn is_word(text: &str) -> bool {
+    text.len() <= WORD_BYTES_MAX && text.chars().all(|c| c.is_ascii_alphanumeric() || "._-".contains(c))
 }
 
 /// The value of a key; of several the last one counts. None if it is empty.
@@ -131,6 +139,9 @@ mod tests {
         ] {
             assert_eq!(said(text), expected, "{text}");
         }
-        assert_eq!(read("f", b"ID=a\nVERSION_ID=1\xff\n").unwrap_err().why, "says a VERSION_ID that is none");
+        for release in [b"1\xff".as_slice(), b"1\x1b[2J", b"1 2", &[b'1'; 129]] {
+            assert_eq!(read("f", &[b"ID=a\nVERSION_ID=\"", release, b"\"\n"].concat()).unwrap_err().why, "says a VERSION_ID that is none");
+        }
+        assert!(said(&format!("ID={}\n", "a".repeat(129))).starts_with("says an ID that is none"));
     }
 }
