@@ -72,6 +72,13 @@ pub(super) struct Entry<'a> {
     local_at: usize,
 }
 
+impl Entry<'_> {
+    /// Whether its bytes stand in the archive as they are.
+    pub(super) fn is_stored(&self) -> bool {
+        self.method == STORED
+    }
+}
+
 impl<'a> Archive<'a> {
     pub(super) fn of(file: &'a [u8]) -> Result<Self, ArchiveError> {
         let end_at = end_of(file).ok_or(ArchiveError::NoArchive)?;
@@ -104,7 +111,7 @@ impl<'a> Archive<'a> {
             return Err(EntryError::Spent);
         }
         match entry.method {
-            // What is not unpacked costs no memory of its own: it may be as large as the archive.
+            STORED if packed.len() > bytes_max => Err(EntryError::TooLarge(bytes_max)),
             STORED => Ok(Cow::Borrowed(packed)),
             DEFLATED => inflate(packed, bytes_max, budget).map(Cow::Owned),
             method => Err(EntryError::Method(method)),

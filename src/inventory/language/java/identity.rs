@@ -18,9 +18,9 @@ pub(super) struct Identity {
     is_named: bool,
 }
 
-/// What the archive at this path is. The artifact is that of the file's name if that has a version, else the manifest's if it is one, else the name.
-pub(super) fn of(path: &str, manifest: &Manifest) -> Identity {
-    let (stem, in_name) = file_name(path);
+/// What the archive of this name is, folders before it or not. The artifact is that of the file's name if that has a version, else the manifest's if it is one, else the name.
+pub(super) fn of(name: &str, manifest: &Manifest) -> Identity {
+    let (stem, in_name) = file_name(name);
     let symbolic = manifest.get("Bundle-SymbolicName").map(|name| name.split(';').next().unwrap_or_default().trim());
     let title = manifest.get("Implementation-Title").filter(|title| is_word(title));
     let tomcat = symbolic.and_then(|name| name.strip_prefix("org.apache.")).filter(|name| name.starts_with("tomcat-") && in_name.is_none());
@@ -51,7 +51,7 @@ impl Identity {
 
 /// The artifact and, if there is one, the version in a file's name.
 fn file_name(path: &str) -> (&str, Option<&str>) {
-    let file = path.rsplit(['/', '!']).next().unwrap_or_default();
+    let file = path.rsplit('/').next().unwrap_or_default();
     let stem = file.rsplit_once('.').map_or(file, |(stem, _)| stem);
     let at = stem.match_indices('-').map(|(at, _)| at).find(|at| stem[at + 1..].starts_with(|next: char| next.is_ascii_digit()));
     at.filter(|at| *at > 0).map_or((stem, None), |at| (&stem[..at], Some(&stem[at + 1..])))

@@ -32,11 +32,20 @@ const NAME_CHARS_MAX: usize = 200;
 pub fn read(path: &str, bytes: &[u8]) -> ReadFile {
     let mut read = ReadFile::default();
     let mut budget = Budget::default();
-    read_archive(path, bytes, 1, &mut budget, &mut read);
+    read_archive(&Named { path, name: path }, bytes, 1, &mut budget, &mut read);
     read
 }
 
-fn read_archive(path: &str, bytes: &[u8], depth: usize, budget: &mut Budget, read: &mut ReadFile) {
+/// An archive, by how it is shown and by what it is called.
+struct Named<'a> {
+    /// For people: names in archives are shortened in it, and what is unprintable in them is escaped.
+    path: &'a str,
+    /// Its path, or its own name in the archive around it, as it stands: it may say what the archive is.
+    name: &'a str,
+}
+
+fn read_archive(named: &Named<'_>, bytes: &[u8], depth: usize, budget: &mut Budget, read: &mut ReadFile) {
+    let path = named.path;
     let archive = match Archive::of(bytes) {
         Ok(archive) => archive,
         Err(error) => return read.refuse(path, error),
@@ -53,7 +62,7 @@ fn read_archive(path: &str, bytes: &[u8], depth: usize, budget: &mut Budget, rea
             Err(error) => read.refuse(path, error),
         }
     }
-    notes.tell(path, read);
+    notes.tell(named, read);
     for entry in others {
         read_within(&archive, &entry, path, depth, budget, read);
     }
@@ -64,8 +73,10 @@ fn read_within(archive: &Archive<'_>, entry: &Entry<'_>, path: &str, depth: usiz
     if depth == DEPTH_MAX {
         return read.refuse(&path, format_args!("lies in more than {} archives", DEPTH_MAX - 1));
     }
-    match archive.content(entry, NESTED_BYTES_MAX, budget) {
-        Ok(bytes) => read_archive(&path, &bytes, depth + 1, budget, read),
+    // What is not unpacked costs no memory of its own: it may be as large as the archive that it lies in.
+    let bytes_max = if entry.is_stored() { usize::MAX } else { NESTED_BYTES_MAX };
+    match archive.content(entry, bytes_max, budget) {
+        Ok(bytes) => read_archive(&Named { path: &path, name: &entry.name }, &bytes, depth + 1, budget, read),
         Err(error) => read.refuse(&path, error),
     }
 }
@@ -102,8 +113,8 @@ impl Notes {
         }
     }
 
-    fn tell(&self, path: &str, read: &mut ReadFile) {
-        let own = identity::of(path, &self.manifest);
+    fn tell(&self, named: &Named<'_>, read: &mut ReadFile) {
+        let (path, own) = (named.path, identity::of(named.name, &self.manifest));
         for pom in &self.poms {
             let license = self.manifest.get("Bundle-License").filter(|_| self.poms.len() == 1 || own.is_of(&pom.artifact));
             let version = if pom.version.is_empty() { own.version.as_deref().filter(|_| self.poms.len() == 1) } else { Some(pom.version.as_str()) };

@@ -4,7 +4,7 @@ use miniz_oxide::deflate::compress_to_vec;
 
 use super::archive::{Archive, EntryError};
 use super::budget::{self, Budget};
-use super::{DEPTH_MAX, read, read_archive};
+use super::{DEPTH_MAX, NAME_CHARS_MAX, NOTE_BYTES_MAX, Named, read, read_archive};
 use crate::inventory::ReadFile;
 use crate::inventory::language::tests::{JAR, WAR, WAR_WITH_LAUNCHER, said};
 
@@ -145,6 +145,28 @@ fn what_unpacks_to_too_much_is_let_be() {
     assert_eq!((content(100_000, &mut budget), content(100_000, &mut budget)), (Ok(100_000), Err(EntryError::Spent)));
 }
 
+#[test]
+fn what_is_not_packed_has_the_same_bound_as_what_is() {
+    let large = vec![b'x'; NOTE_BYTES_MAX + 1];
+    for name in ["META-INF/MANIFEST.MF", ">META-INF/MANIFEST.MF"] {
+        let read = read("a-1.jar", &zip(&[(name, &large)]));
+        assert_eq!(read.unreadable[0].why, format!("has more than {NOTE_BYTES_MAX} bytes unpacked, the most that is read"));
+        assert_eq!((read.packages[0].name.as_str(), read.packages[0].version.as_str()), ("a", "1"), "its name still says what it is");
+    }
+}
+
+#[test]
+fn an_archive_within_is_what_its_whole_name_says() {
+    let folder = "d".repeat(NAME_CHARS_MAX);
+    let inner = zip(&[("META-INF/MANIFEST.MF", b"Implementation-Vendor-Id: org.x\n".as_slice())]);
+    for (name, is) in
+        [(format!("{folder}/lib/y-2.jar"), "org.x:y 2"), ("it's-1.0.jar".to_owned(), "org.x:it's 1.0"), ("a!b-1.jar".to_owned(), "org.x:a!b 1")]
+    {
+        let read = read("app-1.jar", &zip(&[(&name, &inner)]));
+        assert!(said(&read).contains(&is.to_owned()), "{read:?}");
+    }
+}
+
 /// An archive whose directory names one archive within it many times, within another of that kind, and so on: small as a file, and endless as a tree.
 #[test]
 fn an_archive_that_multiplies_is_read_until_its_share_is_spent() {
@@ -156,7 +178,7 @@ fn an_archive_that_multiplies_is_read_until_its_share_is_spent() {
         inner = end(local, &directory, 1_000);
     }
     let mut read = ReadFile::default();
-    read_archive("a-1.jar", &inner, 1, &mut Budget::of(1 << 30, 20_000), &mut read);
+    read_archive(&Named { path: "a-1.jar", name: "a-1.jar" }, &inner, 1, &mut Budget::of(1 << 30, 20_000), &mut read);
     assert!(read.unreadable.iter().any(|gap| gap.why == budget::SPENT));
     assert!(read.packages.len() < 20_000, "{}", read.packages.len());
 }
