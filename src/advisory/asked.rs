@@ -29,7 +29,7 @@ impl Asked {
     pub fn hit(&self, advisories: &[Advisory], package: &Package, distro: Option<&Distro>) -> Option<Option<String>> {
         match self {
             Self::Packages(question) => {
-                let is_there = question.distro().is_none_or(|id| distro.is_some_and(|distro| distro.id == id));
+                let is_there = question.distro().is_none_or(|id| distro.is_some_and(|distro| distro.id.eq_ignore_ascii_case(id)));
                 (is_there && question.matches(package)).then_some(None)
             }
             Self::Problem(_) => verdict_of_all(advisories, package, distro),
@@ -75,6 +75,15 @@ fn name_of_advisory(text: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_package_url_finds_the_distribution_that_it_was_made_of() {
+        let distro = Distro { id: "openEuler".into(), release: "22.03".into(), codename: None };
+        let package = Package { kind: crate::inventory::Kind::Rpm, name: "a".into(), version: "1-1".into(), arch: None, license: None, source: None };
+        let asked: Asked = crate::inventory::purl::purl(&package, Some(&distro)).parse().unwrap();
+        assert_eq!(asked.hit(&[], &package, Some(&distro)), Some(None));
+        assert_eq!(asked.hit(&[], &package, Some(&Distro { id: "rocky".into(), ..distro })), None);
+    }
 
     #[test]
     fn a_name_in_capitals_with_a_number_is_a_problem_and_all_else_is_about_packages() {

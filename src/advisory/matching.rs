@@ -1,7 +1,7 @@
 //! Whether a package has what an advisory describes, and which version no longer has it.
 //!
 //! By each ecosystem's rules: distributions' advisories name source packages (Debian, Ubuntu, Alpine) or the packages themselves (Red Hat's family),
-//! and hold for one release; those of languages name the package. Source: "Evaluation" of the OSV schema, and PEP 503 for Python's names.
+//! and hold for one release; those of languages name the package. Source: "Evaluation" of the OSV schema.
 
 use std::borrow::Cow;
 use std::cmp::Ordering;
@@ -47,7 +47,7 @@ pub fn keys(advisory: &Advisory) -> BTreeSet<Key> {
 
 /// The keys of a package: one for its name, and one for its source's if that is another.
 pub fn keys_of(package: &Package) -> Vec<Key> {
-    let key = |name: &str| Key { kind: package.kind, name: name_of(package.kind, name).into_owned() };
+    let key = |name: &str| Key { kind: package.kind, name: package.kind.normal_name(name).into_owned() };
     let own = key(&package.name);
     let source = package.source.as_ref().map(|source| key(&source.name)).filter(|source| *source != own);
     std::iter::once(own).chain(source).collect()
@@ -65,7 +65,7 @@ pub fn verdict(advisory: &Advisory, package: &Package, distro: Option<&Distro>) 
         advisory.affected.iter().filter(is_meant).collect()
     };
     // Who has the package's own name knows more of it than who has its source's: binaries of one source may differ in version.
-    let own = name_of(package.kind, &package.name);
+    let own = package.kind.normal_name(&package.name);
     let by_name = about(&own, Naming::Source);
     if !by_name.is_empty() {
         return judge(&by_name, package.kind, &own, &installed(package));
@@ -87,28 +87,6 @@ fn is_about(affected: &Affected, kind: Kind, name: &str, distro: Option<&Distro>
         && affected.name == name
         && affected.standing == Standing::Affected
         && affected.distro.as_ref().is_none_or(|meant| distro.is_some_and(|distro| meant.is(distro)))
-}
-
-/// The normal form of a name: Python's by PEP 503, PHP's in lower case as Packagist has them; all others are what they are.
-pub(super) fn name_of(kind: Kind, name: &str) -> Cow<'_, str> {
-    match kind {
-        Kind::PyPi => Cow::Owned(pep_503(name)),
-        Kind::Composer => Cow::Owned(name.to_lowercase()),
-        _ => Cow::Borrowed(name),
-    }
-}
-
-/// Lower case, and every run of `-`, `_` and `.` one `-`.
-fn pep_503(name: &str) -> String {
-    let mut normal = String::with_capacity(name.len());
-    for c in name.chars() {
-        match c {
-            '-' | '_' | '.' if normal.ends_with('-') => {}
-            '-' | '_' | '.' => normal.push('-'),
-            c => normal.extend(c.to_lowercase()),
-        }
-    }
-    normal
 }
 
 /// The version as advisories write it: Go's without its `v`, and those of Go itself as semantic versions.
@@ -230,18 +208,6 @@ mod tests {
     fn fixed(affected: Vec<Affected>, package: &Package) -> String {
         let hit = verdict(&advisory(affected), package, None);
         hit.map_or("-".into(), |hit| format!("{} {}", hit.by, hit.fixed.unwrap_or("never".into())))
-    }
-
-    #[test]
-    fn names_are_compared_in_the_normal_form_of_their_ecosystem() {
-        for (kind, name, normal) in [
-            (Kind::PyPi, "Flask-SQLAlchemy", "flask-sqlalchemy"),
-            (Kind::PyPi, "zope.interface__x", "zope-interface-x"),
-            (Kind::Composer, "Symfony/HttpKernel", "symfony/httpkernel"),
-            (Kind::Npm, "JSONStream", "JSONStream"),
-        ] {
-            assert_eq!(name_of(kind, name), normal);
-        }
     }
 
     #[test]

@@ -12,7 +12,6 @@ use serde::{Deserialize, Deserializer};
 
 use super::ecosystem::{self, Ecosystem};
 use super::events::{self, Event};
-use super::matching::name_of;
 use super::walk::{self, Any, Fields};
 use super::{Advisory, Affected, Label, Severity, Standing};
 use crate::inventory::Unreadable;
@@ -214,7 +213,7 @@ impl Package {
             }
         }
         let note = self.ecosystem_specific.urgency.filter(|urgency| urgency == "end-of-life").map(|_| "end of life".to_owned());
-        let name = name_of(kind, &name).into_owned();
+        let name = kind.normal_name(&name).into_owned();
         affected.push(Affected { kind, distro, name, naming, ranges, versions: lines(self.versions), standing: Standing::Affected, note });
     }
 }

@@ -1,5 +1,7 @@
 //! What is asked about, together with everything that was read of it.
 
+use std::borrow::Cow;
+
 use super::AskError;
 use crate::advisory::{Advisory, Asked};
 use crate::inventory::{Distro, Names as Written, Package};
@@ -34,8 +36,8 @@ impl Sought {
     pub(super) fn names(&self) -> Names {
         match &self.asked {
             Asked::Packages(question) => match question.names() {
-                Written::Exact(names) => Names::Only(names.into_iter().map(str::to_owned).collect()),
-                Written::Glob { .. } | Written::Any => Names::All,
+                Written::Exact(names) => Names::Only(names.into_iter().map(Cow::into_owned).collect()),
+                Written::Any => Names::All,
             },
             Asked::Problem(_) => Names::Only(self.advisories.iter().flat_map(|advisory| &advisory.affected).map(|one| one.name.clone()).collect()),
         }

@@ -1,5 +1,6 @@
 //! A package, whatever ecosystem it is from.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 
@@ -52,10 +53,32 @@ impl Kind {
         }
     }
 
+    /// A name in the form that all spellings of the same package share: Python's by PEP 503 (lower case, and one `-` for each run of `-`, `_` and `.`),
+    /// PHP's in lower case as Packagist has them. All others are what they are: npm's `JSONStream` is another package than `jsonstream`.
+    pub fn normal_name(self, name: &str) -> Cow<'_, str> {
+        match self {
+            Self::PyPi => Cow::Owned(pep_503(name)),
+            Self::Composer => Cow::Owned(name.to_lowercase()),
+            _ => Cow::Borrowed(name),
+        }
+    }
+
     /// Whether the distribution brings it, so that the distribution says what is fixed in it.
     pub fn is_of_distro(self) -> bool {
         matches!(self, Self::Deb | Self::Apk | Self::Rpm)
     }
+}
+
+fn pep_503(name: &str) -> String {
+    let mut normal = String::with_capacity(name.len());
+    for c in name.chars() {
+        match c {
+            '-' | '_' | '.' if normal.ends_with('-') => {}
+            '-' | '_' | '.' => normal.push('-'),
+            c => normal.extend(c.to_lowercase()),
+        }
+    }
+    normal
 }
 
 impl fmt::Display for Kind {
@@ -141,5 +164,25 @@ pub struct Distro {
 impl fmt::Display for Distro {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.release.is_empty() { f.write_str(&self.id) } else { write!(f, "{} {}", self.id, self.release) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_compared_in_the_normal_form_of_their_ecosystem() {
+        for (kind, name, normal) in [
+            (Kind::PyPi, "Flask-SQLAlchemy", "flask-sqlalchemy"),
+            (Kind::PyPi, "zope.interface__x", "zope-interface-x"),
+            (Kind::PyPi, "a_-._b", "a-b"),
+            (Kind::PyPi, "", ""),
+            (Kind::Composer, "Symfony/HttpKernel", "symfony/httpkernel"),
+            (Kind::Npm, "JSONStream", "JSONStream"),
+            (Kind::Rpm, "ImageMagick", "ImageMagick"),
+        ] {
+            assert_eq!(kind.normal_name(name), normal);
+        }
     }
 }

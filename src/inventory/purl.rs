@@ -123,30 +123,18 @@ impl Purl {
 
     /// In the one form that the type allows.
     ///
-    /// Go's type asks for lower case too, but `github.com/Azure/…` is another module than `github.com/azure/…`, so advisories and the specification's
-    /// reference implementation leave it as it is, and so do we.
+    /// The types of npm and Go ask for lower case too, but `JSONStream` is another package than `jsonstream`, and `github.com/Azure/…` another module than
+    /// `github.com/azure/…`. Advisories leave both as they are, and so do we.
     fn normal(mut self) -> Self {
-        let is_lower = !matches!(self.kind, Kind::Maven | Kind::Cargo | Kind::Gem | Kind::Rpm | Kind::Golang);
-        if is_lower {
+        if matches!(self.kind, Kind::Deb | Kind::Apk) {
             self.name = self.name.to_lowercase();
         }
-        if is_lower || self.kind == Kind::Rpm {
+        if self.kind.is_of_distro() || self.kind == Kind::Composer {
             self.namespace = self.namespace.map(|namespace| namespace.to_lowercase());
         }
-        if self.kind == Kind::PyPi {
-            self.name = python_name(&self.name);
-        }
+        self.name = self.kind.normal_name(&self.name).into_owned();
         self
     }
-}
-
-/// Python's names in their normal form. Source: PEP 503.
-pub(super) fn python_name(name: &str) -> String {
-    let parts: Vec<&str> = name.split(['-', '_', '.']).collect();
-    // Separators at the ends stay, which no real name has.
-    let last = parts.len() - 1;
-    let is_kept = |(at, part): &(usize, &str)| !part.is_empty() || *at == 0 || *at == last;
-    parts.into_iter().enumerate().filter(is_kept).map(|(_, part)| part.to_lowercase()).collect::<Vec<_>>().join("-")
 }
 
 impl fmt::Display for Purl {

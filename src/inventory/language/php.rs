@@ -39,7 +39,7 @@ struct Installed {
 
 impl Installed {
     fn add_to(&self, path: &str, read: &mut ReadFile) {
-        let (name, version) = (self.name.as_str().to_lowercase(), self.version.as_str());
+        let (name, version) = (Kind::Composer.normal_name(self.name.as_str()), self.version.as_str());
         let number = version.strip_prefix(['v', 'V']).filter(|rest| rest.starts_with(|first: char| first.is_ascii_digit()));
         let (version, license) = (number.unwrap_or(version), self.license.0.as_deref());
         Stated { kind: Kind::Composer, name: &name, version, license }.add_to(path, read);

@@ -14,18 +14,10 @@ const LICENSE_LINE_BYTES_MAX: usize = 120;
 pub fn read(path: &str, bytes: &[u8]) -> ReadFile {
     let text = String::from_utf8_lossy(bytes);
     let metadata = Metadata::of(&text);
-    let (name, license) = (normal_name(metadata.name), metadata.license());
+    let (name, license) = (Kind::PyPi.normal_name(metadata.name), metadata.license());
     let mut read = ReadFile::default();
     Stated { kind: Kind::PyPi, name: &name, version: metadata.version, license: license.as_deref() }.add_to(path, &mut read);
     read
-}
-
-/// A name in its normal form: lower case, and one `-` for each run of `-`, `_` and `.`. Source: PEP 503.
-fn normal_name(name: &str) -> String {
-    let parts = name.trim().split(['-', '_', '.']);
-    let (first, last) = (name.trim().starts_with(['-', '_', '.']), name.trim().len() > 1 && name.trim().ends_with(['-', '_', '.']));
-    let middle = parts.filter(|part| !part.is_empty()).collect::<Vec<_>>().join("-").to_lowercase();
-    format!("{}{middle}{}", if first { "-" } else { "" }, if last { "-" } else { "" })
 }
 
 /// The fields that matter, as they stand.
@@ -120,15 +112,6 @@ mod tests {
             ("License: The X Licence\n        Copyright (c) Somebody", Some("The X Licence")),
         ] {
             assert_eq!(license_of(fields).as_deref(), license, "{fields}");
-        }
-    }
-
-    #[test]
-    fn names_are_in_their_normal_form() {
-        for (name, normal) in
-            [("Flask-SQLAlchemy", "flask-sqlalchemy"), ("zope.interface", "zope-interface"), ("a_-._b", "a-b"), ("six", "six"), ("", "")]
-        {
-            assert_eq!(normal_name(name), normal);
         }
     }
 

@@ -26,6 +26,7 @@ fn a_package_has_the_url_of_its_type() {
         (Kind::PyPi, "typing_extensions", "4.9.0", None, Some(&debian), "pypi/typing-extensions@4.9.0"),
         (Kind::PyPi, "torch", "2.1.0+cpu", None, None, "pypi/torch@2.1.0%2Bcpu"),
         (Kind::Npm, "@babel/core", "7.23.2", None, None, "npm/%40babel/core@7.23.2"),
+        (Kind::Npm, "JSONStream", "1.3.5", None, None, "npm/JSONStream@1.3.5"),
         (Kind::Npm, "lodash", "4.17.21", None, Some(&debian), "npm/lodash@4.17.21"),
         (Kind::Golang, "github.com/Azure/azure-sdk", "v1.0.0", None, None, "golang/github.com/Azure/azure-sdk@v1.0.0"),
         (Kind::Golang, "stdlib", "1.22.3", None, None, "golang/stdlib@1.22.3"),
@@ -48,6 +49,7 @@ fn a_url_names_the_package_as_its_ecosystem_does() {
         ("pkg:npm/%40angular/animation@12.3.1", "@angular/animation", Some("12.3.1")),
         ("pkg:npm/@angular/animation@12.3.1", "@angular/animation", Some("12.3.1")),
         ("pkg:npm/@angular/animation", "@angular/animation", None),
+        ("pkg:npm/JSONStream@1.3.5", "JSONStream", Some("1.3.5")),
         ("pkg:Maven/org.Apache/commons-IO@1", "org.Apache:commons-IO", Some("1")),
         ("pkg://golang/google.golang.org/genproto#/googleapis/../api/", "google.golang.org/genproto", None),
         ("PKG:PYPI/Django_allauth@12.23?", "django-allauth", Some("12.23")),
@@ -104,7 +106,7 @@ proptest! {
         let name = match kind {
             Kind::Maven => format!("{group}:{name}"),
             Kind::Npm | Kind::Golang | Kind::Composer => format!("{group}/{name}"),
-            Kind::PyPi => python_name(&name),
+            Kind::PyPi => kind.normal_name(&name).into_owned(),
             _ => name,
         };
         let written = purl(&package(kind, &name, &version, arch.as_deref()), Some(&distro("debian", "12")));

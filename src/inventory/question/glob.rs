@@ -9,15 +9,6 @@ impl Glob {
         Self(pattern.into())
     }
 
-    pub(super) fn as_str(&self) -> &str {
-        &self.0
-    }
-
-    /// What everything begins with that it matches.
-    pub(super) fn prefix(&self) -> &str {
-        self.0.split('*').next().unwrap_or_default()
-    }
-
     /// Takes the leftmost place for each piece between stars, which leaves the most room for those after it.
     pub(super) fn matches(&self, text: &str) -> bool {
         let Some((first, rest)) = self.0.split_once('*') else { return self.0 == text };

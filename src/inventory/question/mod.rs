@@ -10,7 +10,9 @@ mod parse;
 #[cfg(test)]
 mod tests;
 
+use std::borrow::Cow;
 use std::cmp::Ordering;
+use std::collections::BTreeSet;
 use std::fmt;
 
 pub use error::QuestionError;
@@ -35,11 +37,8 @@ pub struct Question {
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Name {
     Any,
-    /// As it was written, and as Python would have it (PEP 503) if that is something else: `PyYAML` is kept as `pyyaml`.
-    Exact {
-        written: String,
-        python: Option<String>,
-    },
+    /// As it was written.
+    Exact(String),
     Glob(Glob),
 }
 
@@ -65,15 +64,8 @@ enum Operator {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Names<'a> {
     /// One of these, letter by letter.
-    Exact(Vec<&'a str>),
-    /// Those that a pattern matches; it begins with this text, which may be empty.
-    Glob {
-        /// The pattern, in which `*` is any text.
-        pattern: &'a str,
-        /// What every name that it matches begins with.
-        prefix: &'a str,
-    },
-    /// Every name.
+    Exact(BTreeSet<Cow<'a, str>>),
+    /// Any; a pattern has no place in an index.
     Any,
 }
 
@@ -104,9 +96,12 @@ impl Question {
     /// Which names the packages have that are asked for, or their source packages.
     pub fn names(&self) -> Names<'_> {
         match &self.name {
-            Name::Any => Names::Any,
-            Name::Exact { written, python } => Names::Exact(std::iter::once(written.as_str()).chain(python.as_deref()).collect()),
-            Name::Glob(glob) => Names::Glob { pattern: glob.as_str(), prefix: glob.prefix() },
+            Name::Any | Name::Glob(_) => Names::Any,
+            // `PyYAML` is kept as `pyyaml` if it is Python's.
+            Name::Exact(written) => {
+                let kinds = Kind::ALL.into_iter().filter(|kind| self.kind.is_none_or(|asked| asked == *kind));
+                Names::Exact(kinds.map(|kind| kind.normal_name(written)).chain([Cow::Borrowed(written.as_str())]).collect())
+            }
         }
     }
 
@@ -123,7 +118,7 @@ impl Question {
     fn is_name(&self, kind: Kind, name: &str) -> bool {
         match &self.name {
             Name::Any => true,
-            Name::Exact { written, python } => name == written || (kind == Kind::PyPi && python.as_deref() == Some(name)),
+            Name::Exact(written) => name == written || name == kind.normal_name(written),
             Name::Glob(glob) => glob.matches(name),
         }
     }

@@ -41,7 +41,7 @@ impl FromStr for Question {
         let written = text[name_at..end].trim();
         check_name(text, name_at, written)?;
         let bounds = if end == text.len() { Vec::new() } else { bounds(text, end)? };
-        Ok(Self { kind, name: name(kind, written), bounds, ..asking(text) })
+        Ok(Self { kind, name: name(written), bounds, ..asking(text) })
     }
 }
 
@@ -61,7 +61,7 @@ pub(super) fn purl(text: &str) -> Result<Question, QuestionError> {
         }
         found.push(Bound { operator: Operator::Equal, version });
     }
-    let name = Name::Exact { written: purl.package_name(), python: None };
+    let name = Name::Exact(purl.package_name());
     let arch = purl.qualifiers.get("arch").filter(|arch| *arch != "source").cloned();
     let distro = purl.namespace.clone().filter(|_| purl.kind.is_of_distro());
     Ok(Question { kind: Some(purl.kind), name, bounds: found, arch, distro, ..asking(text) })
@@ -119,15 +119,14 @@ fn is_of_name(letter: char) -> bool {
     letter.is_alphanumeric() || matches!(letter, '.' | '_' | '-' | '+' | '@' | '/' | ':' | '~' | '*')
 }
 
-fn name(kind: Option<Kind>, written: &str) -> Name {
+fn name(written: &str) -> Name {
     if written.chars().all(|letter| letter == '*') {
         return Name::Any;
     }
     if written.contains('*') {
         return Name::Glob(Glob::new(written));
     }
-    let python = Some(purl::python_name(written)).filter(|python| kind.is_none_or(|kind| kind == Kind::PyPi) && python != written);
-    Name::Exact { written: written.to_owned(), python }
+    Name::Exact(written.to_owned())
 }
 
 /// Bounds from a byte of the text to its end, parted by commas.
