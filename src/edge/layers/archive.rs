@@ -105,7 +105,11 @@ struct Archive<'w> {
 
 impl<'w> Archive<'w> {
     fn new(wanted: &'w BTreeSet<Digest>, limits: Limits) -> Self {
-        let room = Room { left: KEPT_BYTES_MAX };
+        Self::within(wanted, limits, KEPT_BYTES_MAX)
+    }
+
+    fn within(wanted: &'w BTreeSet<Digest>, limits: Limits, kept_bytes_max: u64) -> Self {
+        let room = Room { left: kept_bytes_max };
         Self { wanted, found: BTreeMap::new(), by_path: BTreeMap::new(), listed: Vec::new(), configs: BTreeMap::new(), limits, room }
     }
 
@@ -142,8 +146,11 @@ impl<'w> Archive<'w> {
     }
 
     fn take_config(&mut self, path: String, entry: &Entry, body: &mut dyn BufRead) {
-        if let Some(config) = json::<Config>(entry, body) {
-            self.configs.insert(path, config.rootfs.diff_ids);
+        let Some(config) = json::<Config>(entry, body) else { return };
+        let digests = config.rootfs.diff_ids;
+        // For one there is no room for, nothing is known of its layers, and those that only it tells are missing.
+        if self.room.take((path.len() + size_of_val(digests.as_slice())) as u64).is_ok() {
+            self.configs.insert(path, digests);
         }
     }
 
@@ -180,6 +187,7 @@ impl<'w> Archive<'w> {
 
     /// Unpacks to the end, because only the whole has the hash. What cannot be unpacked to the end has none, and is left to the list.
     fn take_packed(&mut self, path: String, packing: Packing, body: &mut dyn BufRead) {
+        let left = self.room.left;
         let mut unpacked = packing.unpack(body, self.limits.bytes);
         let mut found = read_layer(&mut unpacked, self.limits, &mut self.room);
         match pass_to_end(&mut unpacked) {
@@ -187,6 +195,9 @@ impl<'w> Archive<'w> {
                 let digest = unpacked.into_inner().digest();
                 if self.wanted.contains(&digest) {
                     self.found.insert(digest, found);
+                } else {
+                    // What nobody wants is not kept, and takes no room from what is wanted.
+                    self.room.left = left;
                 }
             }
             Err(error) => {
@@ -240,4 +251,42 @@ fn json<T: DeserializeOwned>(entry: &Entry, body: &mut dyn BufRead) -> Option<T>
     let mut text = Vec::new();
     (entry.size <= JSON_BYTES_MAX).then(|| body.take(JSON_BYTES_MAX).read_to_end(&mut text))?.ok()?;
     serde_json::from_slice(&text).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::make;
+    use super::*;
+
+    /// What is found of the wanted layer when so much may be kept.
+    fn read(tar: &[u8], wanted: &BTreeSet<Digest>, kept_bytes_max: u64) -> Option<LayerFound> {
+        let mut archive = Archive::within(wanted, Limits::LAYER, kept_bytes_max);
+        archive.read(&mut Entries::new(tar, ARCHIVE_BYTES_MAX)).unwrap();
+        archive.settled().ok()?.into_values().next()
+    }
+
+    #[test]
+    fn what_nobody_wants_takes_no_room_from_what_is_wanted() {
+        let (wanted, other) = (make::packages(&["a"]), make::packages(&["b", "c", "d"]));
+        let (others, packed) = (make::gzip(&other), make::gzip(&wanted));
+        let files: Vec<(String, &[u8])> =
+            (0..20).map(|at| (format!("{at}/layer.tar"), others.as_slice())).chain([("x/layer.tar".to_owned(), packed.as_slice())]).collect();
+        let files: Vec<(&str, &[u8])> = files.iter().map(|(path, bytes)| (path.as_str(), *bytes)).collect();
+        let found = read(&make::archive(&files), &make::wanted(&[&wanted]), 2_000).unwrap();
+        assert_eq!((make::names(&found), make::faults(&found)), (vec!["a"], vec![]));
+    }
+
+    #[test]
+    fn configurations_are_kept_within_the_same_room() {
+        let layer = make::packages(&["a"]);
+        let many: Vec<&[u8]> = vec![&layer; 100];
+        let tar =
+            |config: &[u8]| make::archive(&[("c.json", config), ("x/layer.tar", &layer), ("manifest.json", &make::list("c.json", &["x/layer.tar"]))]);
+        let wanted = make::wanted(&[&layer]);
+        assert!(read(&tar(&make::config(&[&layer])), &wanted, 2_000).is_some());
+        let (digests, count) = (make::config(&many), many.len() as u64);
+        let mut archive = Archive::within(&wanted, Limits::LAYER, 2_000);
+        archive.read(&mut Entries::new(tar(&digests).as_slice(), ARCHIVE_BYTES_MAX)).unwrap();
+        assert!(count * 32 > 2_000 && archive.configs.is_empty(), "it was not kept");
+    }
 }

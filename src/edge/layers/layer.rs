@@ -39,14 +39,15 @@ pub(super) struct Room {
 }
 
 impl Room {
-    fn take(&mut self, bytes: u64) -> Result<(), Stop> {
+    /// Takes so many bytes, or none if there are fewer.
+    pub(super) fn take(&mut self, bytes: u64) -> Result<(), Stop> {
         self.left = self.left.checked_sub(bytes).ok_or_else(|| Stop("says more than can be kept".into()))?;
         Ok(())
     }
 }
 
 /// Why a layer is not read to its end, as a phrase.
-struct Stop(String);
+pub(super) struct Stop(String);
 
 /// Reads a layer. It never fails: what stopped it is named with an empty path, and what was read until then is there.
 pub(super) fn read_layer(tar: impl BufRead, limits: Limits, room: &mut Room) -> LayerFound {

@@ -12,7 +12,7 @@ use crate::inventory::{FileFound, LayerFound};
 use crate::model::Digest;
 
 /// An entry of a layer.
-pub(super) enum Entry<'a> {
+pub(in crate::edge::layers) enum Entry<'a> {
     File(&'a str, &'a [u8]),
     Program(&'a str, &'a [u8]),
     Folder(&'a str),
@@ -20,7 +20,7 @@ pub(super) enum Entry<'a> {
     HardLink(&'a str, &'a str),
 }
 
-pub(super) fn header(kind: tar::EntryType, size: u64, mode: u32) -> tar::Header {
+pub(in crate::edge::layers) fn header(kind: tar::EntryType, size: u64, mode: u32) -> tar::Header {
     let mut header = tar::Header::new_gnu();
     header.set_entry_type(kind);
     header.set_size(size);
@@ -29,14 +29,14 @@ pub(super) fn header(kind: tar::EntryType, size: u64, mode: u32) -> tar::Header 
 }
 
 /// A name as it is, which a well-meaning maker of archives would refuse.
-pub(super) fn raw_header(name: &[u8], kind: tar::EntryType, size: u64) -> tar::Header {
+pub(in crate::edge::layers) fn raw_header(name: &[u8], kind: tar::EntryType, size: u64) -> tar::Header {
     let mut header = header(kind, size, 0o644);
     header.as_mut_bytes()[..name.len()].copy_from_slice(name);
     header.set_cksum();
     header
 }
 
-pub(super) fn layer(entries: &[Entry<'_>]) -> Vec<u8> {
+pub(in crate::edge::layers) fn layer(entries: &[Entry<'_>]) -> Vec<u8> {
     use tar::EntryType::{Directory, Link, Regular, Symlink};
     let mut tar = tar::Builder::new(Vec::new());
     for entry in entries {
@@ -53,75 +53,78 @@ pub(super) fn layer(entries: &[Entry<'_>]) -> Vec<u8> {
 }
 
 /// Debian's list of packages, all in version 1.
-pub(super) fn status(packages: &[&str]) -> Vec<u8> {
+pub(in crate::edge::layers) fn status(packages: &[&str]) -> Vec<u8> {
     let one = |name: &&str| format!("Package: {name}\nStatus: install ok installed\nArchitecture: amd64\nVersion: 1\n\n");
     packages.iter().map(one).collect::<String>().into_bytes()
 }
 
 /// A layer with these packages and nothing else.
-pub(super) fn packages(names: &[&str]) -> Vec<u8> {
+pub(in crate::edge::layers) fn packages(names: &[&str]) -> Vec<u8> {
     layer(&[Entry::Folder("var"), Entry::File("var/lib/dpkg/status", &status(names))])
 }
 
 /// An archive of these files, in this order.
-pub(super) fn archive(files: &[(&str, &[u8])]) -> Vec<u8> {
+pub(in crate::edge::layers) fn archive(files: &[(&str, &[u8])]) -> Vec<u8> {
     let entries: Vec<Entry<'_>> = files.iter().map(|(name, bytes)| Entry::File(name, bytes)).collect();
     layer(&entries)
 }
 
-pub(super) fn blob(bytes: &[u8]) -> String {
+pub(in crate::edge::layers) fn blob(bytes: &[u8]) -> String {
     format!("blobs/sha256/{}", Digest::of(bytes).hex())
 }
 
-pub(super) fn config(layers: &[&[u8]]) -> Vec<u8> {
+pub(in crate::edge::layers) fn config(layers: &[&[u8]]) -> Vec<u8> {
     let digests: Vec<String> = layers.iter().map(|layer| Digest::of(layer).to_string()).collect();
     serde_json::to_vec(&serde_json::json!({ "rootfs": { "type": "layers", "diff_ids": digests } })).unwrap()
 }
 
-pub(super) fn list(config: &str, layers: &[&str]) -> Vec<u8> {
+pub(in crate::edge::layers) fn list(config: &str, layers: &[&str]) -> Vec<u8> {
     serde_json::to_vec(&serde_json::json!([{ "Config": config, "RepoTags": null, "Layers": layers }])).unwrap()
 }
 
-pub(super) fn gzip(bytes: &[u8]) -> Vec<u8> {
+pub(in crate::edge::layers) fn gzip(bytes: &[u8]) -> Vec<u8> {
     let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
     packed.write_all(bytes).unwrap();
     packed.finish().unwrap()
 }
 
-pub(super) fn zstd(bytes: &[u8]) -> Vec<u8> {
+pub(in crate::edge::layers) fn zstd(bytes: &[u8]) -> Vec<u8> {
     ruzstd::encoding::compress_to_vec(bytes, ruzstd::encoding::CompressionLevel::Fastest)
 }
 
-pub(super) fn wanted(layers: &[&[u8]]) -> BTreeSet<Digest> {
+pub(in crate::edge::layers) fn wanted(layers: &[&[u8]]) -> BTreeSet<Digest> {
     layers.iter().map(|layer| Digest::of(layer)).collect()
 }
 
 /// Reads an archive that comes in pieces of this size.
-pub(super) fn read_in(archive: &[u8], piece: usize, wanted: &BTreeSet<Digest>) -> Result<BTreeMap<Digest, LayerFound>, LayersError> {
+pub(in crate::edge::layers) fn read_in(archive: &[u8], piece: usize, wanted: &BTreeSet<Digest>) -> Result<BTreeMap<Digest, LayerFound>, LayersError> {
     let pieces: Vec<io::Result<Bytes>> = archive.chunks(piece).map(|piece| Ok(Bytes::copy_from_slice(piece))).collect();
     read_pieces(pieces, wanted)
 }
 
-pub(super) fn read(archive: &[u8], wanted: &BTreeSet<Digest>) -> Result<BTreeMap<Digest, LayerFound>, LayersError> {
+pub(in crate::edge::layers) fn read(archive: &[u8], wanted: &BTreeSet<Digest>) -> Result<BTreeMap<Digest, LayerFound>, LayersError> {
     read_in(archive, 10_000, wanted)
 }
 
-pub(super) fn read_pieces(pieces: Vec<io::Result<Bytes>>, wanted: &BTreeSet<Digest>) -> Result<BTreeMap<Digest, LayerFound>, LayersError> {
+pub(in crate::edge::layers) fn read_pieces(
+    pieces: Vec<io::Result<Bytes>>,
+    wanted: &BTreeSet<Digest>,
+) -> Result<BTreeMap<Digest, LayerFound>, LayersError> {
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     runtime.block_on(read_layers(stream::iter(pieces).boxed(), wanted))
 }
 
 /// Reads one layer by itself.
-pub(super) fn read_one(tar: &[u8]) -> LayerFound {
+pub(in crate::edge::layers) fn read_one(tar: &[u8]) -> LayerFound {
     read_within(tar, Limits::LAYER)
 }
 
-pub(super) fn read_within(tar: impl io::BufRead, limits: Limits) -> LayerFound {
+pub(in crate::edge::layers) fn read_within(tar: impl io::BufRead, limits: Limits) -> LayerFound {
     read_layer(tar, limits, &mut Room { left: 64 << 20 })
 }
 
 /// The names of a layer's packages.
-pub(super) fn names(layer: &LayerFound) -> Vec<&str> {
+pub(in crate::edge::layers) fn names(layer: &LayerFound) -> Vec<&str> {
     let packages = layer.files.values().filter_map(|found| match found {
         FileFound::Packages(packages) => Some(packages),
         _ => None,
@@ -130,6 +133,6 @@ pub(super) fn names(layer: &LayerFound) -> Vec<&str> {
 }
 
 /// What could not be read: `path: why`.
-pub(super) fn faults(layer: &LayerFound) -> Vec<String> {
+pub(in crate::edge::layers) fn faults(layer: &LayerFound) -> Vec<String> {
     layer.unreadable.iter().map(|unreadable| format!("{}: {}", unreadable.path, unreadable.why)).collect()
 }

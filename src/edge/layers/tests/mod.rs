@@ -2,5 +2,5 @@
 
 mod archives;
 mod hostile;
-mod make;
+pub(in crate::edge::layers) mod make;
 mod random;
