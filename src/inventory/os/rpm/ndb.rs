@@ -80,41 +80,12 @@ fn blob(bytes: &[u8], package: usize, block: usize, blocks: usize) -> Result<&[u
     let length = number_at(summed, 12).ok_or("is cut off")?;
     let is_framed =
         summed.starts_with(b"BlbS") && number_at(summed, 4) == Some(package) && number_at(tail, 4) == Some(length) && tail.ends_with(b"BlbE");
-    if !is_framed || number_at(tail, 0) != Some(adler_32(summed) as usize) {
+    if !is_framed || number_at(tail, 0) != Some(adler2::adler32_slice(summed) as usize) {
         return Err("is damaged");
     }
     summed.get(BLOB_HEAD_BYTES..BLOB_HEAD_BYTES.saturating_add(length)).ok_or("is damaged")
 }
 
-/// Source: RFC 1950, section 9.
-fn adler_32(bytes: &[u8]) -> u32 {
-    const BASE: u32 = 65_521;
-    /// So many bytes can be added up before the sums leave 32 bits.
-    const UNREDUCED_BYTES_MAX: usize = 5552;
-    let (a, b) = bytes.chunks(UNREDUCED_BYTES_MAX).fold((1, 0), |sums, chunk| {
-        let (a, b) = chunk.iter().fold(sums, |(a, b), byte| (a + u32::from(*byte), b + a + u32::from(*byte)));
-        (a % BASE, b % BASE)
-    });
-    b << 16 | a
-}
-
 fn number_at(bytes: &[u8], at: usize) -> Option<usize> {
     bytes.get(at..)?.first_chunk().map(|number| u32::from_le_bytes(*number) as usize)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn adler_32_is_that_of_its_specification() {
-        assert_eq!(adler_32(b""), 1);
-        assert_eq!(adler_32(b"Wikipedia"), 0x11e6_0398);
-        assert_eq!(adler_32(&[0xff; 20_000]), reference(&[0xff; 20_000]));
-    }
-
-    fn reference(bytes: &[u8]) -> u32 {
-        let (a, b) = bytes.iter().fold((1u64, 0u64), |(a, b), byte| ((a + u64::from(*byte)) % 65_521, (b + a + u64::from(*byte)) % 65_521));
-        (b << 16 | a) as u32
-    }
 }
