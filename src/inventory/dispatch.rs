@@ -9,6 +9,9 @@ use super::os::rpm::{bdb, ndb, sqlite};
 use super::os::{apk, copyright, dpkg, os_release};
 use super::{FileFound, ReadFile, Unreadable};
 
+/// The version of all readers together. Raised whenever one of them reads more or better, so that images are read again.
+pub const READERS_VERSION: u32 = 2;
+
 /// What one file says in its layer.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct FileRead {

@@ -19,6 +19,7 @@ pub mod version;
 
 pub use contents::{Change, Contents};
 pub use differ::{Changed, Difference, Direction, differ};
+pub use dispatch::READERS_VERSION;
 pub use distros::Distros;
 pub use found::{FileFound, LayerFound, Unreadable};
 pub use package::{Distro, Identity, Kind, Package, SourcePackage};

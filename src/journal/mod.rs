@@ -38,7 +38,7 @@ pub use error::{Elsewhere, JournalError};
 pub(crate) use inventory::tests as samples;
 pub use inventory::{
     AdvisoriesRead, AdvisoryKept, BroughtBy, Filter, Gap, Held, Holding, ImageContents, ImageHolding, ImageKept, ImageRow, Inventories, KnownAs,
-    Names, PackageIn, READERS_VERSION, Ran, Stay, When,
+    Names, PackageIn, Ran, Stay, When,
 };
 pub use lock::{Holder, Lock, LockError};
 pub use logs::{LogLimits, LogWriter, Logs};

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::inventory::{Distro, Package, Unreadable};
+use crate::inventory::{Distro, Package, READERS_VERSION, Unreadable};
 use crate::model::{Digest, ImageName, ImageRef};
 
 /// A name by which people know an image. Bases come first.
@@ -47,7 +47,7 @@ pub struct ImageKept {
     pub names: BTreeSet<KnownAs>,
     /// Since when it is known.
     pub since: Timestamp,
-    /// The version of the readers that read it; less than [`READERS_VERSION`](super::READERS_VERSION) means that it is to be read again, 0 that some
+    /// The version of the readers that read it; less than [`READERS_VERSION`] means that it is to be read again, 0 that some
     /// layer was not read at all.
     pub readers: u32,
 }
@@ -60,7 +60,7 @@ impl ImageKept {
 
     /// Whether every layer of it was read by the readers of today.
     pub fn is_current(&self) -> bool {
-        self.readers >= super::READERS_VERSION
+        self.readers >= READERS_VERSION
     }
 }
 

@@ -25,14 +25,12 @@ use rusqlite::{Connection, Transaction, TransactionBehavior};
 use super::error::JournalError;
 use super::format::{self, explain};
 use super::record::Recorded;
+use crate::inventory::READERS_VERSION;
 
 pub use advisories::{AdvisoriesRead, AdvisoryKept};
 pub use ask::{Filter, Held, Holding, ImageHolding, Names, Ran, Stay, When};
 pub use kept::{BroughtBy, Gap, ImageContents, ImageKept, ImageRow, KnownAs, PackageIn};
 pub(super) use tables::TABLES;
-
-/// The version of all readers of packages together. Raised whenever one of them reads more or better, so that images are read again.
-pub const READERS_VERSION: u32 = 1;
 
 /// So much of the file is held in memory while a question is answered: all that is to be known of 100,000 containers. SQLite's own 2 MB would read it
 /// again and again.
