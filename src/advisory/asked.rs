@@ -75,12 +75,15 @@ fn name_of_advisory(text: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::inventory::Kind;
+    use crate::inventory::purl::purl;
+    use crate::inventory::samples::package;
 
     #[test]
     fn a_package_url_finds_the_distribution_that_it_was_made_of() {
         let distro = Distro { id: "openEuler".into(), release: "22.03".into(), codename: None };
-        let package = Package { kind: crate::inventory::Kind::Rpm, name: "a".into(), version: "1-1".into(), arch: None, license: None, source: None };
-        let asked: Asked = crate::inventory::purl::purl(&package, Some(&distro)).parse().unwrap();
+        let package = package(Kind::Rpm, "a", "1-1");
+        let asked: Asked = purl(&package, Some(&distro)).parse().unwrap();
         assert_eq!(asked.hit(&[], &package, Some(&distro)), Some(None));
         assert_eq!(asked.hit(&[], &package, Some(&Distro { id: "rocky".into(), ..distro })), None);
     }

@@ -265,7 +265,7 @@ mod tests {
 
     use super::super::verdict;
     use super::*;
-    use crate::inventory::{Distro, Package, SourcePackage};
+    use crate::inventory::{Distro, Package, SourcePackage, samples};
 
     const SAMPLE: &str = include_str!("../../tests/inventory/advisories/debian-tracker.json");
 
@@ -278,7 +278,7 @@ mod tests {
     fn hit(advisories: &[Advisory], cve: &str, codename: &str, source: &str, version: &str) -> String {
         let distro = Distro { id: "debian".into(), release: "12".into(), codename: Some(codename.into()) };
         let source = Some(SourcePackage { name: source.into(), version: version.into() });
-        let package = Package { kind: Kind::Deb, name: "lib".into(), version: version.into(), arch: None, license: None, source };
+        let package = Package { source, ..samples::package(Kind::Deb, "lib", version) };
         let advisory = advisories.iter().find(|advisory| advisory.id == cve);
         let hit = advisory.and_then(|advisory| verdict(advisory, &package, Some(&distro)));
         hit.map_or("-".into(), |hit| format!("{} {}", hit.fixed.unwrap_or("never".into()), hit.note.unwrap_or_default()))

@@ -176,11 +176,11 @@ fn first_fix(about: &[&Affected], kind: Kind, installed: &str) -> Option<String>
 mod tests {
     use super::super::{DistroMatch, Range, Until};
     use super::*;
-    use crate::inventory::SourcePackage;
+    use crate::inventory::{SourcePackage, samples};
 
     fn package(kind: Kind, name: &str, version: &str, source: Option<(&str, &str)>) -> Package {
         let source = source.map(|(name, version)| SourcePackage { name: name.into(), version: version.into() });
-        Package { kind, name: name.into(), version: version.into(), arch: None, license: None, source }
+        Package { source, ..samples::package(kind, name, version) }
     }
 
     fn affected(kind: Kind, naming: Naming, name: &str, fixed: Option<&str>) -> Affected {

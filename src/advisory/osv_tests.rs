@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::{Advisory, Label, osv, verdict};
-use crate::inventory::{Distro, Kind, Package, SourcePackage};
+use crate::inventory::{Distro, Kind, Package, SourcePackage, samples};
 
 fn read(text: &str) -> Advisory {
     osv::read(text.as_bytes()).unwrap()
@@ -95,17 +95,9 @@ fn a_record_that_cannot_be_read_says_which_and_where() {
     assert!(osv::read(skipped.as_bytes()).is_ok(), "what nobody reads may be as deep as it likes");
 }
 
-#[test]
-fn one_bad_record_hides_no_other() {
-    let records: [(&str, &[u8]); 3] = [("a.json", br#"{"id": "A-1"}"#), ("b.json", b"{"), ("c.json", br#"{"id": "C-1", "aliases": null}"#)];
-    let (advisories, unreadable) = osv::read_all(records);
-    assert_eq!(advisories.iter().map(|advisory| advisory.id.as_str()).collect::<Vec<_>>(), ["A-1", "C-1"]);
-    assert_eq!(unreadable[0].path, "b.json");
-}
-
 fn package(kind: Kind, name: &str, version: &str, source: Option<(&str, &str)>) -> Package {
     let source = source.map(|(name, version)| SourcePackage { name: name.into(), version: version.into() });
-    Package { kind, name: name.into(), version: version.into(), arch: None, license: None, source }
+    Package { source, ..samples::package(kind, name, version) }
 }
 
 macro_rules! sample {

@@ -118,10 +118,10 @@ fn is_hidden(path: &str, layer: &LayerFound) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::inventory::ReadFile;
+    use crate::inventory::{ReadFile, samples};
 
     fn package(name: &str, version: &str) -> Package {
-        Package { kind: Kind::Deb, name: name.into(), version: version.into(), arch: None, license: None, source: None }
+        samples::package(Kind::Deb, name, version)
     }
 
     fn layer(files: &[(&str, &[(&str, &str)])], gone: &[&str], opaque: &[&str]) -> LayerFound {

@@ -15,6 +15,8 @@ mod package;
 pub mod purl;
 mod question;
 mod read_file;
+#[cfg(test)]
+pub(crate) mod samples;
 pub mod version;
 
 pub use contents::{Change, Contents};

@@ -92,7 +92,7 @@ fn fault(text: &str, bytes_max: usize) -> Option<&'static str> {
 mod tests {
     use super::*;
     use crate::inventory::os::{apk, dpkg};
-    use crate::inventory::{Kind, SourcePackage};
+    use crate::inventory::{Kind, SourcePackage, samples};
 
     #[test]
     fn what_one_file_says_is_bounded() {
@@ -106,7 +106,7 @@ mod tests {
         );
 
         let mut read = ReadFile::default();
-        let package = Package { kind: Kind::Deb, name: "a".into(), version: "1".into(), arch: None, license: None, source: None };
+        let package = samples::package(Kind::Deb, "a", "1");
         assert!((0..ReadFile::PACKAGES_MAX).all(|_| read.add("f", package.clone())));
         assert!(!read.add("f", package));
         assert_eq!((read.packages.len(), read.unreadable.len()), (ReadFile::PACKAGES_MAX, 1));
@@ -116,7 +116,7 @@ mod tests {
     fn a_package_that_cannot_be_called_so_is_named_instead() {
         let long = "x".repeat(TEXT_BYTES_MAX + 1);
         let source = |name: &str, version: &str| Some(SourcePackage { name: name.into(), version: version.into() });
-        let plain = Package { kind: Kind::Deb, name: "a".into(), version: "1".into(), arch: None, license: None, source: None };
+        let plain = samples::package(Kind::Deb, "a", "1");
         for (package, said) in [
             (Package { name: String::new(), ..plain.clone() }, "says no name of a package"),
             (Package { name: long.clone(), ..plain.clone() }, "says too long a name of a package"),

@@ -518,17 +518,16 @@ async fn write_sample(folder: &Path) {
 
 /// An image of one layer, of which a file could not be read, and an advisory about it.
 fn write_inventories(state: &Path) {
-    use crate::inventory::{FileFound, Kind, LayerFound, Package, Unreadable};
+    use crate::inventory::{FileFound, Kind, LayerFound, Unreadable, samples};
     let inventories = Inventories::open(state).unwrap();
-    let (name, version) = ("openssl".to_owned(), "3.0".to_owned());
-    let package = Package { kind: Kind::Deb, name: name.clone(), version, arch: None, license: None, source: None };
+    let package = samples::package(Kind::Deb, "openssl", "3.0");
     let unreadable = vec![Unreadable { path: "opt/app.jar".into(), why: "ends in the middle of a record".into() }];
     let files = [("var/lib/dpkg/status".into(), FileFound::Packages(vec![package]))].into();
     let found = LayerFound { files, unreadable, ..LayerFound::default() };
     let image = ImageRow { id: Digest::of(b"web x"), names: [KnownAs::Base("debian".parse().unwrap())].into() };
     let layer = Digest::of(b"layer");
     inventories.keep(&image, &[layer], &[(layer, found)].into(), at(6)).unwrap();
-    let affected = serde_json::json!([{ "package": { "ecosystem": "Debian:12", "name": name } }]);
+    let affected = serde_json::json!([{ "package": { "ecosystem": "Debian:12", "name": "openssl" } }]);
     let record = serde_json::json!({ "id": "CVE-2024-0727", "modified": "2024-01-26T00:00:00Z", "affected": affected });
     let advisory = crate::advisory::osv::read(record.to_string().as_bytes()).unwrap();
     inventories.keep_advisories("osv", &[advisory], at(6)).unwrap();
