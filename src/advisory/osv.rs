@@ -14,7 +14,6 @@ use super::ecosystem::{self, Ecosystem};
 use super::events::{self, Event};
 use super::walk::{self, Any, Fields};
 use super::{Advisory, Affected, Label, Severity, Standing};
-use crate::inventory::Unreadable;
 
 /// The largest records (kernels of many releases, with every version listed) have some megabytes.
 pub const RECORD_BYTES_MAX: usize = 16 << 20;
@@ -69,18 +68,6 @@ pub fn read(bytes: &[u8]) -> Result<Advisory, RecordError> {
         return refuse("affected", format!("more than {EVENTS_TOTAL_MAX} events"));
     }
     Ok(record.into_advisory())
-}
-
-/// Reads many records, each with the name of the file that it is in: one that cannot be read is named, and hides none of the others.
-pub fn read_all<'a>(records: impl IntoIterator<Item = (&'a str, &'a [u8])>) -> (Vec<Advisory>, Vec<Unreadable>) {
-    let (mut advisories, mut unreadable) = (Vec::new(), Vec::new());
-    for (path, bytes) in records {
-        match read(bytes) {
-            Ok(advisory) => advisories.push(advisory),
-            Err(error) => unreadable.push(Unreadable { path: path.to_owned(), why: error.to_string() }),
-        }
-    }
-    (advisories, unreadable)
 }
 
 /// The id of a record of which the rest may be anything.

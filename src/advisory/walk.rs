@@ -20,8 +20,8 @@ pub(super) enum Found {
     Text(String),
     /// An object, whose fields were taken.
     Object,
-    /// Something else: its name.
-    Other(&'static str),
+    /// Something else.
+    Other,
 }
 
 impl Found {
@@ -87,7 +87,7 @@ impl<'de, F: Fields> Visitor<'de> for Any<'_, F> {
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Found, A::Error> {
         while seq.next_element::<IgnoredAny>()?.is_some() {}
-        Ok(Found::Other("a list"))
+        Ok(Found::Other)
     }
 
     fn visit_str<E: Error>(self, text: &str) -> Result<Found, E> {
@@ -95,22 +95,22 @@ impl<'de, F: Fields> Visitor<'de> for Any<'_, F> {
     }
 
     fn visit_bool<E: Error>(self, _: bool) -> Result<Found, E> {
-        Ok(Found::Other("true or false"))
+        Ok(Found::Other)
     }
 
     fn visit_i64<E: Error>(self, _: i64) -> Result<Found, E> {
-        Ok(Found::Other("a number"))
+        Ok(Found::Other)
     }
 
     fn visit_u64<E: Error>(self, _: u64) -> Result<Found, E> {
-        Ok(Found::Other("a number"))
+        Ok(Found::Other)
     }
 
     fn visit_f64<E: Error>(self, _: f64) -> Result<Found, E> {
-        Ok(Found::Other("a number"))
+        Ok(Found::Other)
     }
 
     fn visit_unit<E: Error>(self) -> Result<Found, E> {
-        Ok(Found::Other("null"))
+        Ok(Found::Other)
     }
 }

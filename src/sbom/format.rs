@@ -32,14 +32,6 @@ impl Format {
         }
     }
 
-    /// What a file of it is called behind the name of the image, by the habits of both projects: `web.cdx.json`, `web.spdx.json`.
-    pub fn extension(self) -> &'static str {
-        match self {
-            Self::CycloneDx => "cdx.json",
-            Self::Spdx => "spdx.json",
-        }
-    }
-
     /// Its media type. Source: IANA's registrations `application/vnd.cyclonedx+json` and `application/spdx+json`.
     pub fn media_type(self) -> &'static str {
         match self {

@@ -195,7 +195,7 @@ fn the_samples_are_what_is_written() {
     for (format, kept) in Format::ALL.into_iter().zip(samples) {
         let now = written(format, &sample());
         let differs = kept.lines().zip(now.lines()).find(|(kept, now)| kept != now);
-        assert!(kept == now, "web.{} differs at {differs:?}; if that is meant, put this in its place:\n{now}", format.extension());
+        assert!(kept == now, "{} differs at {differs:?}; if that is meant, put this in its place:\n{now}", format);
     }
 }
 
