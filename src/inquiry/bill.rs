@@ -2,7 +2,6 @@
 
 use jiff::Timestamp;
 
-use crate::inventory::purl::purl;
 use crate::journal::ImageContents;
 use crate::model::{Digest, ImageRef};
 use crate::sbom::{Gap, Installed, Subject};
@@ -10,7 +9,6 @@ use crate::sbom::{Gap, Installed, Subject};
 /// The subject of a bill. The same image of the same moment gives the same bill, byte for byte.
 pub fn subject(name: String, reference: Option<ImageRef>, id: Digest, created: Timestamp, contents: &ImageContents) -> Subject {
     let installed = contents.packages.iter().map(|found| Installed {
-        purl: purl(&found.package, contents.distro.as_ref()),
         package: crate::inventory::Package::clone(&found.package),
         path: found.path.to_string(),
         layer: found.layer,

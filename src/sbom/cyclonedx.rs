@@ -97,7 +97,7 @@ fn component(entry: Entry<'_>) -> Component<'_> {
         name: text::name(name),
         version: Some(text::one_line(&package.version)).filter(|version| !version.is_empty()),
         licenses: package.license.as_deref().and_then(License::read).map(|license| [choice(license)]),
-        purl: installed.purl().map(Cow::Borrowed),
+        purl: entry.purl.map(Cow::Owned),
         properties: properties(installed),
         ..Component::of("library")
     }

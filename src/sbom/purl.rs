@@ -1,4 +1,4 @@
-//! Package URLs: that of an image, and what is none. Source: the package-url specification (ECMA-427), and its type `oci`.
+//! The package URL of an image; those of packages are the inventory's. Source: the package-url specification (ECMA-427), and its type `oci`.
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
@@ -12,15 +12,6 @@ pub(super) fn of_image(image: &ImageRef) -> String {
     let version = image.digest().map(|digest| format!("@{digest}")).unwrap_or_default();
     let tag = image.tag().map(|tag| format!("&tag={}", encoded(tag))).unwrap_or_default();
     format!("pkg:oci/{}{version}?repository_url={}{tag}", encoded(name), encoded(image.name()))
-}
-
-/// Whether a text can stand where both formats want a package URL: a type, a name, and nothing in it that ought to be encoded.
-pub(super) fn is_one(text: &str) -> bool {
-    let Some((kind, rest)) = text.strip_prefix("pkg:").and_then(|text| text.split_once('/')) else { return false };
-    let is_kind = kind.starts_with(|c: char| c.is_ascii_alphabetic()) && kind.chars().all(|c| c.is_ascii_alphanumeric() || ".-".contains(c));
-    let path = rest.split(['@', '?', '#']).next().unwrap_or_default();
-    let has_name = path.rsplit('/').next().is_some_and(|name| !name.is_empty());
-    is_kind && has_name && rest.bytes().all(|byte| byte.is_ascii_graphic())
 }
 
 /// What may stand as it is; of references only an address in brackets has anything else.
@@ -45,17 +36,5 @@ mod tests {
             assert_eq!(of_image(&reference.parse().unwrap()), wanted, "{reference}");
         }
         assert_eq!(encoded("[::1]:5000"), "%5B::1%5D:5000");
-    }
-
-    #[test]
-    fn what_is_no_package_url_is_told_from_one() {
-        for text in ["pkg:deb/debian/a@1", "pkg:npm/%40babel/core@7?arch=x#y", "pkg:golang/stdlib"] {
-            assert!(is_one(text), "{text}");
-        }
-        for text in
-            ["", "a", "pkg:", "pkg:deb", "pkg:deb/", "pkg:/a", "pkg:1/a", "pkg:deb/@1", "pkg:deb/a/", "pkg:deb/a/@1", "pkg:deb/a b", "pkg:deb/ä"]
-        {
-            assert!(!is_one(text), "{text}");
-        }
     }
 }

@@ -98,7 +98,7 @@ fn package<'a>(entry: &Entry<'a>, unlisted: &mut Unlisted) -> Package<'a> {
         version_info: Some(text::one_line(&package.version)).filter(|version| !version.is_empty()),
         source_info: Some(source_info(installed)),
         license_declared: declared(package.license.as_deref(), unlisted),
-        external_refs: installed.purl().map(|purl| [ExternalRef::purl(purl.into())]),
+        external_refs: entry.purl.clone().map(|purl| [ExternalRef::purl(purl.into())]),
         ..Package::new(spdxid(entry), text::name(&package.name), "LIBRARY")
     }
 }

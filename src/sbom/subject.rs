@@ -4,7 +4,8 @@ use std::borrow::Cow;
 
 use jiff::Timestamp;
 
-use super::{purl, text};
+use super::text;
+use crate::inventory::purl::{Purl, purl};
 use crate::inventory::{Distro, Package, Unreadable};
 use crate::model::{Digest, ImageRef};
 
@@ -34,8 +35,6 @@ pub struct Subject {
 pub struct Installed {
     /// The package.
     pub package: Package,
-    /// Its package URL; left out of the document if it is none.
-    pub purl: String,
     /// The file that says that it is installed, without a leading `/`.
     pub path: String,
     /// The layer that brought it.
@@ -64,7 +63,7 @@ impl Subject {
         let mut all: Vec<&Installed> = self.packages.iter().collect();
         all.sort_unstable_by_key(|installed| (installed.package.identity(), &installed.path, *installed));
         all.dedup_by_key(|installed| (installed.package.identity(), &installed.path));
-        all.into_iter().map(|installed| Entry { key: installed.key(), installed }).collect()
+        all.into_iter().map(|installed| Entry { key: installed.key(), purl: installed.purl(self.distro.as_ref()), installed }).collect()
     }
 
     /// What could not be read, a phrase for each, in order.
@@ -86,6 +85,8 @@ pub(super) struct Entry<'a> {
     /// Letters, digits, `.` and `-`, unlike any other in the document. It says nothing of layers, so that the same package keeps its key when the image
     /// is built again.
     pub(super) key: String,
+    /// Its package URL; none for a package without a name, for which neither format can carry anything in its place.
+    pub(super) purl: Option<String>,
     pub(super) installed: &'a Installed,
 }
 
@@ -101,9 +102,10 @@ impl Installed {
         format!("{kind}-{}-{hash}", text::identifier(name, KEY_NAME_CHARS_MAX))
     }
 
-    /// The package URL, if it is one: neither format can carry anything else in its place.
-    pub(super) fn purl(&self) -> Option<&str> {
-        purl::is_one(&self.purl).then_some(self.purl.as_str())
+    fn purl(&self, distro: Option<&Distro>) -> Option<String> {
+        // Without a name, what goes before it would be read as one.
+        let is_one = |written: &String| written.parse::<Purl>().is_ok_and(|read| read.to_string() == *written);
+        Some(purl(&self.package, distro)).filter(is_one)
     }
 
     /// What it was built from, if the distribution says so: `openssl 3.0.11-1`.
@@ -142,6 +144,16 @@ mod tests {
         let one = installed("deb", "a", "1", "status");
         let (twice, elsewhere) = (one.clone(), installed("deb", "a", "1", "opt/status"));
         assert_eq!(subject(vec![one, twice, elsewhere]).entries().len(), 2);
+    }
+
+    #[test]
+    fn a_package_has_the_url_of_its_distribution_and_one_without_a_name_has_none() {
+        let of = |name: &str| {
+            let distro = Some(Distro { id: "debian".into(), release: "12".into(), codename: None });
+            Subject { distro, ..subject(vec![installed("deb", name, "1", "status")]) }.entries()[0].purl.clone()
+        };
+        assert_eq!(of("libssl3").as_deref(), Some("pkg:deb/debian/libssl3@1?distro=debian-12"));
+        assert_eq!(of(""), None);
     }
 
     #[test]

@@ -8,14 +8,14 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::*;
+use crate::inventory::samples::package;
 use crate::inventory::{Distro, Kind, Package, SourcePackage, Unreadable};
 use crate::model::Digest;
 
 pub(super) fn installed(kind: &str, name: &str, version: &str, path: &str) -> Installed {
     let kind: Kind = kind.parse().unwrap();
-    let package = Package { kind, name: name.into(), version: version.into(), arch: None, license: None, source: None };
-    let (purl, layer) = (format!("pkg:{kind}/{}@{version}", name.replace('@', "%40").replace(':', "/")), Digest::of(b"layer"));
-    Installed { package, purl, path: path.into(), layer, brought_in_by: None }
+    let package = package(kind, name, version);
+    Installed { package, path: path.into(), layer: Digest::of(b"layer"), brought_in_by: None }
 }
 
 pub(super) fn subject(packages: Vec<Installed>) -> Subject {
@@ -41,7 +41,6 @@ fn sample() -> Subject {
     let source = Some(SourcePackage { name: "openssl".into(), version: "3.0.11-1~deb12u2".into() });
     let libssl = Installed {
         package: Package { arch: Some("amd64".into()), source, license: Some("Apache-2.0".into()), ..libssl.package },
-        purl: "pkg:deb/debian/libssl3@3.0.11-1~deb12u2?arch=amd64&distro=debian-12".into(),
         brought_in_by: Some("debian:12".into()),
         layer: Digest::of(b"base"),
         ..libssl
@@ -272,13 +271,11 @@ prop_compose! {
         arch: Option<String>,
         license in proptest::option::of(any_license()),
         source: Option<(String, String)>,
-        (purl, is_one) in any::<(String, bool)>(),
         layer: u8,
         brought_in_by: Option<String>,
     ) -> Installed {
         let source = source.map(|(name, version)| SourcePackage { name, version });
-        let purl = if is_one { format!("pkg:deb/{purl}") } else { purl };
-        Installed { package: Package { kind, name, version, arch, license, source }, purl, path, layer: Digest::of(&[layer]), brought_in_by }
+        Installed { package: Package { kind, name, version, arch, license, source }, path, layer: Digest::of(&[layer]), brought_in_by }
     }
 }
 
