@@ -62,6 +62,8 @@ fn distro(read: Result<super::Distro, Unreadable>) -> FileRead {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
     use crate::inventory::files::reader_of;
 
@@ -70,25 +72,28 @@ mod tests {
         read(reader, path, bytes)
     }
 
+    /// A file for each reader of text, and what it says.
+    const SAMPLES: [(&str, &str, &str); 11] = [
+        ("var/lib/dpkg/status", "Package: a\nStatus: install ok installed\nArchitecture: amd64\nSource: s (2)\nVersion: 1\n", "deb a 1"),
+        ("var/lib/dpkg/status.d/a", "Package: a\nArchitecture: amd64\nVersion: 1\n", "deb a 1"),
+        (
+            "usr/share/doc/a/copyright",
+            "Format: https://www.debian.org/doc/packaging-manuals/copyright-format/1.0/\n\nFiles: *\nLicense: MIT\n",
+            "a is MIT",
+        ),
+        ("lib/apk/db/installed", "P:a\nV:1-r0\nA:x86_64\nL:MIT\no:s\n\n", "apk a 1-r0"),
+        ("etc/os-release", "ID=debian\nVERSION_ID=12\nVERSION_CODENAME=bookworm\n", "debian 12"),
+        ("p/a-1.dist-info/METADATA", "Metadata-Version: 2.1\nName: a\nVersion: 1\nLicense: MIT\n", "pypi a 1"),
+        ("p/node_modules/a/package.json", r#"{"name":"a","version":"1","license":"MIT"}"#, "npm a 1"),
+        ("p/package-lock.json", r#"{"lockfileVersion":3,"packages":{"node_modules/a":{"version":"1"}}}"#, "npm a 1"),
+        ("p/specifications/a-1.gemspec", "Gem::Specification.new do |s|\n  s.name = \"a\".freeze\n  s.version = \"1\"\nend\n", "gem a 1"),
+        ("p/vendor/composer/installed.json", r#"[{"name":"v/a","version":"1"}]"#, "composer v/a 1"),
+        ("p/vendor/composer/installed.json", r#"{"packages":[{"name":"v/a","version":"1"}]}"#, "composer v/a 1"),
+    ];
+
     #[test]
     fn every_file_goes_to_the_reader_of_its_name() {
-        let status = "Package: a\nStatus: install ok installed\nArchitecture: amd64\nVersion: 1\n";
-        let copyright = "Format: https://www.debian.org/doc/packaging-manuals/copyright-format/1.0/\n\nFiles: *\nLicense: MIT\n";
-        let installed = r#"[{"name":"v/a","version":"1"}]"#;
-        let gemspec = "Gem::Specification.new do |s|\n  s.name = \"a\".freeze\n  s.version = \"1\"\nend\n";
-        let lock = r#"{"lockfileVersion":3,"packages":{"node_modules/a":{"version":"1"}}}"#;
-        for (path, text, expected) in [
-            ("var/lib/dpkg/status", status, "deb a 1"),
-            ("var/lib/dpkg/status.d/a", status, "deb a 1"),
-            ("usr/share/doc/a/copyright", copyright, "a is MIT"),
-            ("lib/apk/db/installed", "P:a\nV:1-r0\nA:x86_64\n\n", "apk a 1-r0"),
-            ("etc/os-release", "ID=debian\nVERSION_ID=12\n", "debian 12"),
-            ("p/a-1.dist-info/METADATA", "Metadata-Version: 2.1\nName: a\nVersion: 1\n", "pypi a 1"),
-            ("p/node_modules/a/package.json", r#"{"name":"a","version":"1"}"#, "npm a 1"),
-            ("p/package-lock.json", lock, "npm a 1"),
-            ("p/specifications/a-1.gemspec", gemspec, "gem a 1"),
-            ("p/vendor/composer/installed.json", installed, "composer v/a 1"),
-        ] {
+        for (path, text, expected) in SAMPLES {
             let said = match read_as_named(path, text.as_bytes()).found {
                 Some(FileFound::Packages(packages)) => {
                     packages.iter().map(|package| format!("{} {} {}", package.kind, package.name, package.version)).collect::<Vec<_>>().join(", ")
@@ -109,5 +114,46 @@ mod tests {
         }
         let empty = read_as_named("var/lib/dpkg/status", b"");
         assert_eq!(empty, FileRead { found: Some(FileFound::Packages(Vec::new())), unreadable: Vec::new() });
+    }
+
+    /// All texts that a file said, licences last.
+    fn texts(found: FileFound) -> (Vec<String>, Vec<String>) {
+        match found {
+            FileFound::Packages(packages) => {
+                let (mut texts, mut licenses) = (Vec::new(), Vec::new());
+                for package in packages {
+                    texts.extend([package.name, package.version].into_iter().chain(package.arch));
+                    texts.extend(package.source.into_iter().flat_map(|source| [source.name, source.version]));
+                    licenses.extend(package.license);
+                }
+                (texts, licenses)
+            }
+            FileFound::Distro(distro) => ([distro.id, distro.release].into_iter().chain(distro.codename).collect(), Vec::new()),
+            FileFound::License { license, .. } => (Vec::new(), vec![license]),
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+        /// What an image says ends up on terminals and in documents.
+        #[test]
+        fn whatever_a_file_says_is_printable_and_short_or_named(
+            which in 0..SAMPLES.len(),
+            changes in prop::collection::vec((any::<prop::sample::Index>(), "\\PC|[\\x00-\\x1f\\x7f-\\u{9f}]|\\\\u001b|x{600}"), 0..4),
+        ) {
+            let (path, text, _) = SAMPLES[which];
+            let mut text = text.to_owned();
+            for (at, put) in changes {
+                text.insert_str(text.floor_char_boundary(at.index(text.len())), &put);
+            }
+            let read = read_as_named(path, text.as_bytes());
+            prop_assert!(read.unreadable.len() <= ReadFile::FAULTS_MAX + 1);
+            let (texts, licenses) = read.found.map(texts).unwrap_or_default();
+            for text in texts.iter().chain(&licenses) {
+                prop_assert!(!text.contains(char::is_control), "{text:?}");
+            }
+            prop_assert!(texts.iter().all(|text| text.len() <= 512));
+        }
     }
 }
