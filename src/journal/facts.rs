@@ -12,7 +12,7 @@ use super::record::{BuildKept, QuarantineKept, QuarantineWord, Recorded, Release
 use super::stays::{Failure, Goal, Rolling, StayFact, VersionKept};
 
 /// Raised whenever the fold changes what it derives, so that older journals derive anew.
-pub(super) const FOLD_VERSION: i64 = 3;
+pub(super) const FOLD_VERSION: i64 = 4;
 
 /// One change to the derived records.
 #[derive(Debug, Clone, PartialEq)]

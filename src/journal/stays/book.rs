@@ -7,7 +7,8 @@ use crate::model::{Digest, ReleaseNumber, ServiceName, SlotId};
 use super::{Failure, Goal, Moment, micros};
 use crate::journal::tables::int;
 
-/// So many of a slot's newest stays are looked at for one that an action names: what is older than these was swept away long ago.
+/// So many of a slot's newest stays are looked at for one that an action names, and whatever runs besides, however old it is: what ended before these was
+/// swept away long ago.
 const LOOKED_BACK: u32 = 16;
 
 /// A stay as it is kept.
@@ -44,7 +45,7 @@ impl Aim {
     }
 }
 
-/// One slot's newest stays, oldest first, and the moment at which something is said of them.
+/// One slot's stays, oldest first: the newest, and all that have not ended. And the moment at which something is said of them.
 pub(super) struct Book<'a> {
     connection: &'a Connection,
     now: Moment,
@@ -189,11 +190,14 @@ impl<'a> Book<'a> {
     }
 }
 
-/// The newest stays in a slot, oldest first.
+/// The newest stays in a slot and all that have not ended, oldest first. A container that many failed rollouts could not replace is older than all of theirs.
 fn newest(connection: &Connection, slot: &SlotId) -> rusqlite::Result<Vec<Kept>> {
     let mut statement = connection.prepare_cached(
         "SELECT version, began, spec, release, container, until IS NULL, is_failed FROM stays JOIN versions ON versions.id = version
-             WHERE stays.service = ?1 AND host = ?2 AND slot = ?3 ORDER BY began DESC LIMIT ?4",
+             WHERE (version, began) IN (
+                 SELECT * FROM (SELECT version, began FROM stays WHERE service = ?1 AND host = ?2 AND slot = ?3 ORDER BY began DESC LIMIT ?4)
+                 UNION SELECT version, began FROM stays WHERE service = ?1 AND host = ?2 AND slot = ?3 AND until IS NULL
+             ) ORDER BY began",
     )?;
     let one = |row: &Row<'_>| {
         let Some(goal) = goal(row, 2, 3)? else { return Ok(None) };
@@ -201,9 +205,7 @@ fn newest(connection: &Connection, slot: &SlotId) -> rusqlite::Result<Vec<Kept>>
         Ok(Some(Kept { version: row.get(0)?, began: row.get(1)?, goal, container: row.get(4)?, is_open, is_failed }))
     };
     let at = params![slot.service.as_str(), slot.host.as_str(), slot.index, LOOKED_BACK];
-    let mut newest: Vec<Kept> = statement.query_map(at, one)?.filter_map(Result::transpose).collect::<rusqlite::Result<_>>()?;
-    newest.reverse();
-    Ok(newest)
+    statement.query_map(at, one)?.filter_map(Result::transpose).collect()
 }
 
 fn aim(connection: &Connection, service: &ServiceName) -> rusqlite::Result<Option<Aim>> {

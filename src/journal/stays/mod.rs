@@ -35,6 +35,7 @@ pub(super) const DERIVED: &str = "
     ) STRICT, WITHOUT ROWID;
     CREATE INDEX stays_by_slot ON stays (service, host, slot, began);
     CREATE INDEX stays_by_time ON stays (until, since);
+    CREATE INDEX stays_open ON stays (service, host, slot) WHERE until IS NULL;
 ";
 
 /// What one event says of where what runs.

@@ -99,6 +99,19 @@ fn a_rollout_that_turns_leaves_what_was_there_before() {
 }
 
 #[test]
+fn what_runs_is_known_however_many_rollouts_have_failed_beside_it() {
+    // Start-first: each newcomer has failed and is gone again, and the old one has served all the while.
+    let failure = |number: usize| format!("to{number}<1 =f{number} sick back -f{number} ok");
+    let failures: Vec<String> = (2..19).map(failure).collect();
+    let gone = |number: usize| format!("{number} f{number} {}-{}", 6 * number - 7, 6 * number - 4);
+    let stays: Vec<String> = (2..19).map(gone).collect();
+    let (failures, stays) = (failures.join(" "), stays.join(", "));
+    check(&format!("to1 =c1 ok {failures}"), &format!("1 c1 2-, {stays}"));
+    // And it ends when it is replaced at last.
+    check(&format!("to1 =c1 ok {failures} to19<1 =c19 -c1 ok"), &format!("1 c1 2-108, {stays}, 19 c19 107-"));
+}
+
+#[test]
 fn a_slot_that_is_emptied_runs_nothing_until_it_is_started_again() {
     check("to1 + ok to1<1 -c1 empty", "1 c1 2-5");
     check("to1 + ok to1<1 -c1 empty to1<1 ^c1 ok", "1 c1 2-5, 1 c1 8-");
