@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::model::RunId;
 
-use super::LockError;
+use super::lock::{Holder, LockError, in_words};
 
 /// Why a daemon did not give what was asked of its journal.
 #[derive(Debug, Clone)]
@@ -121,6 +121,15 @@ pub enum JournalError {
         position: u64,
         /// What is wrong.
         why: String,
+    },
+    /// A refit that derives other tables from the events holds the estate, so that they can be neither read nor made again.
+    #[error("the journal {path} is in use by a refit of another version: {}", in_words(.holder.as_deref()))]
+    #[diagnostic(help("wait until it has ended; a daemon is started again with this refit, or asked with `--server URL`"))]
+    OtherFold {
+        /// The journal's file.
+        path: PathBuf,
+        /// Who holds the estate, unless it has not said so yet.
+        holder: Option<Box<Holder>>,
     },
     /// The lock could not be had.
     #[error(transparent)]

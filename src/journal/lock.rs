@@ -48,11 +48,16 @@ impl std::fmt::Display for Holder {
     }
 }
 
+/// Who holds the estate, where that is known.
+pub(super) fn in_words(holder: Option<&Holder>) -> String {
+    holder.map_or_else(|| "another refit".to_owned(), ToString::to_string)
+}
+
 /// Why the lock could not be had.
 #[derive(Debug, Clone, thiserror::Error, miette::Diagnostic)]
 pub enum LockError {
     /// Another refit holds it.
-    #[error("the estate is held by {}", .holder.as_ref().map_or_else(|| "another refit".to_owned(), ToString::to_string))]
+    #[error("the estate is held by {}", in_words(.holder.as_deref()))]
     #[diagnostic(help("wait until it has ended; `refit status` shows how far it is, `refit pause` and `refit abort` stop it"))]
     Held {
         /// Who, unless it has not said so yet.
@@ -82,21 +87,14 @@ impl Lock {
     /// Takes the lock of a state folder, or says who holds it. `command` is what the user typed.
     pub fn take(state_dir: &Path, now: Timestamp, command: &str) -> Result<Self, LockError> {
         let path = state_dir.join(FILE);
-        let trouble = |error: std::io::Error| LockError::File { path: path.clone(), why: error.to_string() };
-        fs::create_dir_all(state_dir).map_err(trouble)?;
-        loop {
-            let file = File::options().read(true).write(true).create(true).truncate(false).open(&path).map_err(trouble)?;
-            match file.try_lock() {
-                Ok(()) => {}
-                Err(TryLockError::WouldBlock) => return Err(LockError::Held { holder: read(&path).map(Box::new) }),
-                Err(TryLockError::Error(error)) => return Err(trouble(error)),
-            }
-            // Somebody may have removed the file between opening and locking: then this is a lock on nothing.
-            let ours = file.metadata().map_err(trouble)?.ino();
-            if fs::metadata(&path).is_ok_and(|there| there.ino() == ours) {
-                return Self::sign(path, file, now, command);
-            }
-        }
+        let file = hold(state_dir, &path)?;
+        Self::sign(path, file, now, command)
+    }
+
+    /// Keeps the lock of a state folder from being taken for as long as the file is open, or says who holds it. Nobody is signed for, and the fencing
+    /// number stays: this is for what takes a moment and writes no event.
+    pub(super) fn keep_free(state_dir: &Path) -> Result<File, LockError> {
+        hold(state_dir, &state_dir.join(FILE))
     }
 
     /// Who holds the lock of a state folder now, if anybody does.
@@ -165,6 +163,29 @@ impl Drop for Lock {
         // A record without command means: given back in good order. The fencing number must stay.
         self.holder.command.clear();
         let _ = self.write();
+    }
+}
+
+/// Opens a lock's file, which is made if need be, and locks it.
+fn hold(state_dir: &Path, path: &Path) -> Result<File, LockError> {
+    let trouble = |error: std::io::Error| LockError::File { path: path.to_owned(), why: error.to_string() };
+    fs::create_dir_all(state_dir).map_err(trouble)?;
+    loop {
+        let file = File::options().read(true).write(true).create(true).truncate(false).open(path).map_err(trouble)?;
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => {
+                // A record without command is that of a former holder: the new one has not signed yet, or will not.
+                let holder = read(path).filter(|holder| !holder.command.is_empty());
+                return Err(LockError::Held { holder: holder.map(Box::new) });
+            }
+            Err(TryLockError::Error(error)) => return Err(trouble(error)),
+        }
+        // Somebody may have removed the file between opening and locking: then this is a lock on nothing.
+        let ours = file.metadata().map_err(trouble)?.ino();
+        if fs::metadata(path).is_ok_and(|there| there.ino() == ours) {
+            return Ok(file);
+        }
     }
 }
 

@@ -15,6 +15,7 @@ use super::chain::Link;
 use super::error::JournalError;
 use super::facts::{FOLD_VERSION, Fact, fact};
 use super::format::{explain, make_derived};
+use super::lock::{Lock, LockError};
 use super::record::{BuildKept, QuarantineKept, Recorded, ReleaseKept, RolloutKept, RunSummary};
 use super::stays::{self, Moment};
 
@@ -204,11 +205,18 @@ pub(super) fn derive_again(connection: &Connection) -> Result<(), DeriveError> {
 }
 
 /// Makes everything derived again if it was derived by another fold. In a transaction of its own, and as one who may have to wait for another process.
-pub(super) fn derive_if_outdated(connection: &Connection, path: &Path) -> Result<(), JournalError> {
+///
+/// Errors with [`JournalError::OtherFold`] if the estate is held: its holder goes on to write into these tables, and by its own fold. Who holds the
+/// estate itself has had them made again when it took over.
+pub(super) fn derive_if_outdated(connection: &Connection, path: &Path, state_dir: &Path) -> Result<(), JournalError> {
     let trouble = |error| explain(path, &error);
     if meta(connection, "fold").map_err(trouble)? == FOLD_VERSION {
         return Ok(());
     }
+    let _alone = Lock::keep_free(state_dir).map_err(|error| match error {
+        LockError::Held { holder } => JournalError::OtherFold { path: path.to_owned(), holder },
+        error @ LockError::File { .. } => error.into(),
+    })?;
     let transaction = Transaction::new_unchecked(connection, TransactionBehavior::Immediate).map_err(trouble)?;
     derive_now(&transaction, path)?;
     transaction.commit().map_err(trouble)

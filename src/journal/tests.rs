@@ -393,6 +393,22 @@ proptest! {
     }
 }
 
+#[test]
+fn what_another_version_derives_is_left_alone_while_it_holds_the_estate() {
+    let dir = tempfile::tempdir().unwrap();
+    drop(to_write(dir.path()));
+    let file = Connection::open(dir.path().join("journal.sqlite")).unwrap();
+    let tables = || file.query_row("SELECT count(*) FROM sqlite_schema WHERE name = 'stays'", [], |row| row.get::<_, i64>(0)).unwrap();
+    file.execute_batch("UPDATE meta SET value = 0 WHERE key = 'fold'; DROP TABLE stays").unwrap();
+    let daemon = Lock::take(dir.path(), at(0), "refit serve").unwrap();
+    let error = Inventories::open(dir.path()).err().unwrap();
+    assert!(matches!(&error, JournalError::OtherFold { holder: Some(holder), .. } if holder.command == "refit serve"), "{error:?}");
+    assert_eq!(tables(), 0, "its tables are as they were");
+    drop(daemon);
+    assert_eq!((stays(dir.path()), tables()), (Vec::new(), 1));
+    assert_eq!(Lock::take(dir.path(), at(1), "refit").unwrap().fence(), 3, "to make tables again is to hold nothing");
+}
+
 /// A journal of each format that was ever released lies under `tests/formats/`; all of them are read for ever.
 ///
 /// `REFIT_WRITE_SAMPLE=1` writes the one of today's format, once, before its first release.

@@ -49,12 +49,12 @@ pub struct Inventories {
 
 impl Inventories {
     /// Opens the inventories of a state folder (`.refit`). Where there is no journal yet they are empty, and nothing can be kept:
-    /// [`JournalError::ReadOnly`].
+    /// [`JournalError::ReadOnly`]. Errors with [`JournalError::OtherFold`] where a refit of another version holds the estate and derives what ran otherwise.
     pub fn open(state_dir: &Path) -> Result<Self, JournalError> {
         let path = state_dir.join(super::sqlite::FILE);
         let keeps = path.symlink_metadata().is_ok();
         let connection = if keeps { format::open(&path)? } else { format::open(Path::new(":memory:"))? };
-        super::tables::derive_if_outdated(&connection, &path)?;
+        super::tables::derive_if_outdated(&connection, &path, state_dir)?;
         Self::over(connection, path, keeps)
     }
 
