@@ -32,10 +32,29 @@ impl Inventories {
     ///
     /// A layer that is missing and that nothing was found for is kept as one that could not be read, and is missing again.
     pub fn keep(&self, image: &ImageRow, layers: &[Digest], found: &BTreeMap<Digest, LayerFound>, at: Timestamp) -> Result<(), JournalError> {
+        let stack: Vec<(Digest, Digest)> = layers.iter().copied().zip(chain_ids(layers)).collect();
+        let chains: Vec<Digest> = stack.iter().map(|(_, chain)| *chain).collect();
+        let look = |connection: &Connection| {
+            let ground = Ground::find(connection, &chains, self.readers)?;
+            let is_whole = ground.known == stack.len();
+            let contents = if is_whole { Contents::default() } else { contents_of(connection, ground.top)? };
+            Ok((ground, contents))
+        };
+        let work_out = |(ground, contents): (Ground, Contents)| {
+            let to_lay = changes(contents, &stack[ground.known..], found, self.readers);
+            (ground, to_lay)
+        };
+        // Worked out before the transaction, for which the journal's writer has to wait.
+        let mut planned = work_out(self.read(look)?);
         self.write(|transaction| {
-            let stack = Stack::keep(transaction, layers, found, self.readers)?;
-            images::keep(transaction, image, stack.top, stack.readers, at)?;
-            stack.replaced.iter().try_for_each(|old| drop_unused(transaction, *old))
+            // Somebody else has kept or forgotten some of it in between.
+            if Ground::find(transaction, &chains, self.readers)? != planned.0 {
+                planned = work_out(look(transaction)?);
+            }
+            let mut laid = Stack { top: planned.0.top, readers: self.readers, replaced: Vec::new() };
+            planned.1.iter().try_for_each(|one| laid.lay(transaction, one))?;
+            images::keep(transaction, image, laid.top, laid.readers, at)?;
+            laid.replaced.iter().try_for_each(|old| drop_unused(transaction, *old))
         })
     }
 }
@@ -58,52 +77,68 @@ fn set_of(connection: &Connection, chain: Digest, from: u32, to: u32) -> rusqlit
     connection.prepare_cached(statement)?.query_row(params![chain.as_bytes(), from, to], |row| row.get(0)).optional()
 }
 
+/// Where a stack goes on above what is known of it.
+#[derive(PartialEq, Eq)]
+struct Ground {
+    /// So many of its layers are known, lowest first.
+    known: usize,
+    /// The set of the uppermost of them.
+    top: Option<i64>,
+}
+
+impl Ground {
+    fn find(connection: &Connection, chains: &[Digest], readers: u32) -> rusqlite::Result<Self> {
+        let (known, top) = deepest(connection, chains, readers)?;
+        Ok(Self { known, top })
+    }
+}
+
+/// A layer that is to be laid on what is known, and what it changes there.
+struct ToLay {
+    layer: Digest,
+    chain: Digest,
+    /// The version of the readers that it and all below it were read by; [`UNREAD`] once some layer was not.
+    readers: u32,
+    change: Change,
+}
+
+/// What each layer changes that lies on these contents, lowest first. Reads nothing and writes nothing: in a base of tens of thousands of packages this
+/// is the long part of keeping one.
+fn changes(mut contents: Contents, layers: &[(Digest, Digest)], found: &BTreeMap<Digest, LayerFound>, mut readers: u32) -> Vec<ToLay> {
+    let lay = |&(layer, chain): &(Digest, Digest)| {
+        let found = found.get(&layer);
+        readers = if found.is_none() { UNREAD } else { readers };
+        let change = found.map_or_else(not_read, |found| contents.change(found));
+        contents.apply(&change);
+        ToLay { layer, chain, readers, change }
+    };
+    layers.iter().map(lay).collect()
+}
+
 /// A stack while it is kept, from below.
 struct Stack {
     top: Option<i64>,
-    /// The version of the readers that all of it was read by; [`UNREAD`] once some layer was not.
+    /// The version of the readers that all of it was read by.
     readers: u32,
-    /// What is in it so far; none while nobody needed to know.
-    contents: Option<Contents>,
     /// Sets that readers of earlier versions made of the same layers, and that images need no more.
     replaced: Vec<i64>,
 }
 
 impl Stack {
-    fn keep(connection: &Connection, layers: &[Digest], found: &BTreeMap<Digest, LayerFound>, readers: u32) -> rusqlite::Result<Self> {
-        let chains = chain_ids(layers);
-        let (known, top) = deepest(connection, &chains, readers)?;
-        let mut stack = Self { top, readers, contents: None, replaced: Vec::new() };
-        for (layer, chain) in layers.iter().zip(chains).skip(known) {
-            stack.lay(connection, *layer, chain, found.get(layer))?;
-        }
-        Ok(stack)
-    }
-
-    fn lay(&mut self, connection: &Connection, layer: Digest, chain: Digest, found: Option<&LayerFound>) -> rusqlite::Result<()> {
-        if found.is_none() {
-            self.readers = UNREAD;
-        }
-        let below = match self.contents.take() {
-            Some(contents) => contents,
-            None => contents_of(connection, self.top)?,
-        };
-        let change = found.map_or_else(not_read, |found| below.change(found));
-        let older = older(connection, chain, self.readers)?;
-        let same = set_of(connection, chain, self.readers, self.readers)?;
+    fn lay(&mut self, connection: &Connection, one: &ToLay) -> rusqlite::Result<()> {
+        let ToLay { layer, chain, readers, change } = one;
+        let older = older(connection, *chain, *readers)?;
+        let same = set_of(connection, *chain, *readers, *readers)?;
         // What was not read is laid down anew: another of its layers may have been read this time.
         let set = match same {
-            Some(same) => rewrite(connection, same, self.top, &change)?,
-            None => insert(connection, chain, self.readers, self.top, layer, &change)?,
+            Some(same) => rewrite(connection, same, self.top, change)?,
+            None => insert(connection, *chain, *readers, self.top, *layer, change)?,
         };
         for old in older {
-            connection.prepare_cached("UPDATE images SET top = ?2, readers = ?3 WHERE top = ?1")?.execute(params![old, set, self.readers])?;
+            connection.prepare_cached("UPDATE images SET top = ?2, readers = ?3 WHERE top = ?1")?.execute(params![old, set, readers])?;
             self.replaced.push(old);
         }
-        self.top = Some(set);
-        let mut contents = below;
-        contents.apply(&change);
-        self.contents = Some(contents);
+        (self.top, self.readers) = (Some(set), *readers);
         Ok(())
     }
 }
