@@ -1,8 +1,9 @@
 //! In which order services are rolled: what one depends on comes before it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use super::Plan;
+use crate::graph::dependencies_first;
 use crate::model::ServiceName;
 use crate::pipeline::Estate;
 
@@ -14,29 +15,12 @@ impl Plan {
     }
 }
 
-/// The place of each service in the order of dependence. Of those that could come next the first by name does. O(services + dependencies · log).
-/// Source: Kahn 1962.
+/// The place of each service in the order of dependence. Of those that could come next the first by name does.
 fn places(estate: &Estate) -> BTreeMap<&ServiceName, usize> {
-    let waits = |service: &crate::pipeline::Service| service.depends_on.keys().filter(|name| estate.services.contains_key(*name)).count();
-    let mut waiting: BTreeMap<&ServiceName, usize> = estate.services.values().map(|service| (&service.name, waits(service))).collect();
-    let mut dependents: BTreeMap<&ServiceName, Vec<&ServiceName>> = BTreeMap::new();
-    for service in estate.services.values() {
-        service.depends_on.keys().for_each(|name| dependents.entry(name).or_default().push(&service.name));
-    }
-    let mut ready: BTreeSet<&ServiceName> = waiting.iter().filter(|(_, waits)| **waits == 0).map(|(name, _)| *name).collect();
-    let mut places = BTreeMap::new();
-    while let Some(next) = ready.pop_first() {
-        places.insert(next, places.len());
-        for dependent in dependents.get(next).into_iter().flatten() {
-            if let Some(waits) = waiting.get_mut(dependent) {
-                *waits -= 1;
-                if *waits == 0 {
-                    ready.insert(dependent);
-                }
-            }
-        }
-    }
-    places
+    let services = estate.services.values();
+    let depends_on = services.flat_map(|service| service.depends_on.keys().map(|on| (&service.name, on)));
+    let order = dependencies_first(estate.services.keys(), depends_on.filter(|(_, on)| estate.services.contains_key(*on)));
+    order.into_iter().enumerate().map(|(place, service)| (service, place)).collect()
 }
 
 #[cfg(test)]
