@@ -12,7 +12,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use refit::inventory::{FileFound, Kind, LayerFound, Package, SourcePackage};
-use refit::journal::{ImageRow, Inventories, Journal, KnownAs, Lock, Logs, SqliteJournal};
+use refit::journal::{AdvisoryRow, ImageRow, Inventories, Journal, KnownAs, Lock, Logs, SqliteJournal};
 use refit::model::Digest;
 use refit::plan::Change;
 use refit::run::{Event, RunOutcome};
@@ -151,7 +151,8 @@ fn keep_contents(state: &Path, at: jiff::Timestamp) {
     inventories.keep(&row, &[layer], &[(layer, LayerFound { files, ..LayerFound::default() })].into(), at).unwrap();
     let affected = serde_json::json!([{ "package": { "ecosystem": "Debian:12", "name": "openssl" } }]);
     let record = serde_json::json!({ "id": "CVE-2099-1", "modified": "2026-01-01T00:00:00Z", "summary": "bad", "affected": affected });
-    inventories.keep_advisories("osv", &[refit::advisory::osv::read(record.to_string().as_bytes()).unwrap()], at).unwrap();
+    let advisory = refit::advisory::osv::read(record.to_string().as_bytes()).unwrap();
+    inventories.keep_advisories("osv", &[AdvisoryRow::of(&advisory).unwrap()], at).unwrap();
 }
 
 #[track_caller]

@@ -16,6 +16,7 @@ use tempfile::NamedTempFile;
 use crate::advisory::{Advisory, debian_tracker, osv};
 use crate::fault::causes;
 use crate::inventory::Unreadable;
+use crate::model::Digest;
 
 /// The largest dump, of everything that OSV has, is two gigabytes.
 const BYTES_MAX: u64 = 8 << 30;
@@ -28,14 +29,14 @@ const NAMED_MAX: usize = 100;
 
 /// Where advisories are.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Source {
+pub enum AdvisorySource {
     /// A file or folder.
     Path(PathBuf),
     /// On a server.
     Url(Url),
 }
 
-impl FromStr for Source {
+impl FromStr for AdvisorySource {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
@@ -132,6 +133,13 @@ pub fn shown(url: &Url) -> String {
     let _ = shown.set_password(None);
     shown.set_query(None);
     shown.to_string()
+}
+
+/// What a URL is called as a source: as it is shown, and by what is asked of it there, which makes other sources of one address. A question may hold a
+/// secret, so that only a few digits of its SHA-256 stand for it.
+pub fn name_of(url: &Url) -> String {
+    let asked = url.query().map(|query| format!("?{}", Digest::of(query.as_bytes()).short()));
+    format!("{}{}", shown(url), asked.unwrap_or_default())
 }
 
 /// Reads a file or folder, and hands every advisory on. `name` is what it is called in errors.
@@ -278,6 +286,15 @@ mod tests {
         ] {
             assert_eq!(kind_of(head.as_bytes()), expected, "{head}");
         }
+    }
+
+    #[test]
+    fn what_is_asked_of_an_address_makes_another_source_and_shows_no_secret() {
+        let name = |text: &str| name_of(&Url::parse(text).unwrap());
+        assert_eq!(name("https://me:pw@example.com/all.json"), "https://example.com/all.json");
+        let [debian, npm] = ["debian", "npm"].map(|of| name(&format!("https://example.com/all.json?of={of}&token=hunter2")));
+        assert_ne!(debian, npm);
+        assert!(debian.starts_with("https://example.com/all.json?") && !debian.contains("hunter2"), "{debian}");
     }
 
     #[test]

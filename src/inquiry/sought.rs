@@ -21,7 +21,7 @@ impl Sought {
             Asked::Packages(_) => Vec::new(),
             Asked::Problem(name) => match inventories.advisories_called(name)? {
                 none if none.is_empty() => return Err(AskError::NoAdvisory(name.clone())),
-                some => some,
+                some => some.into_iter().map(|kept| kept.advisory).collect(),
             },
         };
         Ok(Self { asked: asked.clone(), advisories })

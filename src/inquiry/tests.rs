@@ -8,7 +8,7 @@ use super::*;
 use crate::advisory::{Advisory, Asked};
 use crate::graph::Graph;
 use crate::journal::samples::{Shop, at, id, slot};
-use crate::journal::{ImageRow, KnownAs, When};
+use crate::journal::{AdvisoryRow, ImageRow, KnownAs, When};
 use crate::model::{Digest, ImageName, ImageRef, ReleaseNumber, RunId};
 use crate::plan::{Change, Patch};
 use crate::release::{Release, ReleasedImage};
@@ -74,7 +74,7 @@ impl Estate {
             "affected": [{ "package": { "ecosystem": "Debian:12", "name": "openssl" }, "ranges": [{ "type": "ECOSYSTEM", "events": events }] }],
         });
         let advisory: Advisory = crate::advisory::osv::read(record.to_string().as_bytes()).unwrap();
-        assert_eq!(self.shop.inventories.keep_advisories("osv", &[advisory], at(0)).unwrap().kept, 1);
+        assert_eq!(self.shop.inventories.keep_advisories("osv", &[AdvisoryRow::of(&advisory).unwrap()], at(0)).unwrap().kept, 1);
     }
 }
 

@@ -37,8 +37,8 @@ pub use error::{Elsewhere, JournalError};
 #[cfg(test)]
 pub(crate) use inventory::tests as samples;
 pub use inventory::{
-    AdvisoriesRead, AdvisoryKept, BroughtBy, Filter, Gap, Held, Holding, ImageContents, ImageHolding, ImageKept, ImageRow, Inventories, KnownAs,
-    Names, PackageIn, Ran, Stay, When,
+    AdvisoriesRead, AdvisoryKept, AdvisoryRow, BroughtBy, Filter, Gap, Held, Holding, ImageContents, ImageHolding, ImageKept, ImageRow, Inventories,
+    KnownAs, Names, PackageIn, Ran, Stay, Subject, When,
 };
 pub use lock::{Holder, Lock, LockError};
 pub use logs::{LogLimits, LogWriter, Logs};

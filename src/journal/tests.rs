@@ -546,7 +546,7 @@ fn write_inventories(state: &Path) {
     let affected = serde_json::json!([{ "package": { "ecosystem": "Debian:12", "name": "openssl" } }]);
     let record = serde_json::json!({ "id": "CVE-2024-0727", "modified": "2024-01-26T00:00:00Z", "affected": affected });
     let advisory = crate::advisory::osv::read(record.to_string().as_bytes()).unwrap();
-    inventories.keep_advisories("osv", &[advisory], at(6)).unwrap();
+    inventories.keep_advisories("osv", &[AdvisoryRow::of(&advisory).unwrap()], at(6)).unwrap();
 }
 
 mod heard {

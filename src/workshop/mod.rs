@@ -1,5 +1,6 @@
 //! Opens what refit works with: the estate from its files, its engines, its sources, the state folder. For commands and for the daemon alike.
 
+mod advisories;
 mod bases;
 mod estate;
 mod packages;
@@ -12,6 +13,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+pub use advisories::{AdvisoriesUpdated, UpdateError, update_advisories};
 pub use bases::BaseLooks;
 pub use estate::{ReadEstate, drained_warnings, read_estate, unknown_host, unknown_service};
 pub use packages::{PackagesOfBases, packages_of_bases};

@@ -27,7 +27,7 @@ use super::format::{self, explain};
 use super::record::Recorded;
 use crate::inventory::READERS_VERSION;
 
-pub use advisories::{AdvisoriesRead, AdvisoryKept};
+pub use advisories::{AdvisoriesRead, AdvisoryKept, AdvisoryRow, Subject};
 pub use ask::{Filter, Held, Holding, ImageHolding, Names, Ran, Stay, When};
 pub use kept::{BroughtBy, Gap, ImageContents, ImageKept, ImageRow, KnownAs, PackageIn};
 pub(super) use tables::TABLES;

@@ -5,11 +5,10 @@ use std::sync::Arc;
 
 use rusqlite::{Connection, Params, Row};
 
-use crate::inventory::{Kind, Package};
-use crate::journal::JournalError;
+use crate::inventory::Package;
 
 use super::intern::{PACKAGE, package};
-use super::{Filter, Inventories, Names};
+use super::{Filter, Names};
 
 /// A package in a set of layers, by where it stands in [`Found`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -74,16 +73,4 @@ fn each(connection: &Connection, only: &str, names: impl Params, take: &mut dyn 
         take(row)?;
     }
     Ok(())
-}
-
-impl Inventories {
-    /// The kinds and names of all packages that are or were in any image, and those of their sources: what an advisory has to name to matter here.
-    pub fn names(&self) -> Result<Vec<(Kind, String)>, JournalError> {
-        self.read(|connection| {
-            let mut statement = connection
-                .prepare_cached("SELECT kind, name FROM packages UNION SELECT kind, source FROM packages WHERE source IS NOT NULL ORDER BY 1, 2")?;
-            let name = |row: &Row<'_>| Ok((crate::journal::tables::parsed(row, 0)?, row.get(1)?));
-            statement.query_map([], name)?.collect()
-        })
-    }
 }

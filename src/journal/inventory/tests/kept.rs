@@ -192,35 +192,41 @@ fn what_is_kept_is_there_after_opening_again_and_for_others_at_once() {
 fn advisories_are_kept_that_name_what_is_in_some_image() {
     let mut shop = Shop::new();
     shop.keep("base:debian:12", &[DEBIAN]);
-    let row = |id: &str, kind: &str, name: &str, summary: &str| -> Advisory {
+    let advisory = |id: &str, kind: &str, name: &str, summary: &str| -> Advisory {
         let ecosystem = if kind == "deb" { "Debian:12" } else { kind };
         let affected =
             json!([{ "package": { "ecosystem": ecosystem, "name": name }, "ranges": [{ "type": "ECOSYSTEM", "events": [{ "introduced": "0" }] }] }]);
         let record = json!({ "id": id, "modified": "2026-01-01T00:00:00Z", "aliases": ["CVE-1"], "summary": summary, "affected": affected });
         crate::advisory::osv::read(record.to_string().as_bytes()).unwrap()
     };
+    let row = |id: &str, kind: &str, name: &str, summary: &str| AdvisoryRow::of(&advisory(id, kind, name, summary)).unwrap();
     let rows =
         [row("DSA-1", "deb", "openssl", "by its source"), row("DSA-2", "deb", "libc6", "by its name"), row("DSA-3", "deb", "nginx", "not here")];
     let read = shop.inventories.keep_advisories("debian", &rows, at(1)).unwrap();
     assert_eq!((read.kept, read.about_nothing_here, read.too_long), (2, 1, Vec::<String>::new()));
     assert_eq!(shop.inventories.keep_advisories("osv", &[row("GHSA-1", "npm", "libc6", "another kind")], at(1)).unwrap().about_nothing_here, 1);
-    let mut long = row("DSA-4", "deb", "libc6", "");
+    let mut long = advisory("DSA-4", "deb", "libc6", "");
     long.affected[0].versions = vec!["x".repeat(5 << 20)];
-    assert_eq!(shop.inventories.keep_advisories("debian", &[long], at(1)).unwrap().too_long, ["DSA-4"]);
+    assert_eq!(shop.inventories.keep_advisories("debian", &[AdvisoryRow::of(&long).unwrap()], at(1)).unwrap().too_long, ["DSA-4"]);
 
     shop.inventories.keep_advisories("debian", &[row("DSA-1", "deb", "openssl", "again")], at(2)).unwrap();
     let kept = shop.inventories.advisories().unwrap();
     let told: Vec<_> = kept.iter().map(|kept| (kept.advisory.record.as_str(), kept.advisory.summary.as_str())).collect();
     assert_eq!(told, [("DSA-1", "again"), ("DSA-2", "by its name")]);
     assert_eq!((kept[0].first_at, kept[0].last_at), (at(1), at(2)));
-    let records = |all: Vec<Advisory>| all.into_iter().map(|advisory| advisory.record).collect::<Vec<_>>();
+    let records = |all: Vec<AdvisoryKept>| all.into_iter().map(|kept| kept.advisory.record).collect::<Vec<_>>();
     assert_eq!(records(shop.inventories.advisories_called("CVE-1").unwrap()), ["DSA-1", "DSA-2"]);
     assert_eq!(records(shop.inventories.advisories_called("DSA-2").unwrap()), ["DSA-2"]);
     assert!(shop.inventories.advisories_called("CVE-").unwrap().is_empty(), "a part of a name is none");
-    assert_eq!(records(shop.inventories.advisories_about(&["openssl".to_owned(), "none".to_owned()].into()).unwrap()), ["DSA-1"]);
-    assert_eq!(shop.inventories.forget_advisories("debian", &[Kind::Npm].into(), at(2)).unwrap(), 0, "it is about something else");
-    assert_eq!(shop.inventories.forget_advisories("debian", &[Kind::Deb].into(), at(2)).unwrap(), 1);
+    let about = shop.inventories.advisories_about(&["openssl".to_owned(), "none".to_owned()].into()).unwrap();
+    assert_eq!(about.iter().map(|advisory| advisory.record.as_str()).collect::<Vec<_>>(), ["DSA-1"]);
+    // A record is the same whatever it names first.
+    shop.inventories.keep_advisories("debian", &[row("DSA-1", "deb", "libssl3", "by another name")], at(2)).unwrap();
+    assert_eq!(shop.inventories.advisories().unwrap().len(), 2);
+    let subject = |kind, distro: Option<&str>| Subject { kind, distro: distro.map(str::to_owned) };
+    let forget = |subject, before| shop.inventories.forget_advisories("debian", &[subject].into(), before).unwrap();
+    assert_eq!(forget(subject(Kind::Npm, None), at(2)), 0, "it is about something else");
+    assert_eq!(forget(subject(Kind::Deb, Some("ubuntu")), at(2)), 0, "it is another's package of that kind");
+    assert_eq!(forget(subject(Kind::Deb, Some("debian")), at(2)), 1);
     assert_eq!(shop.inventories.advisories().unwrap().len(), 1);
-    let names: Vec<String> = shop.inventories.names().unwrap().into_iter().map(|(_, name)| name).collect();
-    assert_eq!(names, ["libc6", "libssl3", "openssl"]);
 }
