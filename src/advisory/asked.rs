@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use super::{Advisory, verdict_of_all};
+use super::{Advisory, Fixed, is_undetermined, verdict_of_all};
 use crate::inventory::{Distro, Package};
 use crate::inventory::{Question, QuestionError};
 
@@ -26,7 +26,7 @@ impl Asked {
     /// Whether a package of an image of this distribution is meant. If so, the version from which on it is not, where that is known.
     ///
     /// `advisories` are those by which the problem is known; a question about packages needs none.
-    pub fn hit(&self, advisories: &[Advisory], package: &Package, distro: Option<&Distro>) -> Option<Option<String>> {
+    pub fn hit(&self, advisories: &[Advisory], package: &Package, distro: Option<&Distro>) -> Option<Option<Fixed>> {
         match self {
             Self::Packages(question) => {
                 let is_there = question.distro().is_none_or(|id| distro.is_some_and(|distro| distro.id.eq_ignore_ascii_case(id)));
@@ -34,6 +34,12 @@ impl Asked {
             }
             Self::Problem(_) => verdict_of_all(advisories, package, distro),
         }
+    }
+
+    /// Whether nobody has looked yet if a package of an image of this distribution is meant, so that it is neither named nor cleared.
+    pub fn is_open(&self, advisories: &[Advisory], package: &Package, distro: Option<&Distro>) -> bool {
+        let is_problem = matches!(self, Self::Problem(_));
+        is_problem && advisories.iter().any(|one| is_undetermined(one, package, distro)) && self.hit(advisories, package, distro).is_none()
     }
 }
 

@@ -1,31 +1,12 @@
 //! For how long a problem was there while it could be known: the clock of each.
 //!
-//! In: since when it is known, which images have it, and which containers ran when. Out: when it came, whether it is still there, and for how long that
+//! In: since when it is known, and when each container with it came and went. Out: when it came, whether it is still there, and for how long that
 //! was. Knows no clock: who asks says what time it is.
 
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use crate::model::{Digest, HostName, ServiceName};
-
-/// A container in its slot, from when it came to when it went.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Stay {
-    /// The service.
-    pub service: ServiceName,
-    /// The host.
-    pub host: HostName,
-    /// Which of the service's places there, counted from 0.
-    pub slot: u32,
-    /// The image that it ran.
-    pub image: Digest,
-    /// Since when.
-    pub since: Timestamp,
-    /// Until when; none while it is there.
-    pub until: Option<Timestamp>,
-}
-
-/// A time in which at least one container had it.
+/// A time in which a container, or at least one of several, had it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Span {
     /// Since when.
@@ -47,10 +28,9 @@ pub struct Exposure {
     pub spans: Vec<Span>,
 }
 
-/// The clock of a problem; none if no container ever had it. O(stays · log stays).
-pub fn exposure<'a>(known_since: Timestamp, stays: impl IntoIterator<Item = &'a Stay>, has: impl Fn(&Digest) -> bool) -> Option<Exposure> {
-    let with_it = stays.into_iter().filter(|stay| has(&stay.image));
-    let spans = merged(with_it.map(|stay| Span { since: stay.since, until: stay.until }).collect());
+/// The clock of a problem, from the times of the containers with it in any order; none if no container ever had it. O(times · log times).
+pub fn exposure(known_since: Timestamp, had_it: impl IntoIterator<Item = Span>) -> Option<Exposure> {
+    let spans = merged(had_it.into_iter().collect());
     let (first, last) = (spans.first()?, spans.last()?);
     Some(Exposure { known_since, first_seen: first.since, last_gone: last.until, spans })
 }
@@ -114,59 +94,49 @@ mod tests {
         Timestamp::from_second(hour * 3600).unwrap()
     }
 
-    fn digest(n: u8) -> Digest {
-        format!("sha256:{}", format!("{n:02x}").repeat(32)).parse().unwrap()
-    }
-
-    fn stay(image: u8, since: i64, until: Option<i64>) -> Stay {
-        let (service, host) = ("web".parse().unwrap(), "h1".parse().unwrap());
-        Stay { service, host, slot: 0, image: digest(image), since: at(since), until: until.map(at) }
-    }
-
-    fn bad(image: &Digest) -> bool {
-        *image == digest(1)
+    fn span((since, until): (i64, Option<i64>)) -> Span {
+        Span { since: at(since), until: until.map(at) }
     }
 
     #[test]
     fn the_clock_runs_from_when_it_was_known_and_there_until_the_last_went() {
-        type Case<'a> = (i64, &'a [(u8, i64, Option<i64>)], bool, i64, i64);
-        //    known  image 1 has it: image, since, until                  open   total running   at 100 h
+        type Case<'a> = (i64, &'a [(i64, Option<i64>)], bool, i64, i64);
+        //    known  since, until                         open   total running   at 100 h
         let cases: [Case<'_>; 7] = [
-            (10, &[(1, 20, Some(30)), (2, 30, None)], false, 10, 10),
-            (25, &[(1, 20, Some(30)), (1, 22, Some(40))], false, 15, 15),
-            (50, &[(1, 20, Some(30))], false, 0, 0),
-            (10, &[(1, 20, Some(30)), (1, 60, None)], true, 80, 50),
-            (10, &[(1, 20, None), (1, 60, Some(70))], true, 80, 80),
-            (110, &[(1, 20, None)], true, 0, 0),
-            (0, &[(1, 30, Some(20))], false, 0, 0),
+            (10, &[(20, Some(30))], false, 10, 10),
+            (25, &[(20, Some(30)), (22, Some(40))], false, 15, 15),
+            (50, &[(20, Some(30))], false, 0, 0),
+            (10, &[(20, Some(30)), (60, None)], true, 80, 50),
+            (10, &[(20, None), (60, Some(70))], true, 80, 80),
+            (110, &[(20, None)], true, 0, 0),
+            (0, &[(30, Some(20))], false, 0, 0),
         ];
-        for (known, stays, open, total, running) in cases {
-            let stays: Vec<_> = stays.iter().map(|(image, since, until)| stay(*image, *since, *until)).collect();
-            let clock = exposure(at(known), &stays, bad).unwrap();
+        for (known, spans, open, total, running) in cases {
+            let clock = exposure(at(known), spans.iter().copied().map(span)).unwrap();
             let hours = (clock.total(at(100)).as_hours(), clock.running(at(100)).as_hours());
-            assert_eq!((clock.is_open(), hours), (open, (total, running)), "{stays:?}");
+            assert_eq!((clock.is_open(), hours), (open, (total, running)), "{spans:?}");
             assert_eq!(clock.age(at(100)).map(|age| age.as_hours()), open.then_some(total));
         }
-        assert_eq!(exposure(at(0), &[stay(2, 0, None)], bad), None, "what no container had has no clock");
+        assert_eq!(exposure(at(0), []), None, "what no container had has no clock");
     }
 
     proptest! {
         #[test]
         fn every_hour_counts_once_if_it_was_known_and_there(
             known in 0..24_i64,
-            stays in prop::collection::vec((1..3_u8, 0..24_i64, prop::option::of(0..24_i64)), 1..8),
+            stays in prop::collection::vec((0..24_i64, prop::option::of(0..24_i64)), 1..8),
         ) {
-            let stays: Vec<_> = stays.into_iter().map(|(image, since, long)| stay(image, since, long.map(|long| since + long))).collect();
-            let is_there = |hour: i64| stays.iter().any(|stay| bad(&stay.image) && stay.since <= at(hour) && stay.until.is_none_or(|until| at(hour) < until));
+            let stays: Vec<_> = stays.into_iter().map(|(since, long)| span((since, long.map(|long| since + long)))).collect();
+            let is_there = |hour: i64| stays.iter().any(|stay| stay.since <= at(hour) && stay.until.is_none_or(|until| at(hour) < until));
             let now = 30;
-            let Some(clock) = exposure(at(known), &stays, bad) else { return Ok(()) };
+            let clock = exposure(at(known), stays.iter().copied()).unwrap();
             // A stay that goes on began before now, and one that began later has no length yet.
             let hours = (known..now).filter(|hour| is_there(*hour)).count() as i64;
             let seen = clock.spans.iter().map(|span| Span { since: span.since, until: Some(span.until.unwrap_or(at(now)).min(at(now))) });
             let seen: i64 = seen.map(|span| between(span.since.max(at(known)), span.until.unwrap()).as_hours()).sum();
             prop_assert_eq!(seen, hours);
             prop_assert!(clock.running(at(now)) <= clock.total(at(now).max(clock.last_gone.unwrap_or(at(now)))));
-            prop_assert_eq!(clock.is_open(), stays.iter().any(|stay| bad(&stay.image) && stay.until.is_none()));
+            prop_assert_eq!(clock.is_open(), stays.iter().any(|stay| stay.until.is_none()));
         }
     }
 }

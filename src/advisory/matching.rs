@@ -6,6 +6,7 @@
 use std::borrow::Cow;
 use std::cmp::Ordering;
 use std::collections::BTreeSet;
+use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
@@ -29,6 +30,43 @@ pub struct Hit {
     /// What the distribution says of it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub note: Option<String>,
+}
+
+impl Hit {
+    /// The version that no longer has it, and whether whoever builds an image with this package gets that one.
+    pub fn fix(self, package: &Package) -> Option<Fixed> {
+        let fixed = self.fixed?;
+        let is_had = self.terms == Terms::Everybody || is_subscribed(package.kind, &package.version);
+        Some(if is_had { Fixed::ForAll(fixed) } else { Fixed::ForSubscribers(fixed) })
+    }
+}
+
+/// The lowest version that no longer has a problem, and who gets it.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Fixed {
+    /// Whoever builds the image: everybody, or a subscriber, of whom the package is already.
+    ForAll(String),
+    /// Who has subscribed, and nothing in the image says that somebody has. No rebuild brings it.
+    ForSubscribers(String),
+}
+
+impl Fixed {
+    /// The version, if whoever builds the image gets it.
+    pub fn for_all(self) -> Option<String> {
+        match self {
+            Self::ForAll(version) => Some(version),
+            Self::ForSubscribers(_) => None,
+        }
+    }
+}
+
+impl fmt::Display for Fixed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::ForAll(version) => f.write_str(version),
+            Self::ForSubscribers(version) => write!(f, "{version} (for subscribers only)"),
+        }
+    }
 }
 
 /// What an advisory is found by: only those of a package's own [`keys_of`] can hit it.
@@ -62,7 +100,7 @@ pub fn verdict(advisory: &Advisory, package: &Package, distro: Option<&Distro>) 
     }
     let about = |name: &str, naming: Naming| -> Vec<&Affected> {
         let is_meant = |affected: &&Affected| affected.naming != naming && is_about(affected, package.kind, name, distro);
-        advisory.affected.iter().filter(is_meant).collect()
+        advisory.affected.iter().filter(|affected| affected.standing == Standing::Affected).filter(is_meant).collect()
     };
     // Who has the package's own name knows more of it than who has its source's: binaries of one source may differ in version.
     let own = package.kind.normal_name(&package.name);
@@ -76,17 +114,35 @@ pub fn verdict(advisory: &Advisory, package: &Package, distro: Option<&Distro>) 
 
 /// The same for all records of one problem: the version from which on none of them has it, where that is known.
 ///
-/// Below the highest fix of several records, one of them still has it.
-pub fn verdict_of_all<'a>(advisories: impl IntoIterator<Item = &'a Advisory>, package: &Package, distro: Option<&Distro>) -> Option<Option<String>> {
+/// Below the highest fix of several records, one of them still has it. What only subscribers get counts where there is nothing for everybody.
+pub fn verdict_of_all<'a>(advisories: impl IntoIterator<Item = &'a Advisory>, package: &Package, distro: Option<&Distro>) -> Option<Option<Fixed>> {
     let hits: Vec<Hit> = advisories.into_iter().filter_map(|advisory| verdict(advisory, package, distro)).collect();
-    (!hits.is_empty()).then(|| highest(package.kind, hits.into_iter().filter_map(|hit| hit.fixed)))
+    (!hits.is_empty()).then(|| highest_fix(package.kind, hits.into_iter().filter_map(|hit| hit.fix(package))))
+}
+
+/// The highest of several fixes: of those that everybody gets, or else of the others.
+pub fn highest_fix(kind: Kind, fixes: impl IntoIterator<Item = Fixed>) -> Option<Fixed> {
+    let (mut for_all, mut for_subscribers) = (Vec::new(), Vec::new());
+    for fix in fixes {
+        match fix {
+            Fixed::ForAll(version) => for_all.push(version),
+            Fixed::ForSubscribers(version) => for_subscribers.push(version),
+        }
+    }
+    highest(kind, for_all).map(Fixed::ForAll).or_else(|| highest(kind, for_subscribers).map(Fixed::ForSubscribers))
+}
+
+/// Whether nobody has looked yet if an image of this distribution has the problem by this package: no hit, but no all-clear either.
+pub fn is_undetermined(advisory: &Advisory, package: &Package, distro: Option<&Distro>) -> bool {
+    let names = |affected: &Affected, name: &str, naming: Naming| affected.naming != naming && is_about(affected, package.kind, name, distro);
+    let by_name = |affected: &Affected| names(affected, &name_of(package.kind, &package.name), Naming::Source);
+    let by_source = |affected: &Affected| source_of(package).is_some_and(|(source, _)| names(affected, &source, Naming::Package));
+    let open = advisory.affected.iter().filter(|affected| affected.standing == Standing::Undetermined);
+    advisory.withdrawn.is_none() && open.into_iter().any(|affected| by_name(affected) || by_source(affected))
 }
 
 fn is_about(affected: &Affected, kind: Kind, name: &str, distro: Option<&Distro>) -> bool {
-    affected.kind == kind
-        && affected.name == name
-        && affected.standing == Standing::Affected
-        && affected.distro.as_ref().is_none_or(|meant| distro.is_some_and(|distro| meant.is(distro)))
+    affected.kind == kind && affected.name == name && affected.distro.as_ref().is_none_or(|meant| distro.is_some_and(|distro| meant.is(distro)))
 }
 
 /// The version as advisories write it: Go's without its `v`, and those of Go itself as semantic versions.
@@ -133,9 +189,8 @@ fn source_of(package: &Package) -> Option<(Cow<'_, str>, Cow<'_, str>)> {
 fn judge(about: &[&Affected], kind: Kind, name: &str, version: &str) -> Option<Hit> {
     let of_stream = about.iter().copied().filter(|affected| is_of_stream(affected, kind, version));
     // Who has a package that only subscribers get is one: what is said to everybody else does not hold there.
-    let subscribed = kind == Kind::Deb && (version.contains("+esm") || version.contains("~esm"));
     let (for_subscribers, for_everybody): (Vec<_>, Vec<_>) = of_stream.partition(|affected| terms(affected) == Terms::Subscribers);
-    let is_theirs = subscribed && !for_subscribers.is_empty();
+    let is_theirs = is_subscribed(kind, version) && !for_subscribers.is_empty();
     let counts = if is_theirs { for_subscribers.clone() } else { [for_everybody.clone(), for_subscribers.clone()].concat() };
     let hit = counts.iter().find(|affected| affected.covers(version))?;
     let free = if is_theirs { None } else { first_fix(&for_everybody, kind, version) };
@@ -144,6 +199,11 @@ fn judge(about: &[&Affected], kind: Kind, name: &str, version: &str) -> Option<H
         None => first_fix(&for_subscribers, kind, version).map_or((None, Terms::Everybody), |fixed| (Some(fixed), Terms::Subscribers)),
     };
     Some(Hit { fixed, terms, by: name.to_owned(), note: hit.note.clone() })
+}
+
+/// Whether only subscribers get a package of this version.
+fn is_subscribed(kind: Kind, version: &str) -> bool {
+    kind == Kind::Deb && (version.contains("+esm") || version.contains("~esm"))
 }
 
 fn terms(affected: &Affected) -> Terms {
@@ -274,6 +334,13 @@ mod tests {
         assert_eq!(hit("1.0-1ubuntu1"), Some((Some("1.0-1ubuntu1+esm2".into()), Terms::Subscribers)));
         assert_eq!(hit("1.0-1ubuntu1+esm1"), Some((Some("1.0-1ubuntu1+esm2".into()), Terms::Subscribers)));
         assert_eq!(hit("1.0-1ubuntu1+esm2"), None, "what is said to those without does not hold for a subscriber");
+        let known =
+            |version, advisories: &[Advisory]| verdict_of_all(advisories, &package(Kind::Deb, "p", version, None), Some(&distro)).unwrap().unwrap();
+        let theirs = known("1.0-1ubuntu1", std::slice::from_ref(&both));
+        assert_eq!((theirs.to_string().as_str(), theirs.for_all()), ("1.0-1ubuntu1+esm2 (for subscribers only)", None));
+        assert_eq!(known("1.0-1ubuntu1+esm1", std::slice::from_ref(&both)), Fixed::ForAll("1.0-1ubuntu1+esm2".into()), "who has subscribed gets it");
+        let free = advisory(vec![ubuntu(Terms::Everybody, Some("1.0-1ubuntu1.1"))]);
+        assert_eq!(known("1.0-1ubuntu1", &[both, free]), Fixed::ForAll("1.0-1ubuntu1.1".into()));
     }
 
     #[test]
@@ -284,7 +351,10 @@ mod tests {
         let withdrawn = Advisory { withdrawn: Some(jiff::Timestamp::UNIX_EPOCH), ..advisory(vec![one.clone()]) };
         assert_eq!(verdict(&withdrawn, &installed, None), None);
         let undetermined = Affected { standing: Standing::Undetermined, ..one };
-        assert_eq!(verdict(&advisory(vec![undetermined]), &installed, None), None);
+        let open = advisory(vec![undetermined]);
+        assert_eq!((verdict(&open, &installed, None), is_undetermined(&open, &installed, None)), (None, true));
+        assert!(!is_undetermined(&open, &package(Kind::Npm, "q", "1.0.0", None), None), "that is about something else");
+        assert!(!is_undetermined(&Advisory { withdrawn: Some(jiff::Timestamp::UNIX_EPOCH), ..open }, &installed, None));
     }
 
     #[test]

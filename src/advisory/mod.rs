@@ -20,7 +20,7 @@ mod walk;
 
 pub use asked::Asked;
 pub use cure::{BaseMove, Because, Bringer, Cure, Finding, Hopeless, NewerBase, Outlook, Problem, Reason, Rebuild, Situation, cure};
-pub use exposure::{Exposure, Span, Stay, exposure};
-pub use matching::{Hit, Key, keys, keys_of, verdict, verdict_of_all};
+pub use exposure::{Exposure, Span, exposure};
+pub use matching::{Fixed, Hit, Key, highest_fix, is_undetermined, keys, keys_of, verdict, verdict_of_all};
 pub use severity::{Label, Severity};
 pub use types::{Advisory, Affected, DistroMatch, Naming, Range, Standing, Terms, Until};

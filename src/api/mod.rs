@@ -32,7 +32,7 @@ pub use caller::{BY, Caller, Tokens, hash_of, new_token};
 pub use events::RunStanding;
 pub use listen::{ListenError, Listener, Tls, listen};
 pub use openapi::document;
-pub use packages::{Gone, WhoHas, difference_of, of_image, of_problem};
+pub use packages::{Gone, NoQuestion, WhoHas, difference_of, of_image, of_problem};
 pub use plans::PlanMade;
 pub use problem::Problem;
 pub use reads::{JournalVerified, Page};

@@ -47,16 +47,37 @@ pub struct WhoHas {
     pub ever: bool,
 }
 
+/// Why parameters are no question.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum NoQuestion {
+    /// Not one thing is asked for, but so many.
+    #[error("{} where one is asked for", if *.0 == 0 { "nothing is given".to_owned() } else { format!("{} things are given", .0) })]
+    Number(usize),
+    /// What is asked for cannot be understood.
+    #[error(transparent)]
+    Text(#[from] QuestionError),
+}
+
+impl NoQuestion {
+    /// What to do about it.
+    pub fn help(&self) -> &str {
+        match self {
+            Self::Number(_) => "give one of `what`, `cve`, `purl` and `license`",
+            Self::Text(error) => &error.help,
+        }
+    }
+}
+
 impl WhoHas {
-    /// The question; the error says where it is none.
-    pub fn query(&self) -> Result<inquiry::Query, QuestionError> {
+    /// The question; the error says why it is none.
+    pub fn query(&self) -> Result<inquiry::Query, NoQuestion> {
         let given = [&self.what, &self.cve, &self.purl, &self.license].into_iter().flatten().count();
         let asked = match (&self.what, &self.cve, &self.purl, &self.license) {
             (Some(what), None, None, None) => what.parse()?,
             (None, Some(name), None, None) => Asked::of_problem(name),
             (None, None, Some(purl), None) => Asked::Packages(Question::of_purl(purl)?),
             (None, None, None, Some(license)) => Asked::Packages(Question::of_license(license)?),
-            _ => return Err(QuestionError::number(given)),
+            _ => return Err(NoQuestion::Number(given)),
         };
         let when = match self.at {
             Some(at) => When::At(at),
@@ -140,7 +161,7 @@ impl OfRelease {
 #[utoipa::path(get, path = "/v1/who-has", tag = "packages", params(WhoHas), responses((status = 200, description = "as `refit who-has --json` prints it"), (status = 400, body = Problem), (status = 404, description = "no advisory is called so", body = Problem)))]
 pub(super) async fn who_has(caller: Caller, State(api): State<Api>, Query(asked): Query<WhoHas>) -> Result<Json<Answer>, Problem> {
     caller.may(Role::Read)?;
-    let query = asked.query().map_err(|error| Problem::bad(error.to_string()).with_help(error.help))?;
+    let query = asked.query().map_err(|error| Problem::bad(error.to_string()).with_help(error.help()))?;
     ask(&api, move |inventories| Ok(Json(inquiry::who_has(inventories, &query)?))).await
 }
 

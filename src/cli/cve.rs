@@ -60,6 +60,7 @@ pub(super) async fn run(args: &CveArgs, at: At, face: &mut Face) -> miette::Resu
                 report::packages::problems(&all.problems).iter().for_each(|line| face.printer.out(line));
             }
             warn(&all.not_read, face);
+            report::packages::undetermined(&all.undetermined).iter().for_each(|line| face.printer.err(&format!("warning: {line}")));
             if all.advisories == 0 {
                 face.printer.err("warning: no advisory was read yet, so nobody knows of problems; `refit advisories update` reads some");
             }

@@ -6,9 +6,8 @@ use jiff::civil::DateTime;
 use super::server::At;
 use super::workshop::PipelineFolder;
 use super::{Exit, Face, inventories};
-use crate::api::WhoHas;
+use crate::api::{NoQuestion, WhoHas};
 use crate::inquiry::{Answer, who_has};
-use crate::inventory::QuestionError;
 use crate::report;
 
 /// Say which containers have a package: where, since when, who brought it in, and whether there is a fix.
@@ -68,8 +67,8 @@ pub(super) async fn run(args: &WhoHasArgs, at: At, face: &mut Face) -> miette::R
 }
 
 /// A question that cannot be understood, with the place in it.
-fn wrong(error: QuestionError) -> miette::Report {
-    miette::miette!(help = error.help.clone(), "{error}")
+fn wrong(error: NoQuestion) -> miette::Report {
+    miette::miette!(help = error.help().to_owned(), "{error}")
 }
 
 fn show(answer: &Answer, csv: bool, face: &mut Face) -> Exit {

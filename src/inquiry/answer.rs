@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::fixes::Fixes;
 use super::{AskError, Sought};
-use crate::advisory::Asked;
+use crate::advisory::{Asked, Fixed};
 use crate::inventory::purl::purl;
 use crate::inventory::{Distro, Package};
 use crate::journal::{Filter, Held, Holding, Inventories, JournalError, Names, Ran, When};
@@ -78,10 +78,21 @@ pub struct Container {
 pub enum Fix {
     /// This version no longer has what was asked about, or what advisories say of the package.
     Known(String),
+    /// The same, and only subscribers of the distribution get it: no rebuild brings it.
+    Subscribers(String),
     /// There is an advisory, and no fix in it.
     None,
     /// No advisory that was read is about it.
     NoAdvisory,
+}
+
+impl From<Fixed> for Fix {
+    fn from(fixed: Fixed) -> Self {
+        match fixed {
+            Fixed::ForAll(version) => Self::Known(version),
+            Fixed::ForSubscribers(version) => Self::Subscribers(version),
+        }
+    }
 }
 
 /// An image that ran at that time, and of which nobody can say what is in it.
@@ -107,6 +118,8 @@ pub enum Unknown {
     ReadInPart,
     /// It does not say which distribution it is, so nobody knows which advisories hold for its packages.
     NoDistribution,
+    /// Its distribution has not looked yet whether a package in it has the problem.
+    Undetermined,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for a reference")]
@@ -133,8 +146,17 @@ pub fn who_has(inventories: &Inventories, query: &Query) -> Result<Answer, AskEr
             |holding: &&Holding| holding.package.kind.is_of_distro() && holding.stay.ran.image.is_some_and(|image| !distros.contains_key(&image));
         let rans: BTreeSet<&Ran> = held.holdings.iter().filter(of_none).map(|holding| holding.stay.ran.as_ref()).collect();
         unknown.extend(rans.into_iter().map(|ran| of(ran, Unknown::NoDistribution)));
+        unknown.extend(undetermined(&sought, &held, &distros).into_iter().map(|ran| of(ran, Unknown::Undetermined)));
     }
     Ok(Answer { asked: query.asked.to_string(), containers, left_out: held.left_out, not_read: unknown })
+}
+
+/// What ran at that time and has a package of which nobody has looked whether it has the problem. Each package of an image is judged once.
+fn undetermined<'a>(sought: &Sought, held: &'a Held, distros: &BTreeMap<Digest, Distro>) -> BTreeSet<&'a Ran> {
+    let distinct: BTreeMap<(&Ran, *const Package), &Package> =
+        held.holdings.iter().map(|one| ((one.stay.ran.as_ref(), Arc::as_ptr(&one.package)), one.package.as_ref())).collect();
+    let open = distinct.into_iter().filter(|((ran, _), package)| sought.is_open(package, ran.image.and_then(|image| distros.get(&image))));
+    open.map(|((ran, _), _)| ran).collect()
 }
 
 /// What runs now and nobody can say of what is in it.
@@ -177,11 +199,11 @@ impl<'a> Judge<'a> {
 fn fix(sought: &Sought, fixes: &Fixes, package: &Package, distro: Option<&Distro>) -> Option<Fix> {
     let hit = sought.hit(package, distro)?;
     if let Asked::Problem(_) = sought.asked() {
-        return Some(hit.map_or(Fix::None, Fix::Known));
+        return Some(hit.map_or(Fix::None, Fix::from));
     }
     let known = fixes.known(package, distro);
     Some(match known.fixed {
-        Some(fixed) => Fix::Known(fixed),
+        Some(fixed) => fixed.into(),
         None if known.unfixable.is_empty() => Fix::NoAdvisory,
         None => Fix::None,
     })

@@ -2,8 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::advisory::{Advisory, Key, keys, keys_of, verdict};
-use crate::inventory::version::highest;
+use crate::advisory::{Advisory, Fixed, Key, highest_fix, keys, keys_of, verdict};
 use crate::inventory::{Distro, Package};
 use crate::journal::{Inventories, JournalError};
 
@@ -16,12 +15,12 @@ pub(super) struct Fixes {
 /// What is known of a package in an image of some distribution.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Known {
-    /// The problems that it has and for which there is a fix.
+    /// The problems that it has and for which there is a fix that everybody gets.
     pub(super) fixable: BTreeSet<String>,
     /// Those for which there is none.
     pub(super) unfixable: BTreeSet<String>,
-    /// The lowest version that has none of the fixable ones.
-    pub(super) fixed: Option<String>,
+    /// The lowest version that has none of the fixable ones; where there are none, that which subscribers get.
+    pub(super) fixed: Option<Fixed>,
 }
 
 impl Fixes {
@@ -42,13 +41,14 @@ impl Fixes {
         let (mut known, mut fixes) = (Known::default(), Vec::new());
         for advisory in places.into_iter().map(|at| &self.advisories[at]) {
             let Some(hit) = verdict(advisory, package, distro) else { continue };
-            let problems = if hit.fixed.is_some() { &mut known.fixable } else { &mut known.unfixable };
+            let fix = hit.fix(package);
+            let problems = if matches!(fix, Some(Fixed::ForAll(_))) { &mut known.fixable } else { &mut known.unfixable };
             problems.insert(advisory.id.clone());
-            fixes.extend(hit.fixed);
+            fixes.extend(fix);
         }
         // Of several records of one problem, the one that knows a fix counts.
         known.unfixable.retain(|problem| !known.fixable.contains(problem));
-        known.fixed = highest(package.kind, fixes);
+        known.fixed = highest_fix(package.kind, fixes);
         known
     }
 }

@@ -20,7 +20,7 @@ pub use bill::subject;
 pub use difference::{ImageDifference, ReleaseDifference, difference, of_images};
 pub use error::AskError;
 pub use named::{Named, contents};
-pub use problems::{OpenProblem, ProblemKept, Problems, problem, problems};
+pub use problems::{OpenProblem, ProblemKept, Problems, open_problems, problem, problems};
 pub use remedy::{AsItIs, AsTheyAre, Deployed, Remedy, remedy};
 pub use sought::Sought;
 pub use stale::{BaseBehind, ImageProblems, ServiceBehind, Services, problems_of_image, stale};

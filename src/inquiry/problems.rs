@@ -7,9 +7,9 @@ use serde::{Deserialize, Serialize};
 
 use super::AskError;
 use super::answer::{NotRead, not_read};
-use crate::advisory::{Advisory, Exposure, Key, Severity, Stay, exposure, keys, keys_of, verdict_of_all};
+use crate::advisory::{Advisory, Exposure, Fixed, Key, Severity, Span, exposure, is_undetermined, keys, keys_of, verdict_of_all};
 use crate::inventory::{Distro, Package};
-use crate::journal::{AdvisoryKept, Filter, Inventories, JournalError, Names, When};
+use crate::journal::{AdvisoryKept, Filter, Inventories, JournalError, Names, Stay, When};
 use crate::model::{Digest, ServiceName};
 
 /// A problem that is or was in containers.
@@ -29,7 +29,7 @@ pub struct OpenProblem {
     pub exposure: Exposure,
     /// For how long it is open; none if it is not.
     pub open_s: Option<u64>,
-    /// For how long containers had it after it was known, all in all.
+    /// For how long containers had it after it was known, all in all: without the times between, in which none had it.
     pub exposed_s: u64,
     /// The services that have or had it.
     pub services: BTreeSet<ServiceName>,
@@ -37,8 +37,11 @@ pub struct OpenProblem {
     pub containers: usize,
     /// The packages that it is in, with their versions.
     pub packages: BTreeSet<String>,
-    /// The version that no longer has it; none if no such is known.
+    /// The version that no longer has it; none if no such is known that everybody gets.
     pub fixed: Option<String>,
+    /// The version that only subscribers of the distribution get, where there is no other.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fixed_for_subscribers: Option<String>,
 }
 
 /// A problem, and everything that was read of it.
@@ -48,6 +51,9 @@ pub struct ProblemKept {
     pub seen: Option<OpenProblem>,
     /// What runs and nobody can say of what is in it.
     pub not_read: Vec<NotRead>,
+    /// The packages that run and of which nobody has looked yet whether they have it, with their versions.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub undetermined: BTreeSet<String>,
     /// What was read of it.
     pub advisories: Vec<Advisory>,
 }
@@ -59,6 +65,9 @@ pub struct Problems {
     pub problems: Vec<OpenProblem>,
     /// What runs and nobody can say of what is in it.
     pub not_read: Vec<NotRead>,
+    /// The problems of which nobody has looked yet whether packages that run have them.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub undetermined: BTreeSet<String>,
     /// So many advisories are kept: without any, nobody knows of problems.
     pub advisories: usize,
 }
@@ -66,26 +75,45 @@ pub struct Problems {
 /// Every problem that is or was in a container.
 pub fn problems(inventories: &Inventories, now: Timestamp) -> Result<Problems, JournalError> {
     let all = inventories.advisories()?;
-    let seen = Seen::look(inventories, &all)?;
-    let mut by_problem: BTreeMap<String, Vec<&AdvisoryKept>> = BTreeMap::new();
-    for kept in &all {
-        for problem in kept.advisory.problems() {
-            by_problem.entry(problem.to_owned()).or_default().push(kept);
-        }
-    }
+    let seen = Seen::look(inventories, &all, When::Ever)?;
+    let by_problem = by_problem(&all);
     let mut problems: Vec<OpenProblem> = by_problem.iter().filter_map(|(id, kept)| seen.problem(id, kept, now)).collect();
     problems.sort_by(|a, b| (b.is_open, b.open_s, b.exposed_s).cmp(&(a.is_open, a.open_s, a.exposed_s)).then_with(|| a.id.cmp(&b.id)));
-    Ok(Problems { problems, not_read: not_read(inventories)?, advisories: all.len() })
+    let undetermined = by_problem.iter().filter(|(_, kept)| !seen.undetermined(kept).is_empty()).map(|(id, _)| (*id).to_owned()).collect();
+    Ok(Problems { problems, not_read: not_read(inventories)?, undetermined, advisories: all.len() })
+}
+
+/// The problems that are in a container now, in no order.
+///
+/// What ran before is looked at only as far as it tells since when those have been there: a daemon counts them every few minutes.
+pub fn open_problems(inventories: &Inventories, now: Timestamp) -> Result<Vec<OpenProblem>, JournalError> {
+    let all = inventories.advisories()?;
+    let runs = Seen::look(inventories, &all, When::Now)?;
+    let open: BTreeMap<&str, Vec<&AdvisoryKept>> = by_problem(&all).into_iter().filter(|(_, kept)| !runs.hits(kept).is_empty()).collect();
+    let seen = Seen::look(inventories, open.values().flatten().copied(), When::Ever)?;
+    Ok(open.iter().filter_map(|(id, kept)| seen.problem(id, kept, now)).collect())
+}
+
+/// The advisories of each problem, by how people call it.
+fn by_problem(all: &[AdvisoryKept]) -> BTreeMap<&str, Vec<&AdvisoryKept>> {
+    let mut by_problem: BTreeMap<&str, Vec<&AdvisoryKept>> = BTreeMap::new();
+    for kept in all {
+        for problem in kept.advisory.problems() {
+            by_problem.entry(problem).or_default().push(kept);
+        }
+    }
+    by_problem
 }
 
 /// One problem, by any of its names.
 pub fn problem(inventories: &Inventories, name: &str, now: Timestamp) -> Result<ProblemKept, AskError> {
-    let kept: Vec<AdvisoryKept> = inventories.advisories()?.into_iter().filter(|kept| kept.advisory.is_called(name)).collect();
+    let kept = inventories.advisories_called(name)?;
     if kept.is_empty() {
         return Err(AskError::NoAdvisory(name.to_owned()));
     }
-    let seen = Seen::look(inventories, &kept)?.problem(name, &kept.iter().collect::<Vec<_>>(), now);
-    Ok(ProblemKept { seen, not_read: not_read(inventories)?, advisories: kept.into_iter().map(|kept| kept.advisory).collect() })
+    let (seen, kept_refs) = (Seen::look(inventories, &kept, When::Ever)?, kept.iter().collect::<Vec<_>>());
+    let (undetermined, seen) = (seen.undetermined(&kept_refs), seen.problem(name, &kept_refs, now));
+    Ok(ProblemKept { seen, not_read: not_read(inventories)?, undetermined, advisories: kept.into_iter().map(|kept| kept.advisory).collect() })
 }
 
 /// A package in a distribution, and the images that have it.
@@ -104,21 +132,18 @@ struct Seen {
 }
 
 impl Seen {
-    fn look(inventories: &Inventories, advisories: &[AdvisoryKept]) -> Result<Self, JournalError> {
+    fn look<'a>(inventories: &Inventories, advisories: impl IntoIterator<Item = &'a AdvisoryKept>, when: When) -> Result<Self, JournalError> {
         let mut stays: BTreeMap<Digest, Vec<Stay>> = BTreeMap::new();
-        for stay in inventories.stays(When::Ever)? {
+        for stay in inventories.stays(when)? {
             let Some(image) = stay.ran.image else { continue };
-            let crate::model::SlotId { service, host, index } = stay.slot;
-            stays.entry(image).or_default().push(Stay { service, host, slot: index, image, since: stay.since, until: stay.until });
+            stays.entry(image).or_default().push(stay);
         }
-        let names: BTreeSet<String> = advisories.iter().flat_map(|kept| &kept.advisory.affected).map(|affected| affected.name.clone()).collect();
-        let distros = inventories.distros(&stays.keys().copied().collect())?;
+        let names: BTreeSet<String> = advisories.into_iter().flat_map(|kept| &kept.advisory.affected).map(|affected| affected.name.clone()).collect();
+        let ran: BTreeSet<Digest> = stays.keys().copied().collect();
+        let distros = inventories.distros(&ran)?;
         let mut images: BTreeMap<(Package, Option<&Distro>), BTreeSet<Digest>> = BTreeMap::new();
-        for holding in inventories.which_have(&Filter { names: Names::Only(names), matches: &|_| true })? {
-            let image = holding.image.id;
-            if stays.contains_key(&image) {
-                images.entry((Package::clone(&holding.package), distros.get(&image))).or_default().insert(image);
-            }
+        for holding in inventories.which_have(&Filter { names: Names::Only(names), matches: &|_| true }, &ran)? {
+            images.entry((Package::clone(&holding.package), distros.get(&holding.image))).or_default().insert(holding.image);
         }
         let packages: Vec<_> = images.into_iter().map(|((package, distro), images)| InImages { package, distro: distro.cloned(), images }).collect();
         let mut by_key: BTreeMap<Key, Vec<usize>> = BTreeMap::new();
@@ -130,15 +155,19 @@ impl Seen {
 
     fn problem(&self, id: &str, kept: &[&AdvisoryKept], now: Timestamp) -> Option<OpenProblem> {
         let mut having = BTreeSet::new();
-        let (mut packages, mut fixed) = (BTreeSet::new(), None);
+        let (mut packages, mut fixed, mut fixed_for_subscribers) = (BTreeSet::new(), None, None);
         for (one, fix) in self.hits(kept) {
             having.extend(&one.images);
-            packages.insert(format!("{} {}", one.package.name, one.package.version));
-            fixed = fixed.or(fix);
+            packages.insert(one.name());
+            match fix {
+                Some(Fixed::ForAll(version)) => fixed = fixed.or(Some(version)),
+                Some(Fixed::ForSubscribers(version)) => fixed_for_subscribers = fixed_for_subscribers.or(Some(version)),
+                None => {}
+            }
         }
         let stays = || having.iter().filter_map(|image| self.stays.get(*image)).flatten();
         let known_since = kept.iter().map(|kept| kept.advisory.published.unwrap_or(kept.first_at)).min()?;
-        let exposure = exposure(known_since, stays(), |image| having.contains(image))?;
+        let exposure = exposure(known_since, stays().map(|stay| Span { since: stay.since, until: stay.until }))?;
         let (newest, seconds) = (kept.first()?, |span: jiff::SignedDuration| u64::try_from(span.as_secs()).unwrap_or_default());
         Some(OpenProblem {
             id: id.to_owned(),
@@ -147,25 +176,51 @@ impl Seen {
             severity: kept.iter().find_map(|kept| kept.advisory.severity.as_ref()).map(in_words),
             is_open: exposure.is_open(),
             open_s: exposure.age(now).map(seconds),
-            exposed_s: seconds(exposure.total(now)),
+            exposed_s: seconds(exposure.running(now)),
             exposure,
-            services: stays().map(|stay| stay.service.clone()).collect(),
+            services: stays().map(|stay| stay.slot.service.clone()).collect(),
             containers: stays().filter(|stay| stay.until.is_none()).count(),
             packages,
+            fixed_for_subscribers: fixed_for_subscribers.filter(|_| fixed.is_none()),
             fixed,
         })
     }
 
     /// Every package that has the problem, and the version of it that has it no more. Each is judged once, however many images have it.
-    fn hits(&self, kept: &[&AdvisoryKept]) -> Vec<(&InImages, Option<String>)> {
+    fn hits(&self, kept: &[&AdvisoryKept]) -> Vec<(&InImages, Option<Fixed>)> {
+        let judged = self.named_by(kept).filter_map(|one| Some((one, one.verdict(kept)?)));
+        judged.collect()
+    }
+
+    /// The packages that run and of which nobody has looked yet whether they have the problem.
+    fn undetermined(&self, kept: &[&AdvisoryKept]) -> BTreeSet<String> {
+        let is_open = |one: &&InImages| {
+            kept.iter().any(|kept| is_undetermined(&kept.advisory, &one.package, one.distro.as_ref()))
+                && one.verdict(kept).is_none()
+                && self.runs(one)
+        };
+        self.named_by(kept).filter(is_open).map(InImages::name).collect()
+    }
+
+    fn runs(&self, one: &InImages) -> bool {
+        one.images.iter().filter_map(|image| self.stays.get(image)).flatten().any(|stay| stay.until.is_none())
+    }
+
+    /// The packages that these advisories name, whether they have it or not.
+    fn named_by(&self, kept: &[&AdvisoryKept]) -> impl Iterator<Item = &InImages> {
         let keys: BTreeSet<Key> = kept.iter().flat_map(|kept| keys(&kept.advisory)).collect();
         let places: BTreeSet<usize> = keys.iter().filter_map(|key| self.by_key.get(key)).flatten().copied().collect();
-        let judged = places.into_iter().filter_map(|at| {
-            let one = &self.packages[at];
-            let hit = verdict_of_all(kept.iter().map(|kept| &kept.advisory), &one.package, one.distro.as_ref())?;
-            Some((one, hit))
-        });
-        judged.collect()
+        places.into_iter().map(|at| &self.packages[at])
+    }
+}
+
+impl InImages {
+    fn name(&self) -> String {
+        format!("{} {}", self.package.name, self.package.version)
+    }
+
+    fn verdict(&self, kept: &[&AdvisoryKept]) -> Option<Option<Fixed>> {
+        verdict_of_all(kept.iter().map(|kept| &kept.advisory), &self.package, self.distro.as_ref())
     }
 }
 

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use super::{AskError, Sought};
-use crate::advisory::{Asked, Because, Bringer, Cure, Finding, NewerBase, Outlook, Problem, Reason, Situation, cure};
+use crate::advisory::{Asked, Because, Bringer, Cure, Finding, Fixed, NewerBase, Outlook, Problem, Reason, Situation, cure};
 use crate::dockerfile::EdgeClass;
 use crate::graph::{Graph, Node};
 use crate::journal::{Filter, ImageHolding, ImageKept, Inventories, JournalError, KnownAs, When};
@@ -65,7 +65,7 @@ pub struct Deployed<'a> {
 
 /// Finds the smallest set of images whose rebuild cures every container. What the newest digests of bases hold counts as far as it was read.
 pub fn remedy(inventories: &Inventories, asked: &Asked, deployed: &Deployed<'_>) -> Result<Remedy, AskError> {
-    let found = Found::look(inventories, asked)?;
+    let found = Found::look(inventories, asked, deployed)?;
     let Running { images: running, as_they_are, left_behind } = found.running(inventories, deployed)?;
     let (parents, copies) = inheritance(deployed.graph);
     let situation = Situation { parents, copies, running, findings: found.findings(deployed.release), newer: found.newer(deployed) };
@@ -109,7 +109,7 @@ struct InImage {
     by: Option<KnownAs>,
 }
 
-/// Everything in which it is, by image.
+/// Everything in which it is, by image: of what runs, what is released, and the bases as they are now.
 struct Found {
     images: BTreeMap<Digest, Vec<InImage>>,
     /// The images that were read at all.
@@ -117,15 +117,20 @@ struct Found {
 }
 
 impl Found {
-    fn look(inventories: &Inventories, asked: &Asked) -> Result<Self, AskError> {
+    fn look(inventories: &Inventories, asked: &Asked, deployed: &Deployed<'_>) -> Result<Self, AskError> {
+        let run = inventories.stays(When::Now)?.into_iter().filter_map(|stay| stay.ran.image);
+        let released = deployed.release.images.values().map(|image| image.id);
+        let matter: BTreeSet<Digest> = run.chain(released).chain(deployed.bases.values().copied()).collect();
         let sought = Sought::of(inventories, asked)?;
-        let held = inventories.which_have(&Filter { names: sought.names(), matches: &|package| sought.may_be(package) })?;
-        let distros = inventories.distros(&held.iter().map(|holding| holding.image.id).collect())?;
+        let held = inventories.which_have(&Filter { names: sought.names(), matches: &|package| sought.may_be(package) }, &matter)?;
+        let distros = inventories.distros(&held.iter().map(|holding| holding.image).collect())?;
         let mut images: BTreeMap<Digest, Vec<_>> = BTreeMap::new();
         for ImageHolding { image, package, brought_by, .. } in held {
-            let Some(fixed) = sought.hit(&package, distros.get(&image.id)) else { continue };
+            let Some(fixed) = sought.hit(&package, distros.get(&image)) else { continue };
+            // A rebuild does not bring what only subscribers get.
+            let fixed = fixed.and_then(Fixed::for_all);
             let problem = Problem { advisory: asked.to_string(), package: package.name.clone() };
-            images.entry(image.id).or_default().push(InImage { problem, fixed: fixed.or_else(|| wanted(asked)), by: brought_by.name.clone() });
+            images.entry(image).or_default().push(InImage { problem, fixed: fixed.or_else(|| wanted(asked)), by: brought_by.name.clone() });
         }
         let read = inventories.images()?.into_iter().filter(ImageKept::is_read).map(|image| image.id).collect();
         Ok(Self { images, read })

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use super::AskError;
-use crate::advisory::{Advisory, Asked};
+use crate::advisory::{Advisory, Asked, Fixed};
 use crate::inventory::{Distro, Names as Written, Package};
 use crate::journal::{ImageContents, Inventories, Names};
 
@@ -52,8 +52,13 @@ impl Sought {
     }
 
     /// Whether a package of an image of this distribution is meant; if so, the version from which on it is not, where that is known.
-    pub(super) fn hit(&self, package: &Package, distro: Option<&Distro>) -> Option<Option<String>> {
+    pub(super) fn hit(&self, package: &Package, distro: Option<&Distro>) -> Option<Option<Fixed>> {
         self.asked.hit(&self.advisories, package, distro)
+    }
+
+    /// Whether nobody has looked yet if a package of an image of this distribution has it.
+    pub(super) fn is_open(&self, package: &Package, distro: Option<&Distro>) -> bool {
+        self.asked.is_open(&self.advisories, package, distro)
     }
 
     /// What of it is in an image: a line for each package, and who brought it.

@@ -22,4 +22,4 @@ pub use plan::{PlanJson, plan, plan_json};
 pub use printer::Printer;
 pub use scan::scan;
 pub use story::{Detail, change_words, count, lines, list, outcome_words, size};
-pub use table::table;
+pub use table::{Column, table, table_of};

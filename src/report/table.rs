@@ -9,6 +9,10 @@ pub(super) fn plain(text: &str) -> String {
 
 /// The table's lines, without blanks at their ends. Cells are text without any style: control characters in them are replaced.
 pub fn table<const N: usize>(header: [&str; N], rows: impl IntoIterator<Item = [String; N]>) -> Vec<String> {
+    lines(header.into_iter().map(str::to_owned), rows)
+}
+
+fn lines<R: IntoIterator<Item = String>>(header: impl Iterator<Item = String>, rows: impl IntoIterator<Item = R>) -> Vec<String> {
     let mut table = Table::new();
     table.load_style(TableStyle::default()).set_content_arrangement(ContentArrangement::Disabled);
     table.set_header(header);
@@ -21,12 +25,23 @@ pub fn table<const N: usize>(header: [&str; N], rows: impl IntoIterator<Item = [
     table.lines().map(|line| line.trim_end().to_owned()).collect()
 }
 
+/// A column of a table: its header, and what stands in it.
+pub type Column<T> = (&'static str, fn(&T) -> String);
+
+/// The same, column by column, for tables in which not always all columns are shown.
+pub fn table_of<T>(columns: &[Column<T>], rows: &[T]) -> Vec<String> {
+    lines(columns.iter().map(|(header, _)| (*header).to_owned()), rows.iter().map(|row| columns.iter().map(move |(_, cell)| cell(row))))
+}
+
 #[cfg(test)]
 mod tests {
     #[test]
     fn columns_stand_two_blanks_apart() {
         let lines = super::table(["A", "LONG"], [["x".into(), String::new()], ["yyy".into(), "z".into()]]);
         assert_eq!(lines, ["A    LONG", "x", "yyy  z"]);
+        let columns: [super::Column<u8>; 2] = [("N", |n| n.to_string()), ("TWICE", |n| (2 * n).to_string())];
+        assert_eq!(super::table_of(&columns, &[7, 10]), ["N   TWICE", "7   14", "10  20"]);
+        assert_eq!(super::table_of(&columns[1..], &[7]), ["TWICE", "14"]);
     }
 
     #[test]

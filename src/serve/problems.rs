@@ -8,7 +8,7 @@ use jiff::Timestamp;
 
 use super::daemon::Daemon;
 use crate::driver::DriverError;
-use crate::inquiry::{problems, problems_of_image};
+use crate::inquiry::{open_problems, problems_of_image};
 use crate::journal::{Inventories, Journal, JournalError};
 use crate::model::{Digest, ImageRef, ServiceName};
 
@@ -99,6 +99,6 @@ impl Daemon {
 }
 
 fn open(inventories: &Inventories, now: Timestamp) -> Result<(u64, Duration), JournalError> {
-    let open: Vec<u64> = problems(inventories, now)?.problems.into_iter().filter_map(|one| one.open_s).collect();
+    let open: Vec<u64> = open_problems(inventories, now)?.into_iter().filter_map(|one| one.open_s).collect();
     Ok((open.len() as u64, Duration::from_secs(open.into_iter().max().unwrap_or_default())))
 }

@@ -18,12 +18,6 @@ pub struct QuestionError {
 const SHOWN_MAX: usize = 80;
 
 impl QuestionError {
-    /// Not one thing was asked, but so many.
-    pub fn number(given: usize) -> Self {
-        let what = format!("{} where one is asked for", if given == 0 { "nothing is given".to_owned() } else { format!("{given} things are given") });
-        Self { what, text: String::new(), column: 1, help: "give one of `what`, `cve`, `purl` and `license`".to_owned() }
-    }
-
     /// A fault at a byte of the text.
     pub(super) fn at(text: &str, byte: usize, what: impl Into<String>, help: impl Into<String>) -> Self {
         let column = text.char_indices().take_while(|(at, _)| *at < byte).count() + 1;

@@ -12,7 +12,7 @@ use crate::model::{Digest, ImageRef, ReleaseNumber, SlotId};
 
 use super::holders::Holders;
 use super::packages::Found;
-use super::{BroughtBy, ImageKept, Inventories, images, running};
+use super::{BroughtBy, Inventories, images, running};
 
 /// So many holdings are given in one answer: ten packages in each of a hundred thousand containers, some 200 MB. What is left out is counted.
 pub(super) const HOLDINGS_MAX: usize = 1_000_000;
@@ -90,7 +90,7 @@ pub struct Holding {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct ImageHolding {
     /// The image.
-    pub image: Arc<ImageKept>,
+    pub image: Digest,
     /// The package.
     pub package: Arc<Package>,
     /// The file that says that it is there.
@@ -124,18 +124,19 @@ impl Inventories {
         })
     }
 
-    /// Says in which of the images that are kept packages are, whether they run or not; by image.
-    pub fn which_have(&self, filter: &Filter<'_>) -> Result<Vec<ImageHolding>, JournalError> {
-        let images = self.images()?;
+    /// Says in which of these images packages are, whether they run or not; by image. One that is not kept has none.
+    ///
+    /// O(sets of layers + images): who asks says which images matter to him, because those that were ever read are many more.
+    pub fn which_have(&self, filter: &Filter<'_>, images: &BTreeSet<Digest>) -> Result<Vec<ImageHolding>, JournalError> {
         self.read(|connection| {
             let mut holders = Holders::load(connection, Found::look(connection, filter)?)?;
             let mut holding = Vec::new();
-            for image in images.into_iter().map(Arc::new) {
-                let top = images::top_of(connection, image.id)?.flatten();
-                holding.push((image, holders.of(top)));
+            for image in images {
+                let top = images::top_of(connection, *image)?.flatten();
+                holding.push((*image, holders.of(top)));
             }
             holders.tell(connection, holding.iter().map(|(_, held)| held))?;
-            let each = holding.iter().flat_map(|(image, held)| held.iter().map(move |held| (image.clone(), held)));
+            let each = holding.iter().flat_map(|(image, held)| held.iter().map(move |held| (*image, held)));
             let told = each.map(|(image, held)| {
                 let (package, path, brought_by) = holders.told(held);
                 ImageHolding { image, package, path, brought_by }

@@ -2,25 +2,18 @@
 
 use std::collections::BTreeSet;
 
+use super::SUBSCRIBERS;
 use crate::inquiry::{Answer, Container, Fix, NotRead, Unknown};
+use crate::report::Column;
 
 /// The answer as a table, with a line that sums it up, and what nobody can say.
 pub fn answer(answer: &Answer) -> Vec<String> {
     let mut lines = Vec::new();
     if !answer.containers.is_empty() {
-        let header = ["SERVICE", "HOST", "SLOT", "CONTAINER", "IMAGE", "PACKAGE", "VERSION", "BROUGHT IN BY", "SINCE", "UNTIL", "FIX"];
-        let with_until = answer.containers.iter().any(|container| container.until.is_some());
+        let is_past = answer.containers.iter().any(|container| container.until.is_some());
         // A column in which nothing stands is left out: mostly what runs now is asked for.
-        lines = if with_until {
-            crate::report::table(header, answer.containers.iter().map(row))
-        } else {
-            let without = |cells: [String; 11]| {
-                let [a, b, c, d, e, f, g, h, i, _, k] = cells;
-                [a, b, c, d, e, f, g, h, i, k]
-            };
-            let header = ["SERVICE", "HOST", "SLOT", "CONTAINER", "IMAGE", "PACKAGE", "VERSION", "BROUGHT IN BY", "SINCE", "FIX"];
-            crate::report::table(header, answer.containers.iter().map(|container| without(row(container))))
-        };
+        let columns: Vec<Column<Container>> = SHOWN.into_iter().filter(|(header, _)| is_past || *header != UNTIL).collect();
+        lines = crate::report::table_of(&columns, &answer.containers);
         lines.push(String::new());
     }
     lines.push(summary(answer));
@@ -40,31 +33,36 @@ pub fn not_read(all: &[NotRead]) -> Vec<String> {
             Unknown::NoDistribution => {
                 format!("{name} does not say which distribution it is, so no advisory holds for its packages; give it an /etc/os-release")
             }
+            Unknown::Undetermined => {
+                format!("{name} has a package of which its distribution has not looked yet whether it has the problem; read its tracker again later")
+            }
         }
     };
     all.iter().map(line).collect()
 }
 
-fn row(container: &Container) -> [String; 11] {
-    let image = container.tag.as_ref().map(crate::model::ImageRef::familiar).or_else(|| container.image.clone());
-    [
-        container.service.to_string(),
-        container.host.to_string(),
-        container.slot.to_string(),
-        container.container.as_deref().map_or_else(|| "-".to_owned(), |id| id.chars().take(12).collect()),
-        image.unwrap_or_else(|| "-".to_owned()),
-        container.package.name.clone(),
-        container.package.version.clone(),
-        container.brought_by.clone(),
-        crate::report::moment(container.since),
-        container.until.map_or_else(|| "now".to_owned(), crate::report::moment),
-        match &container.fix {
-            Fix::Known(version) => version.clone(),
-            Fix::None => "none known".to_owned(),
-            Fix::NoAdvisory => "-".to_owned(),
-        },
-    ]
-}
+/// The columns of the table, for people.
+const SHOWN: [Column<Container>; 11] = [
+    ("SERVICE", |one| one.service.to_string()),
+    ("HOST", |one| one.host.to_string()),
+    ("SLOT", |one| one.slot.to_string()),
+    ("CONTAINER", |one| one.container.as_deref().map_or_else(|| "-".to_owned(), |id| id.chars().take(12).collect())),
+    ("IMAGE", |one| one.tag.as_ref().map(crate::model::ImageRef::familiar).or_else(|| one.image.clone()).unwrap_or_else(|| "-".to_owned())),
+    ("PACKAGE", |one| one.package.name.clone()),
+    ("VERSION", |one| one.package.version.clone()),
+    ("BROUGHT IN BY", |one| one.brought_by.clone()),
+    ("SINCE", |one| crate::report::moment(one.since)),
+    (UNTIL, |one| one.until.map_or_else(|| "now".to_owned(), crate::report::moment)),
+    ("FIX", |one| match &one.fix {
+        Fix::Known(version) => version.clone(),
+        Fix::Subscribers(version) => format!("{version} ({SUBSCRIBERS})"),
+        Fix::None => "none known".to_owned(),
+        Fix::NoAdvisory => "-".to_owned(),
+    }),
+];
+
+/// The column that only what is over has.
+const UNTIL: &str = "UNTIL";
 
 fn summary(answer: &Answer) -> String {
     let distinct = |of: fn(&Container) -> String| answer.containers.iter().map(of).collect::<BTreeSet<_>>().len();
@@ -80,7 +78,7 @@ fn summary(answer: &Answer) -> String {
 }
 
 /// The columns of the comma-separated form.
-const COLUMNS: [&str; 18] = [
+const COLUMNS: [&str; 19] = [
     "service",
     "host",
     "slot",
@@ -99,6 +97,7 @@ const COLUMNS: [&str; 18] = [
     "since",
     "until",
     "fixed_in",
+    "fixed_for",
 ];
 
 /// The answer as comma-separated values (RFC 4180), with a header. One line for each package in each container.
@@ -123,7 +122,8 @@ pub fn answer_as_csv(answer: &Answer) -> Vec<String> {
             one.brought_by.clone(),
             one.since.to_string(),
             one.until.map(|until| until.to_string()).unwrap_or_default(),
-            if let Fix::Known(version) = &one.fix { version.clone() } else { String::new() },
+            if let Fix::Known(version) | Fix::Subscribers(version) = &one.fix { version.clone() } else { String::new() },
+            if let Fix::Subscribers(_) = &one.fix { "subscribers".to_owned() } else { String::new() },
         ];
         fields.iter().map(|field| quoted(field)).collect::<Vec<_>>().join(",")
     };

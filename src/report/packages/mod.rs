@@ -10,9 +10,12 @@ mod stale;
 pub use answer::{answer, answer_as_csv, not_read};
 pub use contents::contents;
 pub use difference::{difference, difference_in_short, of_bases};
-pub use problems::{problem, problems};
+pub use problems::{problem, problems, undetermined};
 pub use remedy::remedy;
 pub use stale::stale;
+
+/// Said of a version that only subscribers of a distribution get.
+const SUBSCRIBERS: &str = "for subscribers only";
 
 /// So many are named, and the rest counted.
 const NAMED_MAX: usize = 5;

@@ -1,7 +1,9 @@
 //! `refit cve`.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
+use super::SUBSCRIBERS;
 use crate::advisory::Advisory;
 use crate::inquiry::{OpenProblem, ProblemKept};
 use crate::model::format_duration;
@@ -16,7 +18,7 @@ pub fn problems(problems: &[OpenProblem]) -> Vec<String> {
             one.containers.to_string(),
             super::few(&one.services.iter().map(ToString::to_string).collect::<Vec<_>>()),
             super::few(&one.packages.iter().cloned().collect::<Vec<_>>()),
-            one.fixed.clone().unwrap_or_else(|| "none known".to_owned()),
+            fix(one),
         ]
     };
     let open = problems.iter().filter(|one| one.is_open).count();
@@ -31,6 +33,17 @@ pub fn problems(problems: &[OpenProblem]) -> Vec<String> {
         (all, open) => format!("{}, {open} of them open", crate::report::count(all, "problem")),
     });
     lines
+}
+
+fn fix(one: &OpenProblem) -> String {
+    let for_subscribers = || one.fixed_for_subscribers.as_ref().map(|version| format!("{version} ({SUBSCRIBERS})"));
+    one.fixed.clone().or_else(for_subscribers).unwrap_or_else(|| "none known".to_owned())
+}
+
+/// What nobody has looked at yet, in one line for stderr; of many problems the first are named.
+pub fn undetermined(problems: &BTreeSet<String>) -> Option<String> {
+    let named = super::few(&problems.iter().cloned().collect::<Vec<_>>());
+    (!problems.is_empty()).then(|| format!("nobody has looked yet whether packages that run have {named}; read the tracker again later"))
 }
 
 fn open_for(one: &OpenProblem) -> String {
@@ -56,8 +69,13 @@ pub fn problem(name: &str, kept: &ProblemKept) -> Vec<String> {
     if !names.is_empty() {
         lines.push(format!("  also      {}", names.join(", ")));
     }
+    if !kept.undetermined.is_empty() {
+        let packages = kept.undetermined.iter().cloned().collect::<Vec<_>>().join(", ");
+        lines.push(format!("  unclear   whether {packages} has it: its distribution has not looked yet"));
+    }
     let Some(seen) = &kept.seen else {
-        lines.push("  no container has or had it".to_owned());
+        let known = if kept.undetermined.is_empty() { "no container" } else { "no other container" };
+        lines.push(format!("  {known} has or had it"));
         return lines;
     };
     let moment = crate::report::moment;
@@ -70,7 +88,7 @@ pub fn problem(name: &str, kept: &ProblemKept) -> Vec<String> {
     });
     lines.push(format!("  services  {}", seen.services.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")));
     lines.push(format!("  packages  {}", seen.packages.iter().cloned().collect::<Vec<_>>().join(", ")));
-    lines.push(format!("  fix       {}", seen.fixed.as_deref().unwrap_or("none known")));
+    lines.push(format!("  fix       {}", fix(seen)));
     lines
 }
 

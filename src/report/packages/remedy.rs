@@ -19,7 +19,7 @@ pub fn remedy(remedy: &Remedy) -> Vec<String> {
                 Outlook::Fixed(version) => format!(
                     "base {name} brings in {package}, and nothing newer of it is without it; it is fixed in {version}, which steps that upgrade packages may bring"
                 ),
-                Outlook::Unknown => format!("base {name} brings in {package}, and no fix is known"),
+                Outlook::Unknown => format!("base {name} brings in {package}, and no fix is known that everybody gets"),
             });
         }
     }
@@ -42,7 +42,12 @@ pub fn remedy(remedy: &Remedy) -> Vec<String> {
     }
     for hopeless in &remedy.cure.hopeless {
         let by: Vec<String> = hopeless.by.iter().map(bringer).collect();
-        lines.push(format!("image {} keeps {}: {} brings it in, and no fix is known", hopeless.image, hopeless.problem.package, by.join(", ")));
+        lines.push(format!(
+            "image {} keeps {}: {} brings it in, and no fix is known that everybody gets",
+            hopeless.image,
+            hopeless.problem.package,
+            by.join(", ")
+        ));
     }
     lines
 }

@@ -84,8 +84,13 @@ fn what_runs_and_was_never_read_is_named() {
 #[test]
 fn images_are_asked_whether_they_run_or_not() {
     let shop = shop();
-    let holdings = shop.inventories.which_have(&Filter { names: only("libssl3"), matches: &|package| package.version == "3.0" }).unwrap();
-    let told: BTreeSet<String> = holdings.iter().map(|one| format!("{} ({})", one.image.id.short(), one.brought_by)).collect();
+    let asked = Filter { names: only("libssl3"), matches: &|package| package.version == "3.0" };
+    let which = |images: &[&str]| -> BTreeSet<String> {
+        let holdings = shop.inventories.which_have(&asked, &images.iter().map(|image| id(image)).collect()).unwrap();
+        holdings.iter().map(|one| format!("{} ({})", one.image.short(), one.brought_by)).collect()
+    };
+    let told = which(&["base:debian:12", "web 1", "web 2", "never read"]);
     let expected = ["base:debian:12", "web 1"].map(|image| format!("{} (debian:12)", id(image).short()));
     assert_eq!(told, expected.into());
+    assert_eq!(which(&["web 2"]), BTreeSet::new(), "of others nothing is told");
 }

@@ -116,6 +116,10 @@ impl Shop {
         self.inventories.write(|connection| stays::apply(connection, fact, moment)).unwrap();
     }
 
+    pub(crate) fn emptied(&self, second: i64, slot: &SlotId) {
+        self.said(second, &StayFact::Emptied { slot: slot.clone() });
+    }
+
     pub(crate) fn started(&self, second: i64, slot: &SlotId, goal: &Goal, over: Option<&str>) {
         self.said(second, &StayFact::Started { slot: slot.clone(), goal: goal.clone(), takes_over: over.map(str::to_owned), made: None });
     }

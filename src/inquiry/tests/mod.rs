@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::json;
 
 use super::*;
-use crate::advisory::{Advisory, Asked};
+use crate::advisory::{Advisory, Asked, Terms};
 use crate::graph::Graph;
 use crate::journal::samples::{Shop, at, id, slot};
 use crate::journal::{AdvisoryRow, ImageRow, KnownAs, When};
@@ -41,16 +41,7 @@ impl Estate {
         }
         let bases: BTreeMap<ImageRef, Digest> =
             [("debian", id("base:debian")), ("alpine", id("base:alpine")), ("redis", redis)].map(|(base, id)| (base.parse().unwrap(), id)).into();
-        let released = |name: &str, id: Digest| ReleasedImage {
-            id,
-            inputs: id,
-            tag: format!("{name}:1").parse().unwrap(),
-            bases: bases.iter().map(|(base, id)| (base.clone(), *id)).collect(),
-            commit: None,
-            own_inputs: None,
-            context: None,
-        };
-        let images = ids.iter().map(|(name, id)| (name.parse::<ImageName>().unwrap(), released(name, *id))).collect();
+        let images = ids.iter().map(|(name, id)| (name.parse::<ImageName>().unwrap(), released(name, *id, &bases))).collect();
         let release = Release { number: ReleaseNumber(1), run: RunId(1), made_at: at(5), images, services: BTreeMap::new() };
         Self { shop, graph: sample.graph(), release, bases }
     }
@@ -67,14 +58,33 @@ impl Estate {
     }
 
     fn advise(&self, fixed: Option<&str>) {
+        self.advise_for(Terms::Everybody, fixed);
+    }
+
+    /// The same, fixed for these.
+    fn advise_for(&self, terms: Terms, fixed: Option<&str>) {
         let mut events = vec![json!({ "introduced": "0" })];
         events.extend(fixed.map(|fixed| json!({ "fixed": fixed })));
         let record = json!({
             "id": "CVE-2099-1", "modified": "1970-01-01T00:00:00Z", "published": "1970-01-01T00:00:00Z", "summary": "bad",
             "affected": [{ "package": { "ecosystem": "Debian:12", "name": "openssl" }, "ranges": [{ "type": "ECOSYSTEM", "events": events }] }],
         });
-        let advisory: Advisory = crate::advisory::osv::read(record.to_string().as_bytes()).unwrap();
+        let mut advisory: Advisory = crate::advisory::osv::read(record.to_string().as_bytes()).unwrap();
+        advisory.affected[0].distro.as_mut().unwrap().terms = terms;
         assert_eq!(self.shop.inventories.keep_advisories("osv", &[AdvisoryRow::of(&advisory).unwrap()], at(0)).unwrap().kept, 1);
+    }
+}
+
+/// An image of a release that was built on these bases.
+fn released(name: &str, id: Digest, bases: &BTreeMap<ImageRef, Digest>) -> ReleasedImage {
+    ReleasedImage {
+        id,
+        inputs: id,
+        tag: format!("{name}:1").parse().unwrap(),
+        bases: bases.iter().map(|(base, id)| (base.clone(), *id)).collect(),
+        commit: None,
+        own_inputs: None,
+        context: None,
     }
 }
 
@@ -149,6 +159,56 @@ fn the_clock_of_a_problem_runs_until_the_last_container_is_gone() {
     let kept = problem(&estate.shop.inventories, "CVE-2099-1", at(110)).unwrap();
     assert_eq!((kept.advisories.len(), kept.seen.as_ref()), (1, Some(one)));
     assert!(matches!(problem(&estate.shop.inventories, "CVE-2099-2", at(110)), Err(AskError::NoAdvisory(_))));
+}
+
+#[test]
+fn a_time_in_which_no_container_had_it_is_no_exposure() {
+    let estate = Estate::new();
+    estate.advise(Some("3.1"));
+    let slots = ["cache", "own", "web"].map(|service| slot(service, "h1"));
+    slots.iter().for_each(|slot| estate.shop.emptied(20, slot));
+    let goal = estate.shop.release_as("web", "web", id("image:web"));
+    estate.shop.started(90, &slots[2], &goal, None);
+    let all = problems(&estate.shop.inventories, at(110)).unwrap().problems;
+    assert_eq!((all[0].exposed_s, all[0].open_s, all[0].containers), (30, Some(100), 1));
+    // What a daemon counts says the same, and nothing of what is over.
+    assert_eq!(open_problems(&estate.shop.inventories, at(110)).unwrap(), all);
+    estate.shop.emptied(115, &slots[2]);
+    assert_eq!(open_problems(&estate.shop.inventories, at(120)).unwrap(), []);
+}
+
+#[test]
+fn what_only_subscribers_get_is_said_and_not_waited_for() {
+    let estate = Estate::new();
+    estate.advise_for(Terms::Subscribers, Some("3.1"));
+    let asked = estate.remedy("CVE-2099-1");
+    assert_eq!((change(&asked), asked.cure.hopeless.len()), ("nothing".into(), 2), "no rebuild brings it: {asked:?}");
+    let fix = |asked: &str| {
+        let answer = who_has(&estate.shop.inventories, &Query { asked: asked.parse().unwrap(), when: When::Now }).unwrap();
+        answer.containers[0].fix.clone()
+    };
+    assert_eq!(["CVE-2099-1", "openssl"].map(fix), [Fix::Subscribers("3.1".into()), Fix::Subscribers("3.1".into())]);
+    let one = &problems(&estate.shop.inventories, at(110)).unwrap().problems[0];
+    assert_eq!((one.fixed.as_deref(), one.fixed_for_subscribers.as_deref()), (None, Some("3.1")));
+    let image = problems_of_image(&estate.shop.inventories, id("image:web")).unwrap().unwrap();
+    assert_eq!((image.fixable.len(), image.unfixable.len()), (0, 1));
+}
+
+#[test]
+fn what_nobody_has_looked_at_is_neither_named_nor_cleared() {
+    let estate = Estate::new();
+    let text = json!({ "openssl": { "CVE-2099-2": { "releases": { "bookworm": { "status": "undetermined", "urgency": "not yet assigned" } } } } });
+    let mut rows = Vec::new();
+    crate::advisory::debian_tracker::read(text.to_string().as_bytes(), &mut |advisory| rows.push(AdvisoryRow::of(&advisory).unwrap())).unwrap();
+    estate.shop.inventories.keep_advisories("tracker", &rows, at(0)).unwrap();
+    let inventories = &estate.shop.inventories;
+    let answer = who_has(inventories, &Query { asked: "CVE-2099-2".parse().unwrap(), when: When::Now }).unwrap();
+    let told: Vec<(&str, Unknown)> = answer.not_read.iter().map(|not| (not.image.as_deref().unwrap(), not.why)).collect();
+    assert_eq!((answer.containers.len(), told), (0, ["own", "redis", "web"].map(|image| (image, Unknown::Undetermined)).to_vec()));
+    let all = problems(inventories, at(110)).unwrap();
+    assert_eq!((all.problems, all.undetermined), (Vec::new(), ["CVE-2099-2".to_owned()].into()));
+    let one = problem(inventories, "CVE-2099-2", at(110)).unwrap();
+    assert_eq!((one.seen, one.undetermined), (None, ["libssl3 3.0".to_owned()].into()));
 }
 
 #[test]
