@@ -21,7 +21,7 @@ use crate::trigger::Wish;
 ///
 /// On hosts and builder, and only what refit made or brought. Kept are: the images of the last releases, the last versions of each service that it
 /// can go back to, what any container is made of, the bases of the latest release, and all that a run needs which has not ended. A stopped
-/// container that holds files of its own stays. Volumes are never removed.
+/// container that holds files of its own stays. Volumes are never removed. What was read of images that were never released and never ran is forgotten.
 ///
 /// Ends with 3 if an engine does not answer, or something could not be removed: the next prune finds it again.
 #[derive(Debug, clap::Args)]

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use futures_util::stream::{self, StreamExt};
 use serde::{Deserialize, Serialize};
 
+use super::contents::ask;
 use super::{Driver, DriverError, Recorder, guard};
 use crate::edge::{ContainerFound, Engine, EngineError};
 use crate::model::{Digest, HostName, ReleaseNumber};
@@ -67,18 +68,17 @@ impl Survey {
 impl Driver {
     /// Looks at hosts and builder, and chooses what may go. Changes nothing.
     pub async fn survey(&self, keep: NonZeroU32) -> Result<Survey, DriverError> {
-        let (placed, left) = self.survey_places(keep).await?;
+        let (placed, left) = self.survey_places(&self.known()?, keep).await?;
         Ok(Survey { keep, engines: placed.into_iter().map(|(survey, _)| survey).collect(), left })
     }
 
-    async fn survey_places(&self, keep: NonZeroU32) -> Result<(Vec<Placed>, BTreeMap<String, String>), DriverError> {
-        let known = self.known()?;
-        let needed = prune::needed(&known, keep);
+    async fn survey_places(&self, known: &Known, keep: NonZeroU32) -> Result<(Vec<Placed>, BTreeMap<String, String>), DriverError> {
+        let needed = prune::needed(known, keep);
         let now = self.slots_now()?;
         let (places, mut left) = self.places().await;
         let looks = places.into_iter().map(|place| async {
             let name = place.name.clone();
-            self.survey_one(place, &known, &needed, &now).await.map_err(|error| (name, error.to_string()))
+            self.survey_one(place, known, &needed, &now).await.map_err(|error| (name, error.to_string()))
         });
         let mut engines = Vec::new();
         for looked in stream::iter(looks).buffered(ENGINES_AT_ONCE).collect::<Vec<_>>().await {
@@ -100,18 +100,36 @@ impl Driver {
             return Ok(RunOutcome::Aborted { services: BTreeMap::new(), not_rolled: BTreeMap::new() });
         }
         self.remove_throw_aways().await;
-        let (engines, left) = self.survey_places(keep).await?;
+        let known = self.known()?;
+        let (engines, left) = self.survey_places(&known, keep).await?;
         let mut missing: Vec<String> = left.iter().map(|(engine, why)| format!("{engine}: {why}")).collect();
         let is_nothing = engines.iter().all(|(one, _)| one.chosen.goes.is_empty());
         let clearing = engines.iter().filter(|(one, _)| !one.chosen.goes.is_empty()).map(|(one, place)| clear(recorder, one, place));
         for cleared in stream::iter(clearing).buffered(ENGINES_AT_ONCE).collect::<Vec<_>>().await {
             missing.extend(cleared?);
         }
+        // An engine that does not answer may have anything.
+        if left.is_empty() {
+            self.forget_contents(&known, &engines).await?;
+        }
         Ok(match (missing.is_empty(), is_nothing) {
             (false, _) => RunOutcome::InPart { missing },
             (true, true) => RunOutcome::NothingToDo,
             (true, false) => RunOutcome::Done,
         })
+    }
+
+    /// Forgets what was read of images that were never released and never ran, once no engine has them: what was tried out, and what was built for a
+    /// patch that failed. What is in any release is asked for (`refit inventory diff`) for as long as the journal tells of that release.
+    async fn forget_contents(&self, known: &Known, engines: &[Placed]) -> Result<(), DriverError> {
+        let Some(inventories) = &self.inventories else { return Ok(()) };
+        let there =
+            engines.iter().flat_map(|(_, place)| place.stock.images.iter().map(|image| image.id).chain(place.stock.containers.values().copied()));
+        let told = known.last_in.keys().chain(&known.bases).chain(known.unfinished.iter().flat_map(|run| &run.images)).copied();
+        let needed: BTreeSet<Digest> = told.chain(there).collect();
+        let forgotten = ask(inventories, move |inventories| inventories.forget_all_but(&needed)).await?;
+        tracing::info!(images = forgotten, "contents forgotten");
+        Ok(())
     }
 
     /// The containers of tests and copies over which a refit died. Whoever holds the estate knows that nobody waits for them; an engine that is

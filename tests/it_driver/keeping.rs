@@ -1,12 +1,13 @@
 //! What is kept and what goes: prunes, files that move on, and volumes that are copied and put back, refit dying at any event included.
 
 use std::num::NonZeroU32;
+use std::sync::Arc;
 use std::time::Duration;
 
 use refit::driver::{CameTo, DriverError};
 use refit::edge::Clock;
-use refit::journal::Journal;
-use refit::model::{HostName, ReleaseNumber};
+use refit::journal::{ImageRow, Inventories, Journal};
+use refit::model::{Digest, HostName, ReleaseNumber, RunId};
 use refit::plan::{Change, Restore};
 use refit::run::{Event, RunOutcome};
 
@@ -68,6 +69,29 @@ async fn a_prune_leaves_what_is_needed_and_says_which_host_is_silent() {
     world.patch("sixth");
     assert_eq!(world.roll(Change::Everything).await, RunOutcome::Done);
     world.check_that_all_was_released();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_prune_forgets_what_was_in_images_that_were_never_released_and_are_gone() {
+    let world = five_releases().await;
+    let mut events = Vec::new();
+    for number in 1..=5 {
+        events.extend(world.journal.events(RunId(number)).unwrap());
+    }
+    let inventories = Arc::new(Inventories::in_memory(&events).unwrap());
+    let first = world.journal.release(ReleaseNumber(1)).unwrap().unwrap();
+    let (image, base) = first.images.values().find_map(|image| Some((image.id, *image.bases.values().next()?))).unwrap();
+    let on_builder = *world.builder.state().images.keys().next().unwrap();
+    let tried = Digest::of(b"tried out");
+    for id in [image, base, on_builder, tried] {
+        inventories.keep(&ImageRow { id, names: Default::default() }, &[], &Default::default(), world.clock.now()).unwrap();
+    }
+    let mut driver = world.driver();
+    driver.inventories = Some(inventories.clone());
+    let recorder = driver.begin_prune(keep(1), "ann@desk", "refit prune").await.unwrap();
+    assert!(matches!(driver.carry_on(&recorder).await.unwrap(), CameTo::End(RunOutcome::Done)));
+    let is_known = |id| inventories.contents(id).unwrap().is_some();
+    assert_eq!([image, base, on_builder, tried].map(is_known), [true, true, true, false], "releases are told of long after their images are gone");
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,6 +1,7 @@
 //! The images that are kept, and by what names they are known.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::rc::Rc;
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -38,30 +39,54 @@ impl Inventories {
     /// The distribution in each of these images, where one is known.
     pub fn distros(&self, images: &BTreeSet<Digest>) -> Result<BTreeMap<Digest, Distro>, JournalError> {
         self.read(|connection| {
-            // All layers that say something of it, lowest first.
-            let mut statement = connection.prepare_cached(
-                "WITH RECURSIVE below (parent, distro, depth) AS (
-                     SELECT parent, distro, 0 FROM sets WHERE id = (SELECT top FROM images WHERE image = ?1)
-                     UNION ALL SELECT sets.parent, sets.distro, depth + 1 FROM sets JOIN below ON sets.id = below.parent
-                 ) SELECT distro FROM below WHERE distro IS NOT NULL ORDER BY depth DESC",
-            )?;
+            let mut known = HashMap::new();
             let mut distros = BTreeMap::new();
             for image in images {
-                let mut said = Distros::default();
-                let mut rows = statement.query([image.as_bytes()])?;
-                while let Some(row) = rows.next()? {
-                    said.apply(&json(row, 0)?.unwrap_or_default());
-                }
+                let said = distros_of(connection, top_of(connection, *image)?.flatten(), &mut known)?;
                 distros.extend(said.prevailing().map(|distro| (*image, distro.clone())));
             }
             Ok(distros)
         })
     }
 
-    /// Forgets images, and the layers that no other image has. What ran of them is not forgotten, but nobody can say any more what was in it.
-    pub fn forget(&self, images: &BTreeSet<Digest>) -> Result<(), JournalError> {
-        self.write(|transaction| images.iter().try_for_each(|image| forget(transaction, *image)))
+    /// Forgets every image that is not needed and that nothing ever ran of, with the layers that no other image has; how many these were.
+    ///
+    /// What ran is kept whether it is needed or not: it is asked for as long as the journal tells of it.
+    pub fn forget_all_but(&self, needed: &BTreeSet<Digest>) -> Result<usize, JournalError> {
+        self.write(|transaction| {
+            let never_ran = "SELECT image FROM images WHERE image NOT IN (SELECT image FROM versions WHERE image IS NOT NULL)";
+            let images = transaction.prepare_cached(never_ran)?.query_map([], |row| digest(row, 0))?.collect::<rusqlite::Result<BTreeSet<_>>>()?;
+            let gone: Vec<&Digest> = images.difference(needed).collect();
+            gone.iter().try_for_each(|image| forget(transaction, **image))?;
+            Ok(gone.len())
+        })
     }
+}
+
+/// What a stack's files say of its distribution. `known` has what earlier calls found out of the sets that they passed.
+fn distros_of(connection: &Connection, top: Option<i64>, known: &mut HashMap<i64, Rc<Distros>>) -> rusqlite::Result<Rc<Distros>> {
+    let mut statement = connection.prepare_cached("SELECT distro, parent FROM sets WHERE id = ?1")?;
+    let (mut passed, mut next, mut said) = (Vec::new(), top, Rc::<Distros>::default());
+    while let Some(set) = next {
+        if let Some(below) = known.get(&set) {
+            said = below.clone();
+            break;
+        }
+        // Taken to say nothing until it is known, so that a ring of sets, which only a damaged file has, comes to an end.
+        known.insert(set, Rc::default());
+        let read: Option<(Option<BTreeMap<String, Option<Distro>>>, Option<i64>)> =
+            statement.query_row([set], |row| Ok((json(row, 0)?, row.get(1)?))).optional()?;
+        let (change, parent) = read.unwrap_or_default();
+        passed.push((set, change));
+        next = parent;
+    }
+    for (set, change) in passed.into_iter().rev() {
+        if let Some(change) = change {
+            Rc::make_mut(&mut said).apply(&change);
+        }
+        known.insert(set, said.clone());
+    }
+    Ok(said)
 }
 
 fn forget(connection: &Connection, image: Digest) -> rusqlite::Result<()> {

@@ -86,6 +86,11 @@ fn the_uppermost_word_on_the_distribution_counts() {
     let other = shop.keep("image:other", &[]);
     assert_eq!(shop.inventories.contents(other).unwrap().unwrap().distro, None);
     assert_eq!(shop.inventories.distros(&[other].into()).unwrap(), [].into());
+    // The same to who asks for many at once; what stands on known layers is not walked again.
+    let lower = ImageRow { id: id("lower"), names: BTreeSet::new() };
+    shop.inventories.keep(&lower, &[id("12")], &BTreeMap::new(), at(0)).unwrap();
+    let all = [row.id, other, lower.id, id("never read")].into();
+    assert_eq!(shop.inventories.distros(&all).unwrap(), [(row.id, distro("13")), (lower.id, distro("12"))].into());
 }
 
 #[test]
@@ -151,10 +156,34 @@ fn what_is_forgotten_takes_along_what_nothing_else_needs() {
     let mut shop = Shop::new();
     let debian = shop.keep("base:debian:12", &[DEBIAN]);
     let web = shop.keep("image:web", &[DEBIAN, WEB]);
-    shop.inventories.forget(&[debian].into()).unwrap();
+    assert_eq!(shop.inventories.forget_all_but(&[debian, web].into()).unwrap(), 0);
+    assert_eq!(shop.inventories.forget_all_but(&[web].into()).unwrap(), 1);
     assert_eq!((shop.rows("sets"), shop.contents(web)), (2, "flask=3 (web), libc6=2.36 (web), libssl3=3.0 (web)".into()));
-    shop.inventories.forget(&[web, id("never known")].into()).unwrap();
+    assert_eq!(shop.inventories.forget_all_but(&[id("never known")].into()).unwrap(), 1);
     assert_eq!(["sets", "changes", "images", "image_names"].map(|table| shop.rows(table)), [0; 4]);
+}
+
+#[test]
+fn what_ran_is_never_forgotten() {
+    let mut shop = Shop::new();
+    let [ran, released, tried] = ["ran", "released", "tried"].map(|name| shop.keep(&format!("image:{name}"), &[DEBIAN, &format!("{name}: p=1")]));
+    let goal = shop.release("web", ran);
+    shop.release("api", released);
+    shop.started(10, &slot("web", "h1"), &goal, None);
+    shop.emptied(20, &slot("web", "h1"));
+    assert_eq!(shop.inventories.forget_all_but(&BTreeSet::new()).unwrap(), 1);
+    let is_there = |image| shop.inventories.contents(image).unwrap().is_some();
+    assert_eq!([ran, released, tried].map(is_there), [true, true, false]);
+}
+
+#[test]
+fn a_ring_of_layers_in_a_damaged_file_ends() {
+    let mut shop = Shop::new();
+    let web = shop.keep("image:web", &[DEBIAN, WEB]);
+    let ring = "UPDATE sets SET parent = (SELECT max(id) FROM sets) WHERE parent IS NULL";
+    shop.inventories.write(|connection| connection.execute_batch(ring)).unwrap();
+    assert_eq!(shop.inventories.distros(&[web].into()).unwrap(), BTreeMap::new());
+    assert_eq!(shop.inventories.contents(web).unwrap().unwrap().distro, None);
 }
 
 #[test]
