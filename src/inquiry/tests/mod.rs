@@ -1,5 +1,7 @@
 //! A few images that stand on two bases, what runs of them, and what is asked and done about a problem in one library.
 
+mod smallest;
+
 use std::collections::BTreeMap;
 
 use serde_json::json;
