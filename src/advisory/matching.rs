@@ -135,7 +135,7 @@ pub fn highest_fix(kind: Kind, fixes: impl IntoIterator<Item = Fixed>) -> Option
 /// Whether nobody has looked yet if an image of this distribution has the problem by this package: no hit, but no all-clear either.
 pub fn is_undetermined(advisory: &Advisory, package: &Package, distro: Option<&Distro>) -> bool {
     let names = |affected: &Affected, name: &str, naming: Naming| affected.naming != naming && is_about(affected, package.kind, name, distro);
-    let by_name = |affected: &Affected| names(affected, &name_of(package.kind, &package.name), Naming::Source);
+    let by_name = |affected: &Affected| names(affected, &package.kind.normal_name(&package.name), Naming::Source);
     let by_source = |affected: &Affected| source_of(package).is_some_and(|(source, _)| names(affected, &source, Naming::Package));
     let open = advisory.affected.iter().filter(|affected| affected.standing == Standing::Undetermined);
     advisory.withdrawn.is_none() && open.into_iter().any(|affected| by_name(affected) || by_source(affected))

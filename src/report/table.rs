@@ -17,7 +17,7 @@ fn lines<R: IntoIterator<Item = String>>(header: impl Iterator<Item = String>, r
     table.load_style(TableStyle::default()).set_content_arrangement(ContentArrangement::Disabled);
     table.set_header(header);
     for row in rows {
-        table.add_row(row.map(|cell| plain(&cell)));
+        table.add_row(row.into_iter().map(|cell| plain(&cell)));
     }
     table.column_iter_mut().for_each(|column| {
         column.set_padding((0, 2));

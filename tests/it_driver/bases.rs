@@ -12,8 +12,6 @@ use refit::sim::sim_image;
 
 use crate::world::{BASE, SHOP, World};
 
-const SIDE: &str = "docker.io/library/side:stable";
-
 /// `side` runs an image as it is, whose newest tag of a series counts.
 fn following() -> String {
     let side = "  side:\n    image: side:stable\n    deploy: { hosts: \"zone=b\" }\n";
