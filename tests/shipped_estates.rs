@@ -48,6 +48,26 @@ fn the_estate_that_runs_by_itself_has_each_part_that_the_guide_tells_of() {
     }
 }
 
+/// Whatever Cargo.toml names must be among what refit's own Dockerfile copies, or cargo refuses to build.
+#[test]
+fn refits_own_image_has_all_that_its_manifest_names() {
+    let (root, copied) = (Path::new(env!("CARGO_MANIFEST_DIR")), tempfile::tempdir().unwrap());
+    let dockerfile = std::fs::read_to_string(root.join("pipelines/images/refit/Dockerfile")).unwrap();
+    for line in dockerfile.lines().filter(|line| line.starts_with("COPY ") && !line.contains("--from")) {
+        let words: Vec<&str> = line.split_whitespace().skip(1).collect();
+        let (to, from) = words.split_last().unwrap();
+        let to = copied.path().join(to);
+        std::fs::create_dir_all(if from.len() > 1 || line.ends_with('/') { to.as_path() } else { to.parent().unwrap() }).unwrap();
+        let sources = from.iter().map(|one| root.join(one));
+        let ended = std::process::Command::new("cp").arg("-r").args(sources).arg(&to).output().unwrap();
+        assert!(ended.status.success(), "{line}: {}", String::from_utf8_lossy(&ended.stderr));
+    }
+    let mut cargo = std::process::Command::new(env!("CARGO"));
+    let ended =
+        cargo.args(["metadata", "--no-deps", "--format-version", "1", "--manifest-path"]).arg(copied.path().join("Cargo.toml")).output().unwrap();
+    assert!(ended.status.success(), "{}", String::from_utf8_lossy(&ended.stderr));
+}
+
 /// The guide's pieces of YAML, each made a whole file: what a sender needs is one line below `hooks:`, with a secret that is called like the hook.
 fn examples_of_the_guide() -> Vec<String> {
     let text = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/serve.md")).unwrap();
