@@ -68,20 +68,24 @@ pub(super) async fn wish(
 ) -> Result<(StatusCode, Json<HeardAs>), Problem> {
     caller.may(Role::Operate)?;
     let Json(Asked { wish, words }) = body.map_err(|error| Problem::bad(error.body_text()))?;
-    if wish.data && !matches!(wish.change, Change::Release(_)) {
-        return Err(Problem::bad("`data` is put back on the way to an earlier release only: `{\"change\": {\"release\": 7}, \"data\": true}`"));
-    }
-    match wish.change {
+    check(&wish)?;
+    if matches!(wish.change, Change::Drain(_) | Change::Undrain(_)) {
         // What a drain takes down for good is looked at by `refit hosts drain`, at the daemon's socket.
-        Change::Drain(_) | Change::Undrain(_) => caller.may(Role::Admin)?,
-        Change::Prune { .. } if !wish.services.is_empty() || wish.hosts.is_some() || wish.plan.is_some() => {
-            return Err(Problem::bad("a prune is about all hosts and services, and has no plan: it takes `keep` alone"));
-        }
-        Change::Patch(ref patch) => drop(patch.gone.parse::<crate::advisory::Asked>().map_err(|error| Problem::bad(error.to_string()))?),
-        _ => {}
+        caller.may(Role::Admin)?;
     }
     let words = if words.is_empty() { "a rollout asked for over HTTP".to_owned() } else { words };
     accept(&caller, &api, Cause::Wish(wish), words).await
+}
+
+/// All that is wrong with a wish by itself, at once.
+fn check(wish: &Wish) -> Result<(), Problem> {
+    let parts = wish.check().err().map(|error| error.to_string());
+    let gone = match &wish.change {
+        Change::Patch(patch) => patch.gone.parse::<crate::advisory::Asked>().err().map(|error| error.to_string()),
+        _ => None,
+    };
+    let wrong: Vec<String> = parts.into_iter().chain(gone).collect();
+    if wrong.is_empty() { Ok(()) } else { Err(Problem::bad(wrong.join("; "))) }
 }
 
 async fn accept(caller: &Caller, api: &Api, cause: Cause, words: String) -> Result<(StatusCode, Json<HeardAs>), Problem> {

@@ -8,7 +8,7 @@ use crate::driver::{Driver, DriverError};
 use crate::model::{HostName, ServiceName};
 use crate::pipeline::select_hosts;
 use crate::plan::{Change, Plan};
-use crate::trigger::Wish;
+use crate::trigger::{Wish, WrongWish};
 use crate::workshop::{drained_warnings, unknown_host, unknown_service};
 
 /// What a wish would lead to, as things are now.
@@ -52,6 +52,10 @@ pub enum WishError {
         /// The next move.
         help: String,
     },
+    /// Parts that do not go together.
+    #[error(transparent)]
+    #[diagnostic(help("`/openapi.json` says what a wish is made of"))]
+    Wrong(#[from] WrongWish),
     /// Something that is carried out without a plan.
     #[error("a prune has no plan")]
     #[diagnostic(help("`refit prune --dry-run`, `GET /v1/prune`, says what would go"))]
@@ -65,6 +69,7 @@ pub enum WishError {
 impl Daemon {
     /// Plans what a wish asks for. Changes nothing.
     pub async fn foresee(&self, driver: &mut Driver, wish: &Wish) -> Result<Foreseen, WishError> {
+        wish.check()?;
         if let Some((service, help)) = unknown_service(&wish.services, &driver.estate) {
             return Err(WishError::NoService { service: service.clone(), help });
         }

@@ -5,9 +5,9 @@ use std::collections::BTreeSet;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::Wish;
 use crate::model::{Digest, HostName, ImageName, ImageRef, ServiceName};
 use crate::pipeline::{CycleRefresh, Priority};
-use crate::plan::Change;
 
 /// Something that may begin a run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -67,28 +67,6 @@ pub enum Cause {
     Wish(Wish),
 }
 
-/// What a person asks for.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Wish {
-    /// What is to be looked at, or rolled.
-    pub change: Change,
-    /// Only these services; all that the change concerns if there are none.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub services: Vec<ServiceName>,
-    /// Only on hosts that this selects.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub hosts: Option<String>,
-    /// Roll what is sick already, too.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub sick: bool,
-    /// Put the data back as well, where it goes back to an earlier release.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub data: bool,
-    /// The hash of the plan that was agreed to; another one is refused.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub plan: Option<String>,
-}
-
 /// A trigger on its way into the journal.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Heard {
@@ -96,13 +74,6 @@ pub struct Heard {
     pub trigger: Trigger,
     /// What the sender calls this delivery, prefixed with the sender's own name here; one that comes again is the same.
     pub delivery: Option<String>,
-}
-
-impl Wish {
-    /// That a change is looked at and carried out, as far as it goes.
-    pub fn of(change: Change) -> Self {
-        Self { change, services: Vec::new(), hosts: None, sick: false, data: false, plan: None }
-    }
 }
 
 impl Cause {

@@ -4,11 +4,14 @@
 //! order: what is to be done is found out by the planner, which looks at everything. Each is journalled before anything is done about it;
 //! [`next`] says which of those that wait become one run, and when.
 
+mod wish;
+
 mod cause;
 pub mod hook;
 mod queue;
 pub mod schedule;
 pub mod watch;
 
-pub use cause::{Cause, Heard, Trigger, Wish};
+pub use cause::{Cause, Heard, Trigger};
 pub use queue::{Batch, Next, Rules, Waiting, Work, next};
+pub use wish::{Wish, WrongWish};
