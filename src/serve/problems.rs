@@ -11,6 +11,7 @@ use crate::driver::DriverError;
 use crate::inquiry::{open_problems, problems_of_image};
 use crate::journal::{Inventories, Journal, JournalError};
 use crate::model::{Digest, ImageRef, ServiceName};
+use crate::pipeline::Estate;
 
 /// Advisories come daily and rollouts take minutes; nobody needs to see either within less.
 const COUNTED_EVERY: Duration = Duration::from_secs(300);
@@ -66,7 +67,7 @@ impl Daemon {
         let Some(release) = self.journal.latest_release()? else { return Ok(BTreeMap::new()) };
         let looks = self.looks(&loaded);
         let mut behind = BTreeMap::new();
-        for base in loaded.bases.iter().filter(|base| base.digest().is_none()) {
+        for base in loaded.bases.iter().filter(|base| moves_under_its_name(base, &loaded.estate)) {
             let Some(seen) = loaded.engines.builder().image(&base.to_string()).await? else { continue };
             if release.images.values().filter_map(|image| image.bases.get(base)).any(|then| *then != seen.id) {
                 behind.insert(base.clone(), before.get(base).copied().or_else(|| looks.since(base)).unwrap_or(now));
@@ -98,7 +99,31 @@ impl Daemon {
     }
 }
 
+/// Whether something newer may be on the builder under a base's own name. A digest never moves, and of a base that follows a rule the builder has the
+/// tag that the rule chose, under that tag's name: what is under its own name says nothing.
+fn moves_under_its_name(base: &ImageRef, estate: &Estate) -> bool {
+    base.digest().is_none() && estate.bases.get(base).is_none_or(|rules| rules.follow.is_none())
+}
+
 fn open(inventories: &Inventories, now: Timestamp) -> Result<(u64, Duration), JournalError> {
     let open: Vec<u64> = open_problems(inventories, now)?.into_iter().filter_map(|one| one.open_s).collect();
     Ok((open.len() as u64, Duration::from_secs(open.into_iter().max().unwrap_or_default())))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::pipeline::{Given, PipelineText, draft};
+
+    #[test]
+    fn a_base_that_follows_a_rule_or_is_pinned_is_never_behind_under_its_own_name() {
+        let text = "name: shop\nbases: { \"python:3\": { follow: { semver: '^3.12' }, watch: 1h }, \"debian:12\": { watch: 1h } }\nbuilders: { b: { endpoint: \"unix:///d\" } }\n";
+        let file = PipelineText { file: "pipelines/shop.yaml".into(), text: text.into() };
+        let reading = draft(&[file], &Given { folder: "/srv/shop".into(), vars: BTreeMap::new() }).finish(&BTreeMap::new());
+        let estate = reading.estate.unwrap_or_else(|| panic!("{:#?}", reading.findings));
+        let pinned = format!("alpine@sha256:{}", "0f".repeat(32));
+        for (base, moves) in [("python:3", false), ("debian:12", true), ("alpine", true), (pinned.as_str(), false)] {
+            assert_eq!(moves_under_its_name(&base.parse().unwrap(), &estate), moves, "{base}");
+        }
+    }
 }

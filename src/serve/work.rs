@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use super::daemon::{Daemon, Standing};
 use super::leave::{DAEMON, Left};
@@ -24,8 +24,9 @@ use crate::trigger::{self, Batch, Cause, Heard, Next, Trigger, Waiting, Wish, Wo
 const WORDS_LOOKED_FOR_EVERY: Duration = Duration::from_secs(1);
 /// Without anything to do, the queue is looked at so often all the same.
 const IDLE: Duration = Duration::from_secs(60);
-/// A host that was silent so many times, over half a minute, is left behind by what begins by itself.
-const LEFT_BEHIND_AFTER: u32 = 3;
+/// A host that was silent for so long, whenever it was asked, is left behind by what begins by itself. Time counts and not tries, because every hook
+/// that comes in meanwhile makes it try again at once.
+const LEFT_BEHIND_AFTER: SignedDuration = SignedDuration::from_secs(30);
 /// After trouble with an engine or a registry, it tries again after so long, twice as long each time.
 const RETRY_MIN: Duration = Duration::from_secs(5);
 const RETRY_MAX: Duration = Duration::from_secs(600);
@@ -56,8 +57,28 @@ struct Memory {
     parked: Option<RunId>,
     /// Steps that failed one after another.
     failed: u32,
-    /// So many of the last ones because hosts were silent.
-    silent: u32,
+    /// Since when, in steady time, hosts were silent at every step; none if the last one did not fail because of that.
+    silent_since: Option<Timestamp>,
+}
+
+impl Memory {
+    /// Something else happened than trouble.
+    fn is_well(&mut self) {
+        (self.failed, self.silent_since) = (0, None);
+    }
+
+    /// A step failed at a moment of steady time. Says how long to wait before the next one.
+    fn fails(&mut self, because_hosts_are_silent: bool, at: Timestamp) -> Duration {
+        let wait = RETRY_MIN.saturating_mul(1 << self.failed.min(16)).min(RETRY_MAX);
+        self.failed += 1;
+        self.silent_since = because_hosts_are_silent.then(|| self.silent_since.unwrap_or(at));
+        wait
+    }
+
+    /// Whether hosts that are silent still are to be waited for no longer.
+    fn leaves_behind(&self, now: Timestamp) -> bool {
+        self.silent_since.is_some_and(|since| now.duration_since(since) >= LEFT_BEHIND_AFTER)
+    }
 }
 
 impl Daemon {
@@ -67,11 +88,11 @@ impl Daemon {
         while !self.stop.is_cancelled() {
             let wait = match self.step(&mut memory).await {
                 Ok(Step::Again) => {
-                    (memory.failed, memory.silent) = (0, 0);
+                    memory.is_well();
                     continue;
                 }
                 Ok(Step::Wait(wait)) => {
-                    (memory.failed, memory.silent) = (0, 0);
+                    memory.is_well();
                     wait
                 }
                 Err(error) => self.trouble(&mut memory, &error),
@@ -86,9 +107,7 @@ impl Daemon {
 
     /// Says what is wrong, and how long to wait before the next try.
     fn trouble(&self, memory: &mut Memory, error: &DriverError) -> Duration {
-        let wait = RETRY_MIN.saturating_mul(1 << memory.failed.min(16)).min(RETRY_MAX);
-        memory.failed += 1;
-        memory.silent = if matches!(error, DriverError::Preflight { .. }) { memory.silent + 1 } else { 0 };
+        let wait = memory.fails(matches!(error, DriverError::Preflight { .. }), self.clock.steady());
         let why = fault::with_help(error);
         tracing::error!(error = %why, "what waits could not be begun; tried again in {} s", wait.as_secs());
         let until = self.clock.now().checked_add(wait).unwrap_or(Timestamp::MAX);
@@ -160,7 +179,7 @@ impl Daemon {
             let begun = driver.begin_prune_for(keep, &batch.by, &batch.words, &batch.triggers).await;
             return self.go_on(&driver, begun, &batch, memory).await;
         }
-        let prepared = match self.prepare(&mut driver, &batch.work, batch.priority, memory.silent).await {
+        let prepared = match self.prepare(&mut driver, &batch.work, batch.priority, memory.leaves_behind(self.clock.steady())).await {
             Ok(prepared) => prepared,
             // A person is told, and may ask again; what came by itself is tried again.
             Err(error) if matches!(batch.work, Work::Wish(_)) => Prepared::Nothing(fault::with_help(&error)),
@@ -226,10 +245,10 @@ impl Daemon {
         Ok(Step::Again)
     }
 
-    async fn prepare(&self, driver: &mut Driver, work: &Work, priority: Priority, tries: u32) -> Result<Prepared, DriverError> {
+    async fn prepare(&self, driver: &mut Driver, work: &Work, priority: Priority, leaves_behind: bool) -> Result<Prepared, DriverError> {
         match work {
             Work::Change(change) => {
-                let mut plan = self.plan(driver, change, tries).await?;
+                let mut plan = self.plan(driver, change, leaves_behind).await?;
                 let frozen = self.leave_out_frozen(&mut plan, priority).await?;
                 Ok(match something(plan, &[], None) {
                     Prepared::Nothing(_) if !frozen.is_empty() => Prepared::Nothing(frozen.join("; ")),
@@ -237,18 +256,18 @@ impl Daemon {
                 })
             }
             Work::Repair(hosts) => repair(driver, hosts).await,
-            Work::CatchUp(services) => self.catch_up(driver, services, tries).await,
+            Work::CatchUp(services) => self.catch_up(driver, services, leaves_behind).await,
             Work::Wish(wish) => self.prepare_wish(driver, wish).await,
         }
     }
 
     /// Rolls what the newest release has of services that stood still when it was made.
-    async fn catch_up(&self, driver: &Driver, services: &BTreeSet<ServiceName>, tries: u32) -> Result<Prepared, DriverError> {
+    async fn catch_up(&self, driver: &Driver, services: &BTreeSet<ServiceName>, leaves_behind: bool) -> Result<Prepared, DriverError> {
         let Some(newest) = self.journal.releases(1)?.first().map(|kept| kept.number) else {
             return Ok(Prepared::Nothing("there is no release".to_owned()));
         };
         let services: Vec<ServiceName> = services.iter().filter(|name| driver.estate.services.contains_key(*name)).cloned().collect();
-        let mut plan = self.plan(driver, &Change::Release(newest), tries).await?;
+        let mut plan = self.plan(driver, &Change::Release(newest), leaves_behind).await?;
         plan.rolls.retain(|roll| services.contains(&roll.service));
         Ok(something(plan, &services, None))
     }
@@ -286,14 +305,13 @@ impl Daemon {
         Ok(something(plan, &wish.services, wish.plan.as_deref()))
     }
 
-    /// Looks at everything and plans what nobody asked for. Every host that it rolls to must answer; one that is silent again and again is left behind,
-    /// so that it does not keep a patch from all the others, and is repaired when it is back.
-    async fn plan(&self, driver: &Driver, change: &Change, tries: u32) -> Result<Plan, DriverError> {
+    /// Looks at everything and plans what nobody asked for. Every host that it rolls to must answer; one that stays silent is left behind, so that it does not keep a patch from all the others, and is repaired when it is back.
+    async fn plan(&self, driver: &Driver, change: &Change, leaves_behind: bool) -> Result<Plan, DriverError> {
         let (mut plan, warnings) = look_and_plan(driver, change, &[], false).await?;
         warnings.iter().for_each(|line| tracing::warn!("{line}"));
         let hosts = plan.hosts();
         let silent = driver.silent_hosts(&hosts).await?;
-        if !silent.is_empty() && tries >= LEFT_BEHIND_AFTER {
+        if !silent.is_empty() && leaves_behind {
             let away = driver.silent(&driver.see_hosts().await, &[], None);
             let there: BTreeSet<HostName> = hosts.iter().filter(|host| !away.contains_key(*host)).cloned().collect();
             if !there.is_empty() {
@@ -347,4 +365,28 @@ async fn repair(driver: &Driver, hosts: &BTreeSet<HostName>) -> Result<Prepared,
         true => Prepared::Nothing(format!("{NOTHING_TO_DO}: what answers runs what was released")),
         false => Prepared::Plan(Box::new(plan)),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_silent_host_is_left_behind_by_time_and_not_by_tries() {
+        let at = |second: i64| Timestamp::from_second(second).unwrap();
+        let mut memory = Memory::default();
+        for second in 0..20 {
+            // A hook every second makes it try again every second.
+            memory.fails(true, at(second));
+            assert!(!memory.leaves_behind(at(second)), "{second}");
+        }
+        assert!(!memory.leaves_behind(at(29)) && memory.leaves_behind(at(30)));
+        memory.fails(false, at(31));
+        assert!(!memory.leaves_behind(at(90)), "what failed last was something else");
+        memory.fails(true, at(100));
+        assert!(!memory.leaves_behind(at(110)) && memory.leaves_behind(at(130)), "it counts anew");
+        memory.is_well();
+        assert!(!memory.leaves_behind(at(200)));
+        assert_eq!([0, 1, 2].map(|_| memory.fails(true, at(200)).as_secs()), [5, 10, 20]);
+    }
 }
