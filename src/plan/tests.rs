@@ -61,6 +61,26 @@ fn a_moved_base_builds_exactly_what_reaches_it() {
 }
 
 #[test]
+fn a_digest_that_is_built_upon_already_is_nothing_to_do_and_a_return_to_an_older_one_is() {
+    let debian = "debian".parse().unwrap();
+    let mut sample = Sample::built("web: debian");
+    // A hook says again what everything stands on.
+    check(&sample, base("debian"), "");
+    sample.move_base("debian");
+    check(&sample, base("debian"), "web (debian moved)");
+    // That was built, and then the tag goes back to what it was.
+    let mut returned = Sample::built("web: debian");
+    let moved_to = sample.digests[&debian];
+    let built = &mut returned.facts("web").last.as_mut().unwrap().released;
+    built.bases.insert(debian, moved_to);
+    built.id = digest("web on what debian had moved to");
+    // What was built on it then is there still, or is built again.
+    check(&returned, base("debian"), "=web (debian moved)");
+    returned.builds.clear();
+    check(&returned, base("debian"), "web (debian moved)");
+}
+
+#[test]
 fn only_the_base_asked_for_counts() {
     let mut sample = Sample::built("a: debian, b: alpine, c: debian alpine+");
     sample.move_base("debian");

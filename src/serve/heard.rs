@@ -47,7 +47,11 @@ fn plain(url: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
+    use crate::pipeline::{Given, Hook, HookAuth, HookFormat, PipelineText, draft};
+    use crate::trigger::hook::{self, Request};
 
     #[test]
     fn one_repository_has_many_addresses() {
@@ -60,6 +64,65 @@ mod tests {
         ];
         assert_eq!(forms.map(plain), ["git.example.com/shop/web"; 5].map(String::from));
         assert_ne!(plain("https://git.example.com/shop/web2"), "git.example.com/shop/web");
+    }
+
+    /// Three images of the repositories that the forges' samples are about, each in a folder of its own but for one that has all of it.
+    fn estate() -> Estate {
+        let image =
+            |name: &str, owner: &str, folder: &str| format!("  {name}: {{ build: {{ context: 'https://{owner}/shop.git#main{folder}' }} }}\n");
+        let images: String = ["gitlab.example.com/acme", "git.example.com/Acme", "github.com/Acme"]
+            .iter()
+            .zip(["gitlab", "gitea", "github"])
+            .map(|(owner, forge)| {
+                image(&format!("{forge}-web"), owner, ":web")
+                    + &image(&format!("{forge}-api"), owner, ":api")
+                    + &image(&format!("{forge}-all"), owner, "")
+            })
+            .collect();
+        let text = format!("name: shop\nbuilders: {{ b: {{ endpoint: \"unix:///d\" }} }}\nimages:\n{images}");
+        let file = PipelineText { file: "pipelines/shop.yaml".into(), text };
+        let reading = draft(&[file], &Given { folder: "/srv/shop".into(), vars: BTreeMap::new() }).finish(&BTreeMap::new());
+        reading.estate.unwrap_or_else(|| panic!("{:#?}", reading.findings))
+    }
+
+    #[test]
+    fn the_paths_of_a_push_tell_which_images_are_meant_whatever_forge_it_is() {
+        let estate = estate();
+        for (sample, expected) in [
+            ("github/push.json", "github-all github-web"),
+            ("gitlab/push.json", "gitlab-all gitlab-web"),
+            ("gitea/push.json", "gitea-all gitea-web"),
+            // More commits than are listed: whatever is built from that repository and branch.
+            ("gitlab/push-of-many.json", "gitlab-all gitlab-api gitlab-web"),
+            ("gitea/push-of-many.json", "gitea-all gitea-api gitea-web"),
+            // History was written anew.
+            ("github/push-forced.json", "github-all github-api github-web"),
+            // Another branch, and a tag.
+            ("github/push-new-branch.json", ""),
+            ("gitlab/tag-push.json", ""),
+        ] {
+            let body = std::fs::read(format!("{}/tests/hooks/{sample}", env!("CARGO_MANIFEST_DIR"))).unwrap();
+            let forge = match sample.split_once('/').unwrap().0 {
+                "github" => HookFormat::Github,
+                "gitlab" => HookFormat::Gitlab,
+                _ => HookFormat::Gitea,
+            };
+            let event = |name: &str| (name.to_owned(), "push".to_owned());
+            let headers = [event("x-github-event"), event("x-gitea-event")];
+            let hook = Hook {
+                name: "forge".parse().unwrap(),
+                at: crate::model::Place { file: "pipelines/shop.yaml".into(), line: 1 },
+                format: Some(forge),
+                auth: HookAuth::BySender,
+                secrets: Vec::new(),
+                registry: None,
+                fields: None,
+            };
+            let heard = hook::hear(&hook, &Request { headers: &headers, body: &body, path: None }).unwrap();
+            let push = &heard.pushes[0];
+            let images = pushed(&estate, &push.urls, &push.reference, push.paths.as_ref()).unwrap_or_default();
+            assert_eq!(images.iter().map(ImageName::as_str).collect::<Vec<_>>().join(" "), expected, "{sample}: {:?}", push.urls);
+        }
     }
 
     #[test]

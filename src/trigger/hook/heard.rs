@@ -60,8 +60,8 @@ pub struct Push {
     pub after: String,
     /// Whether history was written anew; none if the sender does not say (GitLab, Gitea).
     pub forced: Option<bool>,
-    /// Every path that the commits add, change or remove; none if the sender lists fewer than all. Where `forced` is none it is all that changed only
-    /// if `before` is an ancestor of `after`, which git can tell.
+    /// Every path that the commits add, change or remove; none if the sender lists fewer than all. Where `forced` is none, history may
+    /// have been written anew, and what only a commit that was dropped had touched is not among them.
     pub paths: Option<BTreeSet<String>>,
 }
 

@@ -51,7 +51,7 @@ fn heard(letter: &Letter<'_>, urls: &[&str], forced: Option<bool>, is_listed: im
     }
     let commits = letter.body.get("commits").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
     // Of a new reference nobody knows what it is compared with; of one that went back no commit is listed.
-    let is_whole = before.is_some() && forced != Some(true) && !commits.is_empty() && is_listed(commits);
+    let is_whole = before.is_some() && forced != Some(true) && !commits.is_empty() && commits.iter().all(names_paths) && is_listed(commits);
     let paths = is_whole.then(|| commits.iter().flat_map(paths).map(str::to_owned).collect());
     Ok(Heard::push(Push { urls, reference, before, after, forced, paths }))
 }
@@ -65,7 +65,14 @@ fn commit(letter: &Letter<'_>, pointer: &str) -> Result<Option<String>, HookErro
     Ok(id.bytes().any(|b| b != b'0').then(|| id.to_ascii_lowercase()))
 }
 
+const KINDS: [&str; 3] = ["added", "modified", "removed"];
+
+/// Whether a commit says what it touches: a forge that could not find out leaves its lists away, or empty of meaning (`null`).
+fn names_paths(commit: &Value) -> bool {
+    KINDS.iter().any(|kind| commit.get(kind).is_some_and(Value::is_array))
+}
+
 /// Every path that a commit touches.
 fn paths(commit: &Value) -> impl Iterator<Item = &str> {
-    ["added", "modified", "removed"].into_iter().filter_map(|kind| commit.get(kind)?.as_array()).flatten().filter_map(Value::as_str)
+    KINDS.into_iter().filter_map(|kind| commit.get(kind)?.as_array()).flatten().filter_map(Value::as_str)
 }

@@ -75,6 +75,36 @@ fn pushes_to_git_say_what_changed_where_all_of_it_is_listed() {
     }
 }
 
+#[test]
+fn forges_list_all_paths_of_a_push_or_all_that_is_there_counts() {
+    let good = serde_json::json!({ "added": ["web/new"], "modified": [], "removed": null });
+    let unknown = serde_json::json!({ "added": null, "modified": null, "removed": null });
+    let bare = serde_json::json!({ "id": "0d1a" });
+    //    commits, how many there were, listed
+    for (commits, total, is_listed) in [
+        (vec![good.clone()], Some(1), true),
+        (vec![good.clone(); 20], Some(20), true),
+        // GitLab leaves out what is beyond its 20, Gitea what is beyond its 5.
+        (vec![good.clone(); 20], Some(21), false),
+        (vec![good.clone(); 5], Some(6), false),
+        (vec![good.clone()], None, false),
+        (vec![good.clone(), unknown], Some(2), false),
+        (vec![good, bare], Some(2), false),
+        (vec![], Some(0), false),
+    ] {
+        for (sample, key) in [("gitlab/push.json", "total_commits_count"), ("gitea/push.json", "total_commits")] {
+            let mut push: serde_json::Value = serde_json::from_slice(&body(sample)).unwrap();
+            push["commits"] = commits.clone().into();
+            push[key] = total.into();
+            let text = push.to_string();
+            let headers = super::samples::headers_of(sample);
+            let heard = hear(&hook(Auth::BySender), &Request { headers: &headers, body: text.as_bytes(), path: None }).unwrap();
+            let listed = heard.pushes[0].paths.as_ref().map(|paths| paths.iter().map(String::as_str).collect::<Vec<_>>());
+            assert_eq!(listed, is_listed.then(|| vec!["web/new"]), "{sample}: {total:?} {commits:?}");
+        }
+    }
+}
+
 /// The data alone as the body, the event's attributes in headers.
 #[test]
 fn an_event_in_headers_is_as_good_as_one_in_the_body() {
