@@ -33,7 +33,7 @@ pub struct Caller {
     pub role: Role,
 }
 
-/// The tokens that are good now. They are few, and asked for at each request, so that one that was revoked is refused from the next one on.
+/// The tokens. They are few, and asked for at each request, so that one that was revoked is refused from the next one on.
 pub struct Tokens(Arc<SqliteJournal>);
 
 impl Tokens {
@@ -42,12 +42,11 @@ impl Tokens {
         Self(journal)
     }
 
-    /// Whose token this is. Every one is compared, each in constant time.
-    pub fn bearer(&self, token: &str) -> Result<Option<TokenKept>, Problem> {
+    /// Whose token this is, or was until it was revoked. Every one is compared, each in constant time.
+    pub fn whose(&self, token: &str) -> Result<Option<TokenKept>, Problem> {
         let hash = hash_of(token).hex();
         let is_it = |kept: &TokenKept| bool::from(kept.hash.hex().as_bytes().ct_eq(hash.as_bytes()));
-        let good = self.0.tokens()?.into_iter().filter(|kept| kept.revoked_at.is_none());
-        Ok(good.fold(None, |found, kept| if is_it(&kept) { Some(kept) } else { found }))
+        Ok(self.0.tokens()?.into_iter().fold(None, |found, kept| if is_it(&kept) { Some(kept) } else { found }))
     }
 }
 
@@ -69,10 +68,9 @@ impl Caller {
         if self.role >= role {
             return Ok(());
         }
-        Err(Problem::forbidden(format!(
-            "{} may {}, and this takes {role}: `refit token add NAME --role {role}` makes a token for it",
-            self.name, self.role
-        )))
+        let why = format!("it may {}, and this takes {role}", self.role);
+        let help = format!("`refit token add NAME --role {role}` makes a token for it");
+        Err(Problem::forbidden(&self.name, why, format!("{} may {}, and this takes {role}: {help}", self.name, self.role)))
     }
 
     /// Writes down what was asked for, and what was answered.
@@ -98,8 +96,11 @@ impl FromRequestParts<Api> for Caller {
             return Ok(Self { name: local_name(parts), role: Role::Admin });
         }
         let given = parts.headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok());
-        let token = given.and_then(|value| value.strip_prefix("Bearer ")).ok_or_else(Problem::unauthorised)?;
-        let kept = Tokens::of(api.daemon.journal.clone()).bearer(token.trim())?.ok_or_else(Problem::unauthorised)?;
+        let token = given.and_then(|value| value.strip_prefix("Bearer ")).ok_or_else(|| Problem::unauthorised("no token"))?;
+        let kept = Tokens::of(api.daemon.journal.clone()).whose(token.trim())?.ok_or_else(|| Problem::unauthorised("a token that nobody has"))?;
+        if kept.revoked_at.is_some() {
+            return Err(Problem::unauthorised(format!("the token {}, which was revoked", kept.name)));
+        }
         Ok(Self { name: kept.name, role: kept.role })
     }
 }

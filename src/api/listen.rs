@@ -28,6 +28,7 @@ use tower::ServiceExt;
 
 use super::Problem;
 use super::caller::Local;
+use super::peer::Peer;
 use super::room::{AtWork, Guest, Room};
 use super::timely::{Late, Timely};
 
@@ -180,23 +181,23 @@ pub async fn listen(listener: Listener, router: Router, stop: CancellationToken)
             let router = router.layer(axum::Extension(Local));
             while let Some(accepted) = accepted(&stop, listener.accept()).await {
                 if let Ok((stream, _)) = accepted {
-                    answer(stream, &router, &room, &graceful);
+                    answer(stream, None, &router, &room, &graceful);
                 }
             }
         }
         Listener::Tcp(listener, None) => {
             while let Some(accepted) = accepted(&stop, listener.accept()).await {
-                if let Ok((stream, _)) = accepted {
+                if let Ok((stream, peer)) = accepted {
                     let _ = stream.set_nodelay(true);
-                    answer(stream, &router, &room, &graceful);
+                    answer(stream, Some(Peer(peer.ip())), &router, &room, &graceful);
                 }
             }
         }
         Listener::Tcp(listener, Some(certificates)) => {
             while let Some(accepted) = accepted(&stop, listener.accept()).await {
-                if let Ok((stream, _)) = accepted {
+                if let Ok((stream, peer)) = accepted {
                     let _ = stream.set_nodelay(true);
-                    answer_tls(stream, certificates.acceptor(), &router, &room, graceful.watcher());
+                    answer_tls(stream, Peer(peer.ip()), certificates.acceptor(), &router, &room, graceful.watcher());
                 }
             }
         }
@@ -217,17 +218,18 @@ async fn accepted<T>(stop: &CancellationToken, next: impl Future<Output = std::i
     Some(next)
 }
 
-fn answer<S>(stream: S, router: &Router, room: &Arc<Room>, graceful: &GracefulShutdown)
+fn answer<S>(stream: S, peer: Option<Peer>, router: &Router, room: &Arc<Room>, graceful: &GracefulShutdown)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let Some(guest) = room.enter() else { return };
-    let connection = graceful.watch(connection(stream, router.clone(), guest.work()));
+    let connection = graceful.watch(connection(stream, peer, router.clone(), guest.work()));
     tokio::spawn(while_there_is_room(guest, connection));
 }
 
 fn answer_tls(
     stream: tokio::net::TcpStream,
+    peer: Peer,
     acceptor: TlsAcceptor,
     router: &Router,
     room: &Arc<Room>,
@@ -237,7 +239,7 @@ fn answer_tls(
     let (router, work) = (router.clone(), guest.work());
     tokio::spawn(while_there_is_room(guest, async move {
         if let Ok(Ok(stream)) = tokio::time::timeout(HEAD_WITHIN, acceptor.accept(stream)).await {
-            let _ = watcher.watch(connection(stream, router, work)).await;
+            let _ = watcher.watch(connection(stream, Some(peer), router, work)).await;
         }
     }));
 }
@@ -252,13 +254,17 @@ async fn while_there_is_room<T>(guest: Guest, connection: impl Future<Output = T
 
 fn connection<S>(
     stream: S,
+    peer: Option<Peer>,
     router: Router,
     work: impl Fn() -> AtWork + Clone + Send + Sync + 'static,
 ) -> http1::Connection<TokioIo<S>, impl hyper::service::Service<Request<Incoming>, Response = Response, Error = std::convert::Infallible, Future: Send>>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let service = hyper::service::service_fn(move |request: Request<Incoming>| {
+    let service = hyper::service::service_fn(move |mut request: Request<Incoming>| {
+        if let Some(peer) = peer {
+            request.extensions_mut().insert(peer);
+        }
         let (router, at_work) = (router.clone(), work());
         async move { Ok(respond(router, request, at_work).await) }
     });

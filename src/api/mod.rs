@@ -13,9 +13,11 @@ mod looks;
 mod openapi;
 mod outside;
 mod packages;
+mod peer;
 mod plans;
 mod problem;
 mod reads;
+mod refusals;
 mod room;
 mod timely;
 mod tokens;
@@ -25,7 +27,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
-use axum::middleware::map_response;
+use axum::middleware::{from_fn_with_state, map_response};
 use axum::routing::{delete, get, post};
 
 pub use caller::{BY, Caller, Tokens, hash_of, new_token};
@@ -36,6 +38,7 @@ pub use packages::{Gone, NoQuestion, WhoHas, difference_of, of_image, of_problem
 pub use plans::PlanMade;
 pub use problem::Problem;
 pub use reads::{JournalVerified, Page};
+use refusals::Refusals;
 pub use tokens::{NewToken, TokenMade};
 pub use triggers::Asked;
 
@@ -54,10 +57,13 @@ pub fn socket_of(state: &std::path::Path) -> std::path::PathBuf {
 pub struct Api {
     /// The daemon.
     pub daemon: Arc<Daemon>,
+    /// How many refusals were written down lately.
+    refusals: Refusals,
 }
 
 /// All resources.
 pub fn router(daemon: Arc<Daemon>) -> Router {
+    let api = Api { daemon, refusals: Refusals::default() };
     let v1 = Router::new()
         .route("/standing", get(reads::standing))
         .route("/estate", get(reads::estate))
@@ -105,5 +111,6 @@ pub fn router(daemon: Arc<Daemon>) -> Router {
         .method_not_allowed_fallback(problem::no_such_method)
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
         .layer(map_response(problem::in_one_form))
-        .with_state(Api { daemon })
+        .layer(from_fn_with_state(api.clone(), refusals::note))
+        .with_state(api)
 }

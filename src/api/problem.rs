@@ -6,6 +6,7 @@ use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use super::refusals::Refused;
 use crate::driver::DriverError;
 use crate::fault;
 use crate::journal::JournalError;
@@ -28,11 +29,15 @@ pub struct Problem {
     /// The next move, where it is not part of the detail.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub help: Option<String>,
+    /// Who was refused and why, for the audit log.
+    #[serde(skip)]
+    #[schema(ignore)]
+    pub(super) refused: Option<Box<Refused>>,
 }
 
 impl Problem {
     fn new(status: StatusCode, title: &str, detail: impl Into<String>) -> Self {
-        Self { status: status.as_u16(), title: title.to_owned(), detail: detail.into(), help: None }
+        Self { status: status.as_u16(), title: title.to_owned(), detail: detail.into(), help: None, refused: None }
     }
 
     /// The request makes no sense.
@@ -45,14 +50,16 @@ impl Problem {
         Self { help: Some(help.into()), ..self }
     }
 
-    /// Nobody knows who asks. Says nothing more.
-    pub(super) fn unauthorised() -> Self {
-        Self::new(StatusCode::UNAUTHORIZED, "unauthorised", "")
+    /// Nobody knows who asks. Says nothing more, but to the audit log.
+    pub(super) fn unauthorised(why: impl Into<String>) -> Self {
+        let refused = Refused { who: None, why: why.into() };
+        Self { refused: Some(Box::new(refused)), ..Self::new(StatusCode::UNAUTHORIZED, "unauthorised", "") }
     }
 
     /// Who asks may not.
-    pub(super) fn forbidden(detail: impl Into<String>) -> Self {
-        Self::new(StatusCode::FORBIDDEN, "forbidden", detail)
+    pub(super) fn forbidden(who: &str, why: impl Into<String>, detail: impl Into<String>) -> Self {
+        let refused = Refused { who: Some(who.to_owned()), why: why.into() };
+        Self { refused: Some(Box::new(refused)), ..Self::new(StatusCode::FORBIDDEN, "forbidden", detail) }
     }
 
     /// There is no such thing.
@@ -109,7 +116,7 @@ impl From<WishError> for Problem {
         match error {
             WishError::Driver(error) => error.into(),
             WishError::NoService { .. } | WishError::NoHost { .. } => Self::missing(error.to_string()).with_help(help),
-            WishError::Hosts { .. } | WishError::NoPlan => Self::bad(error.to_string()).with_help(help),
+            WishError::Hosts { .. } | WishError::Wrong(_) | WishError::NoPlan => Self::bad(error.to_string()).with_help(help),
         }
     }
 }
@@ -122,7 +129,8 @@ impl IntoResponse for Problem {
         }
         let body = serde_json::to_vec(&self).unwrap_or_default();
         let challenge = if status == StatusCode::UNAUTHORIZED { Some([(header::WWW_AUTHENTICATE, "Bearer")]) } else { None };
-        (status, challenge.map(axum::response::AppendHeaders), [(header::CONTENT_TYPE, CONTENT_TYPE)], body).into_response()
+        let refused = self.refused.map(|refused| axum::Extension(*refused));
+        (status, challenge.map(axum::response::AppendHeaders), [(header::CONTENT_TYPE, CONTENT_TYPE)], refused, body).into_response()
     }
 }
 

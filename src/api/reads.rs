@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use utoipa::IntoParams;
 
 use super::{Api, Caller, Problem};
-use crate::journal::{AuditLine, Journal, ReleaseKept, Role, RunSummary, Standing, Verified};
+use crate::journal::{AuditKept, Journal, ReleaseKept, Role, RunSummary, Standing, Verified};
 use crate::model::{Digest, ImageName, ReleaseNumber, RunId};
 use crate::release::Release;
 use crate::report;
@@ -221,9 +221,12 @@ pub(super) async fn log(caller: Caller, State(api): State<Api>, Path((run, image
     Ok(([(header::CONTENT_TYPE, "text/plain; charset=utf-8")], text).into_response())
 }
 
-/// Who asked for what.
-#[utoipa::path(get, path = "/v1/audit", tag = "daemon", params(Paging), responses((status = 200, description = "the newest lines, newest first")))]
-pub(super) async fn audit(caller: Caller, State(api): State<Api>, Query(paging): Query<Paging>) -> Result<Json<Vec<AuditLine>>, Problem> {
+/// Who asked for what, the newest first: what was asked for with a token or over the socket, hooks that were let in, and who was refused.
+#[utoipa::path(get, path = "/v1/audit", tag = "daemon", params(Paging), responses((status = 200, description = "a page of lines")))]
+pub(super) async fn audit(caller: Caller, State(api): State<Api>, Query(paging): Query<Paging>) -> Result<Json<Page<AuditKept>>, Problem> {
     caller.may(Role::Admin)?;
-    Ok(Json(api.daemon.journal.audit_lines(paging.limit())?))
+    let number = |text: &str| text.parse::<u64>().map_err(|_| Problem::bad(format!("`cursor` is `next` of the page before, and not `{text}`")));
+    let before = paging.cursor.as_deref().map(number).transpose()?;
+    let lines = api.daemon.journal.audit_lines(before, paging.limit() + 1)?.into_iter();
+    Ok(Json(page(lines, paging.limit(), |kept| kept.id.to_string())))
 }

@@ -46,7 +46,7 @@ pub use memory::MemoryJournal;
 pub use record::{BuildKept, QuarantineKept, QuarantineWord, Recorded, ReleaseKept, RolloutKept, RunSummary};
 pub use sqlite::SqliteJournal;
 pub use standing::{Quarantine, ReleaseQuarantine, ServiceState, Standing};
-pub use triggers::{AuditLine, HeardAs, Role, Settled, TokenKept, TriggerKept};
+pub use triggers::{AuditKept, AuditLine, HeardAs, Role, Settled, TokenKept, TriggerKept};
 
 /// The durable record of every run.
 ///

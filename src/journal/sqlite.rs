@@ -21,7 +21,7 @@ use super::format::{self, explain};
 use super::lock::Lock;
 use super::record::{BuildKept, QuarantineKept, Recorded, ReleaseKept, RolloutKept, RunSummary};
 use super::tables::{self, LINK, int};
-use super::triggers::{self, AuditLine, HeardAs, Note, TokenKept, TriggerKept};
+use super::triggers::{self, AuditKept, AuditLine, HeardAs, Note, TokenKept, TriggerKept};
 use super::writer::{Ask, Done, Writer};
 
 /// The journal's file within the state folder.
@@ -304,9 +304,9 @@ impl SqliteJournal {
         self.notes(line.at, vec![Note::Audit(line)]).await
     }
 
-    /// The newest lines of the audit log, newest first.
-    pub fn audit_lines(&self, limit: usize) -> Result<Vec<AuditLine>, JournalError> {
-        self.read(|connection| triggers::audit(connection, limit))
+    /// The newest lines of the audit log below a number, newest first.
+    pub fn audit_lines(&self, before: Option<u64>, limit: usize) -> Result<Vec<AuditKept>, JournalError> {
+        self.read(|connection| triggers::audit(connection, before, limit))
     }
 
     /// The events of all runs after a position, in order.

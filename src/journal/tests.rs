@@ -591,6 +591,44 @@ mod heard {
     }
 
     #[tokio::test]
+    async fn a_delivery_is_known_again_long_after_its_run_and_not_for_ever() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |day: i64| Timestamp::from_second(day * 24 * 3600).unwrap();
+        let journal = open(folder.path());
+        let event = Event::RunBegan { change: Change::Everything, by: "hook hub".into(), words: "debian".into() };
+        let hear = async |day: i64| journal.hear(at(day), vec![base("debian", Some("hub:1"))]).await.unwrap()[0];
+        let first = hear(0).await;
+        journal.begin_run_for(at(0), &event, &[first.trigger()]).await.unwrap();
+        for day in [1, 15, 30] {
+            // Others are settled meanwhile, and what is too old goes then.
+            let other = journal.hear(at(day), vec![base("alpine", None)]).await.unwrap()[0];
+            journal.settle(at(day), &[other.trigger()], "nothing to do").await.unwrap();
+            assert_eq!(hear(day).await, HeardAs::Repeated(first.trigger()), "day {day}");
+        }
+        let other = journal.hear(at(31), vec![base("alpine", None)]).await.unwrap()[0];
+        journal.settle(at(31), &[other.trigger()], "nothing to do").await.unwrap();
+        assert!(matches!(hear(31).await, HeardAs::New(_)));
+    }
+
+    #[tokio::test]
+    async fn the_audit_log_is_read_page_by_page() {
+        let folder = tempfile::tempdir().unwrap();
+        let journal = open(folder.path());
+        let at = Timestamp::UNIX_EPOCH;
+        for what in ["one", "two", "three", "four", "five"] {
+            journal.audit(AuditLine { at, who: "ann".into(), what: what.into(), outcome: "done".into() }).await.unwrap();
+        }
+        let (mut before, mut seen) = (None, Vec::new());
+        loop {
+            let page = journal.audit_lines(before, 2).unwrap();
+            let Some(last) = page.last() else { break };
+            before = Some(last.id);
+            seen.push(page.into_iter().map(|kept| kept.line.what).collect::<Vec<_>>().join(" "));
+        }
+        assert_eq!(seen, ["five four", "three two", "one"]);
+    }
+
+    #[tokio::test]
     async fn tokens_and_marks_are_kept() {
         let folder = tempfile::tempdir().unwrap();
         let at = |second: i64| Timestamp::from_second(second).unwrap();

@@ -144,12 +144,22 @@ pub struct TokenKept {
 pub struct AuditLine {
     /// When.
     pub at: Timestamp,
-    /// Who: a token's name, a person at this machine's socket, a hook.
+    /// Who: a token's name, a person at this machine's socket, a hook, or nobody who is known; with the sender's address where no token names them.
     pub who: String,
     /// What was asked for.
     pub what: String,
     /// The answer.
     pub outcome: String,
+}
+
+/// A line of the audit log as it is kept.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AuditKept {
+    /// Its number: later lines have greater ones.
+    pub id: u64,
+    /// The line.
+    #[serde(flatten)]
+    pub line: AuditLine,
 }
 
 /// What is written beside the events.
@@ -298,9 +308,12 @@ pub(super) fn mark(connection: &Connection, name: &str) -> rusqlite::Result<Opti
     connection.prepare_cached("SELECT value FROM marks WHERE name = ?1")?.query_row([name], |row| row.get(0)).optional()
 }
 
-/// The newest lines of the audit log, newest first.
-pub(super) fn audit(connection: &Connection, limit: usize) -> rusqlite::Result<Vec<AuditLine>> {
-    let mut statement = connection.prepare_cached("SELECT at, who, what, outcome FROM audit ORDER BY id DESC LIMIT ?1")?;
-    let line = |row: &Row<'_>| Ok(AuditLine { at: super::tables::parsed(row, 0)?, who: row.get(1)?, what: row.get(2)?, outcome: row.get(3)? });
-    statement.query_map([int(limit as u64)], line)?.collect()
+/// The newest lines of the audit log below a number, newest first.
+pub(super) fn audit(connection: &Connection, before: Option<u64>, limit: usize) -> rusqlite::Result<Vec<AuditKept>> {
+    let mut statement = connection.prepare_cached("SELECT id, at, who, what, outcome FROM audit WHERE id < ?1 ORDER BY id DESC LIMIT ?2")?;
+    let kept = |row: &Row<'_>| {
+        let line = AuditLine { at: super::tables::parsed(row, 1)?, who: row.get(2)?, what: row.get(3)?, outcome: row.get(4)? };
+        Ok(AuditKept { id: row.get::<_, i64>(0)?.unsigned_abs(), line })
+    };
+    statement.query_map(params![before.map_or(i64::MAX, int), int(limit as u64)], kept)?.collect()
 }

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::daemon::Daemon;
 use super::heard;
-use crate::journal::{HeardAs, JournalError};
+use crate::journal::{AuditLine, HeardAs, JournalError};
 use crate::model::{HookName, Secret};
 use crate::pipeline::{Estate, SecretSource};
 use crate::report::metrics::HookResult;
@@ -77,13 +77,14 @@ fn secret(source: &SecretSource) -> Result<Secret, String> {
 }
 
 impl Daemon {
-    /// Takes a request to `POST /hooks/<name>` in. Names of headers are lower-case; `path` is what stands behind the name.
-    pub async fn take_hook(&self, name: &str, path: Option<&str>, headers: &[(String, String)], body: &[u8]) -> HookAnswer {
+    /// Takes a request to `POST /hooks/<name>` in. Names of headers are lower-case; `path` is what stands behind the name,
+    /// `from` the sender's address, for the audit log.
+    pub async fn take_hook(&self, name: &str, path: Option<&str>, from: &str, headers: &[(String, String)], body: &[u8]) -> HookAnswer {
         let began = Instant::now();
         let loaded = self.loaded();
         let ready = name.parse::<HookName>().ok().and_then(|name| loaded.hooks.get(&name));
         let answer = match ready {
-            Some(ready) => self.take_ready(ready, &Request { headers, body, path }).await,
+            Some(ready) => self.take_ready(ready, from, &Request { headers, body, path }).await,
             None => HookAnswer::Refused,
         };
         let result = match &answer {
@@ -97,7 +98,7 @@ impl Daemon {
         answer
     }
 
-    async fn take_ready(&self, ready: &ReadyHook, request: &Request<'_>) -> HookAnswer {
+    async fn take_ready(&self, ready: &ReadyHook, from: &str, request: &Request<'_>) -> HookAnswer {
         let hook = &ready.hook;
         if let Err(why) = self.verify(ready, request).await {
             tracing::warn!(hook = %hook.name, "refused: {why}");
@@ -124,10 +125,25 @@ impl Daemon {
                 trigger: Trigger { by: format!("hook {}", hook.name), words: cause.to_string(), cause },
             })
             .collect();
-        match self.hear(heard).await {
+        match self.hear_and_note(&format!("{} from {from}", hook.name), heard).await {
             Ok(heard) => HookAnswer::Accepted(heard),
             Err(error) => HookAnswer::Failed(error),
         }
+    }
+
+    /// Takes in what was heard, and writes down who said it and which trigger answers it. If that fails, the delivery comes again, and is known.
+    async fn hear_and_note(&self, who: &str, heard: Vec<Heard>) -> Result<Vec<HeardAs>, JournalError> {
+        let words: Vec<String> = heard.iter().map(|heard| heard.trigger.words.clone()).collect();
+        let answers = self.hear(heard).await?;
+        let outcome = |answer: &HeardAs| match answer {
+            HeardAs::New(trigger) => trigger.to_string(),
+            HeardAs::Joined(trigger) => format!("joined {trigger}"),
+            HeardAs::Repeated(trigger) => format!("heard before as {trigger}"),
+        };
+        let outcome = answers.iter().map(outcome).collect::<Vec<_>>().join(", ");
+        let line = AuditLine { at: self.clock.now(), who: format!("hook {who}"), what: words.join("; "), outcome };
+        self.journal.audit(line).await?;
+        Ok(answers)
     }
 
     async fn verify(&self, ready: &ReadyHook, request: &Request<'_>) -> Result<(), String> {
@@ -175,9 +191,7 @@ impl Daemon {
             self.pushed.notify_one();
         }
         for push in &heard.pushes {
-            // Without knowing whether history was written anew, the listed paths may not be all that differ.
-            let paths = push.paths.as_ref().filter(|_| push.forced == Some(false));
-            causes.extend(heard::pushed(estate, &push.urls, &push.reference, paths).map(|images| Cause::Sources { images }));
+            causes.extend(heard::pushed(estate, &push.urls, &push.reference, push.paths.as_ref()).map(|images| Cause::Sources { images }));
         }
         causes
     }

@@ -3,7 +3,7 @@
 use reqwest::Method;
 use serde_json::json;
 
-use crate::daemon::{BASE, Shop};
+use crate::daemon::{BASE, SECRET, Shop, pushed};
 
 #[tokio::test]
 async fn each_role_may_do_what_those_before_it_may_and_no_more() {
@@ -94,4 +94,57 @@ async fn nobody_is_listened_to_from_other_machines_without_a_token() {
     shop.token("bob", "read");
     let daemon = shop.serve_with(&everywhere[1..]).await;
     assert_eq!(daemon.ask(Method::GET, "/healthz", None, None).await.status, 200);
+}
+
+#[tokio::test]
+async fn the_audit_log_tells_of_hooks_and_refusals_page_by_page() {
+    let shop = Shop::new();
+    let (admin, reader, gone) = (shop.token("ann", "admin"), shop.token("bob", "read"), shop.token("eve", "admin"));
+    let daemon = shop.serve().await;
+    assert!(shop.refit(&["token", "revoke", "eve"]).status.success());
+    for id in ["one", "two", "one"] {
+        assert_eq!(daemon.hook("/hooks/fixed", &[("authorization", SECRET)], pushed(id, BASE)).await.status, 202);
+    }
+    daemon.hook("/hooks/hidden/not-the-secret-of-it", &[], "{}").await.expect_problem(401);
+    daemon.ask(Method::GET, "/v1/audit", Some(&reader), None).await.expect_problem(403);
+    daemon.ask(Method::POST, "/v1/rollouts", Some(&gone), Some(json!({}))).await.expect_problem(401);
+    daemon.ask(Method::GET, "/v1/runs", Some("refit_0123"), None).await.expect_problem(401);
+    daemon.ask(Method::GET, "/v1/runs", None, None).await.expect_problem(401);
+
+    let (mut lines, mut path) = (Vec::new(), "/v1/audit?limit=3".to_owned());
+    loop {
+        let page = daemon.get(&path, &admin).await;
+        let items = page["items"].as_array().unwrap();
+        assert!(items.len() <= 3, "{page:#}");
+        let line = |item: &serde_json::Value| ["who", "what", "outcome"].map(|key| item[key].as_str().unwrap().to_owned()).join(" | ");
+        lines.extend(items.iter().map(line));
+        let Some(next) = page["next"].as_str() else { break };
+        path = format!("/v1/audit?limit=3&cursor={next}");
+    }
+    let heard = "registry.example.com:5000/os:stable may have moved to sha256:9f9f9f9f9f9f";
+    let expected = [
+        "nobody known from 127.0.0.1 | GET /v1/runs | refused: no token".to_owned(),
+        "nobody known from 127.0.0.1 | GET /v1/runs | refused: a token that nobody has".to_owned(),
+        "nobody known from 127.0.0.1 | POST /v1/rollouts | refused: the token eve, which was revoked".to_owned(),
+        "bob from 127.0.0.1 | GET /v1/audit | refused: it may read, and this takes admin".to_owned(),
+        "nobody known from 127.0.0.1 | POST /hooks/hidden | refused: no such hook, or not of its sender; the log says which".to_owned(),
+        format!("hook fixed from 127.0.0.1 | {heard} | heard before as t1"),
+        format!("hook fixed from 127.0.0.1 | {heard} | joined t1"),
+        format!("hook fixed from 127.0.0.1 | {heard} | t1"),
+    ];
+    assert_eq!(lines[..expected.len()], expected, "{lines:#?}");
+    daemon.ask(Method::GET, "/v1/audit?cursor=x", Some(&admin), None).await.expect_problem(400);
+}
+
+#[tokio::test]
+async fn nobody_fills_the_audit_log_by_being_refused() {
+    let shop = Shop::new();
+    let admin = shop.token("ann", "admin");
+    let daemon = shop.serve().await;
+    for _ in 0..200 {
+        daemon.ask(Method::GET, "/v1/runs", None, None).await.expect_problem(401);
+    }
+    let page = daemon.get("/v1/audit?limit=1000", &admin).await;
+    let refused = page["items"].as_array().unwrap().iter().filter(|line| line["outcome"].as_str().unwrap().starts_with("refused")).count();
+    assert!((20..=60).contains(&refused), "{refused}");
 }
