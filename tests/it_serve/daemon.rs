@@ -124,10 +124,12 @@ impl Shop {
         let mut command = self.command_under(program, &[&["serve"], args].concat());
         let child = command.stdout(File::create(self.path("serve.out")).unwrap()).stderr(err).spawn().unwrap();
         let mut daemon = Daemon { child, client: self.client.clone(), address: String::new(), log, log_begins };
-        daemon.says(" serves ").await;
+        daemon.says("serves").await;
         let log = daemon.log();
         let listens = log.lines().find_map(|line| line.split_once("listens on ")).expect("it says where it listens");
-        daemon.address = listens.1.trim().replace("0.0.0.0", "127.0.0.1");
+        // In a log for machines more of its line comes behind.
+        let address: String = listens.1.chars().take_while(|c| c.is_ascii_digit() || matches!(c, '.' | ':')).collect();
+        daemon.address = address.replace("0.0.0.0", "127.0.0.1");
         daemon
     }
 }
