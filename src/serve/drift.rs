@@ -30,6 +30,51 @@ struct Seen {
     not_before: Option<Timestamp>,
 }
 
+/// What is to be done about drift.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Todo {
+    /// The hosts on which it was seen twice in a row.
+    hosts: BTreeSet<HostName>,
+    /// Whether people are told.
+    is_told: bool,
+    /// Whether a run puts it right.
+    is_repaired: bool,
+}
+
+impl Seen {
+    /// A run goes on or stands still. Nothing is as it was released then, and what was seen before it proves nothing after it.
+    fn interrupted(&mut self) {
+        self.before.clear();
+    }
+
+    /// Takes in the hosts on which something is not as released, at a moment.
+    fn look(&mut self, drifted: BTreeSet<HostName>, policy: DriftPolicy, now: Timestamp) -> Todo {
+        if drifted.is_empty() {
+            *self = Self::default();
+            return Todo::default();
+        }
+        let hosts: BTreeSet<HostName> = drifted.intersection(&self.before).cloned().collect();
+        self.before = drifted;
+        if hosts.is_empty() {
+            return Todo::default();
+        }
+        let is_told = self.told != hosts;
+        self.told.clone_from(&hosts);
+        let is_repaired = policy == DriftPolicy::Repair && self.not_before.is_none_or(|until| until <= now);
+        if is_repaired {
+            let pause = PAUSE_MIN.saturating_mul(1 << self.repairs.min(8)).min(PAUSE_MAX);
+            self.repairs += 1;
+            self.not_before = now.checked_add(pause).ok();
+        }
+        Todo { hosts, is_told, is_repaired }
+    }
+}
+
+/// Whether it is the time to look for drift.
+fn is_time(standing: &Standing) -> bool {
+    matches!(standing, Standing::Idle | Standing::Waiting { .. })
+}
+
 impl Daemon {
     /// Looks for drift until the daemon stops.
     pub async fn watch_drift(self: Arc<Self>) {
@@ -42,9 +87,8 @@ impl Daemon {
                 () = self.stop.cancelled() => return,
                 () = self.clock.sleep(self.how.drift_every) => {}
             }
-            // While a run goes on, nothing is as it was released.
-            if !matches!(self.standing(), Standing::Idle | Standing::Waiting { .. }) {
-                seen.before.clear();
+            if !is_time(&self.standing()) {
+                seen.interrupted();
                 continue;
             }
             if let Err(error) = self.look_for_drift(&mut seen).await {
@@ -64,36 +108,83 @@ impl Daemon {
             .filter(|slot| slot.drift.is_some() && slot.health != "unknown")
             .map(|slot| slot.host)
             .collect();
-        if plan.rolls.is_empty() || drifted.is_empty() {
-            *seen = Seen::default();
+        let drifted = if plan.rolls.is_empty() { BTreeSet::new() } else { drifted };
+        let now = self.clock.now();
+        let Todo { hosts, is_told, is_repaired } = seen.look(drifted, self.how.drift, now);
+        if hosts.is_empty() {
             return Ok(());
         }
-        let again: BTreeSet<HostName> = drifted.intersection(&seen.before).cloned().collect();
-        let is_new = !again.is_empty() && seen.told != again;
-        seen.before = drifted;
-        if again.is_empty() {
-            return Ok(());
-        }
-        seen.told.clone_from(&again);
         let notes: Vec<String> = plan.rolls.iter().flat_map(|roll| &roll.notes).cloned().collect();
-        if is_new {
-            let mut notice = Notice::new(&driver.estate.name, None, self.clock.now(), NoticeKind::Drift, "what runs is not what was released");
+        if is_told {
+            let mut notice = Notice::new(&driver.estate.name, None, now, NoticeKind::Drift, "what runs is not what was released");
             notice.reason = Some(notes.join("; "));
             notice.next = Some("refit status".to_owned());
             self.tell_at_once(&notice);
         }
-        if is_new || self.how.drift == DriftPolicy::Repair {
+        if is_told || self.how.drift == DriftPolicy::Repair {
             tracing::warn!("what runs is not what was released: {}", notes.join("; "));
         }
-        let now = self.clock.now();
-        if self.how.drift == DriftPolicy::Report || seen.not_before.is_some_and(|until| now < until) {
+        if !is_repaired {
             return Ok(());
         }
-        let pause = PAUSE_MIN.saturating_mul(1 << seen.repairs.min(8)).min(PAUSE_MAX);
-        seen.repairs += 1;
-        seen.not_before = now.checked_add(pause).ok();
-        let cause = Cause::Drift { hosts: again };
+        let cause = Cause::Drift { hosts };
         self.hear(vec![Heard { trigger: Trigger { by: "drift".to_owned(), words: cause.to_string(), cause }, delivery: None }]).await?;
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(second).unwrap()
+    }
+
+    fn hosts(names: &str) -> BTreeSet<HostName> {
+        names.split_whitespace().map(|name| name.parse().unwrap()).collect()
+    }
+
+    /// Looks every half minute; gives back what was done each time, as `told` and `repaired`.
+    fn story(policy: DriftPolicy, looks: &[&str]) -> Vec<String> {
+        let mut seen = Seen::default();
+        let look = |(n, drifted): (usize, &&str)| {
+            if *drifted == "a run" {
+                seen.interrupted();
+                return String::new();
+            }
+            let todo = seen.look(hosts(drifted), policy, at(30 * i64::try_from(n).unwrap()));
+            let words = [(todo.is_told, "told"), (todo.is_repaired, "repaired")].into_iter().filter_map(|(is_so, word)| is_so.then_some(word));
+            words.collect::<Vec<_>>().join(" ")
+        };
+        looks.iter().enumerate().map(look).collect()
+    }
+
+    #[test]
+    fn drift_that_is_only_reported_is_told_once_and_never_repaired() {
+        let all = story(DriftPolicy::Report, &["a", "a", "a", "a", "a b", "a b", "a b", "", "a", "a"]);
+        // Seen twice it is told; another host is news; and so is what comes again after all was well.
+        assert_eq!(all, ["", "told", "", "", "", "told", "", "", "", "told"]);
+    }
+
+    #[test]
+    fn drift_is_repaired_when_it_was_seen_twice_and_then_later_and_later() {
+        let all = story(DriftPolicy::Repair, &["a"; 12]);
+        // After 60 s, then 120 s, then 240 s.
+        assert_eq!(all, ["", "told repaired", "", "repaired", "", "", "", "repaired", "", "", "", ""]);
+        assert_eq!(
+            story(DriftPolicy::Repair, &["a", "", "a", "b", "a"]),
+            ["", "", "", "", ""],
+            "what is seen once may be in the middle of something"
+        );
+    }
+
+    #[test]
+    fn a_run_that_goes_on_or_stands_still_is_not_taken_for_drift() {
+        let (run, why) = (crate::model::RunId(7), "a person said so".to_owned());
+        assert!(!is_time(&Standing::Running { run }) && !is_time(&Standing::Paused { run, why: why.clone() }));
+        assert!(is_time(&Standing::Idle) && is_time(&Standing::Waiting { until: at(0), why }));
+        // What was seen before the run and is seen once after it was not seen twice in a row.
+        assert_eq!(story(DriftPolicy::Repair, &["a", "a run", "a run", "a", "a"]), ["", "", "", "", "told repaired"]);
     }
 }
