@@ -148,3 +148,24 @@ impl Following {
         serde_json::from_str(&message.data).map_err(|error| self.client.stranger(format!("an event cannot be read: {error}")))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_daemon_that_stays_away_is_waited_for_for_three_minutes() {
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let folder = tempfile::tempdir().unwrap();
+        let nobody = Client::local(&folder.path().join("serve.sock"), "ann").unwrap();
+        let mut following = Following::of(nobody, RunId(1), 0);
+        let began = Instant::now();
+        assert!(matches!(following.next().await, Ok(Told::Lost)), "that it is away is told at once, and once");
+        assert!(began.elapsed() < RETRY_MAX, "{:?}", began.elapsed());
+        let error = following.next().await.unwrap_err();
+        let waited = began.elapsed();
+        assert!(error.may_pass(), "{error}");
+        // The last attempt may begin just before the time is over.
+        assert!(waited > AWAY_MAX && waited < AWAY_MAX + RETRY_MAX * 4, "{waited:?}");
+    }
+}
