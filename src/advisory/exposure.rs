@@ -4,10 +4,11 @@
 //! was. Knows no clock: who asks says what time it is.
 
 use jiff::{SignedDuration, Timestamp};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// A time in which a container, or at least one of several, had it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Span {
     /// Since when.
     pub since: Timestamp,
@@ -16,7 +17,7 @@ pub struct Span {
 }
 
 /// How long a problem was there.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Exposure {
     /// Since when it could be known: the day of its publication, or when refit first read of it if that is not said.
     pub known_since: Timestamp,

@@ -4,10 +4,11 @@ use std::fmt;
 use std::str::FromStr;
 
 use cvss::Cvss;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// How bad it is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Severity {
     /// The word for it: the distribution's or database's own, else the one that goes with the score.
     pub label: Label,
@@ -17,7 +18,7 @@ pub struct Severity {
 }
 
 /// A word for it, worst last.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Label {
     /// Of no consequence where it is: Debian's `unimportant`, Ubuntu's `negligible`.

@@ -3,6 +3,7 @@
 use std::cmp::Ordering;
 
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::Severity;
@@ -10,7 +11,7 @@ use crate::inventory::version::compare;
 use crate::inventory::{Distro, Kind};
 
 /// What is known to be wrong with some packages.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Advisory {
     /// How people call it: the CVE, where the record is about exactly one; otherwise the record's own name (`GHSA-…`, `DSA-…`, `USN-…`).
     pub id: String,
@@ -57,7 +58,7 @@ impl Advisory {
 }
 
 /// A package that has it, and in which versions.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Affected {
     /// The package's ecosystem, by whose rules versions compare.
     pub kind: Kind,
@@ -91,7 +92,7 @@ impl Affected {
 }
 
 /// Of which distributions something is said.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 pub struct DistroMatch {
     /// `ID` of its `os-release`: `debian`, `rhel`.
     pub id: String,
@@ -116,7 +117,7 @@ impl DistroMatch {
 }
 
 /// Who gets what a distribution has fixed.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Terms {
     /// Everybody.
@@ -127,7 +128,7 @@ pub enum Terms {
 }
 
 /// What the name of an affected package is a name of.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Naming {
     /// The package itself.
@@ -139,8 +140,9 @@ pub enum Naming {
 }
 
 /// Whether a distribution knows that its package has it.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
+#[schemars(rename = "AdvisoryStanding")]
 pub enum Standing {
     /// It does.
     #[default]
@@ -150,7 +152,7 @@ pub enum Standing {
 }
 
 /// Versions from one on, up to another.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Range {
     /// The first version that has it; none if every older one has it, too.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -160,7 +162,7 @@ pub struct Range {
 }
 
 /// Where a range ends.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Until {
     /// This version is the first without it.

@@ -10,6 +10,7 @@ use axum::response::sse::{KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
 use futures_util::Stream;
 use futures_util::stream;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tokio::sync::broadcast::Receiver;
 use utoipa::IntoParams;
@@ -27,7 +28,7 @@ const KEEP_ALIVE: Duration = Duration::from_secs(15);
 const LOOKED_AT_EVERY: Duration = Duration::from_secs(2);
 
 /// A run, and what it is at.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct RunStanding {
     /// The run.
     #[serde(flatten)]
@@ -52,7 +53,7 @@ pub(super) struct After {
 }
 
 /// One run, and what it is at.
-#[utoipa::path(get, path = "/v1/runs/{run}", tag = "runs", params(("run" = String, Path, description = "`7` or `run-7`")), responses((status = 200, description = "the run"), (status = 404, body = Problem)))]
+#[utoipa::path(get, path = "/v1/runs/{run}", tag = "runs", params(("run" = String, Path, description = "`7` or `run-7`")), responses((status = 200, description = "the run"), (status = 404, description = "there is no such thing")))]
 pub(super) async fn run(caller: Caller, State(api): State<Api>, Path(run): Path<String>) -> Result<Json<RunStanding>, Problem> {
     caller.may(Role::Read)?;
     let run: RunId = run.parse().map_err(Problem::bad)?;
@@ -67,7 +68,7 @@ pub(super) async fn run(caller: Caller, State(api): State<Api>, Path(run): Path<
 }
 
 /// The events of a run: as a list, or, for who accepts `text/event-stream`, one after another until it ends. `Last-Event-ID` counts as `after`.
-#[utoipa::path(get, path = "/v1/runs/{run}/events", tag = "runs", params(("run" = String, Path, description = "`7` or `run-7`"), After), responses((status = 200, description = "events in order; as a stream also `waiting`, `build_step` and `standing` (it stands still, or waits for something), which are in no journal"), (status = 404, body = Problem)))]
+#[utoipa::path(get, path = "/v1/runs/{run}/events", tag = "runs", params(("run" = String, Path, description = "`7` or `run-7`"), After), responses((status = 200, description = "events in order; as a stream also `waiting`, `build_step` and `standing` (it stands still, or waits for something), which are in no journal"), (status = 404, description = "there is no such thing")))]
 pub(super) async fn events(
     caller: Caller,
     State(api): State<Api>,

@@ -9,7 +9,9 @@ use super::peer::{self, Peer};
 use super::{Api, Problem};
 use crate::serve::HookAnswer;
 
-/// `POST /hooks/{name}`.
+/// Takes what a registry or a forge sends, in its own format, proven as the hook's `auth` says.
+#[utoipa::path(post, path = "/hooks/{name}", tag = "outside", request_body(content = inline(serde_json::Value), description = "in the sender's own format"), security(()), params(("name" = String, Path, description = "the hook, as the estate names it")),
+    responses((status = 202, description = "something of this estate may have moved; it is durable"), (status = 200, description = "understood, and nothing here is concerned"), (status = 401, description = "no such hook, or not of its sender"), (status = 408, description = "the body was not there in time"), (status = 413, description = "the body is longer than 1 MiB")))]
 pub(super) async fn hook(
     State(api): State<Api>,
     Path(name): Path<String>,
@@ -20,7 +22,9 @@ pub(super) async fn hook(
     take(&api, &name, None, peer, &headers, &body).await
 }
 
-/// `POST /hooks/{name}/{secret}`, for senders that can do no better.
+/// The same, for senders that can do no better than a secret in the path.
+#[utoipa::path(post, path = "/hooks/{name}/{secret}", tag = "outside", request_body(content = inline(serde_json::Value), description = "in the sender's own format"), security(()), params(("name" = String, Path, description = "the hook, as the estate names it"), ("secret" = String, Path, description = "one of the hook's secrets")),
+    responses((status = 202, description = "something of this estate may have moved; it is durable"), (status = 200, description = "understood, and nothing here is concerned"), (status = 401, description = "no such hook, or not of its sender"), (status = 408, description = "the body was not there in time"), (status = 413, description = "the body is longer than 1 MiB")))]
 pub(super) async fn hook_by_path(
     State(api): State<Api>,
     Path((name, secret)): Path<(String, String)>,

@@ -47,7 +47,7 @@ pub(super) struct Kept {
 }
 
 /// Who inherits from whom.
-#[utoipa::path(get, path = "/v1/graph", tag = "daemon", params(Drawn), responses((status = 200, description = "nodes and edges, as `refit graph --format json` prints them; in another format, text"), (status = 404, description = "nothing of the estate is or reaches for `affected_by`", body = Problem)))]
+#[utoipa::path(get, path = "/v1/graph", tag = "daemon", params(Drawn), responses((status = 200, description = "nodes and edges, as `refit graph --format json` prints them; in another format, text"), (status = 404, description = "nothing of the estate is or reaches for `affected_by`")))]
 pub(super) async fn graph(caller: Caller, State(api): State<Api>, Query(drawn): Query<Drawn>) -> Result<Response, Problem> {
     caller.may(Role::Read)?;
     let loaded = api.daemon.loaded();
@@ -74,7 +74,7 @@ pub(super) async fn hosts(caller: Caller, State(api): State<Api>) -> Result<Json
 }
 
 /// Where services can go back to.
-#[utoipa::path(get, path = "/v1/ways-back", tag = "services", params(OfService), responses((status = 200, description = "as `refit rollback --list --json` prints them; none if nothing was rolled out"), (status = 404, body = Problem)))]
+#[utoipa::path(get, path = "/v1/ways-back", tag = "services", params(OfService), responses((status = 200, description = "as `refit rollback --list --json` prints them; none if nothing was rolled out"), (status = 409, description = "it cannot be told as things are; `detail` says why"), (status = 502, description = "an engine or a registry is at fault"), (status = 404, description = "there is no such thing")))]
 pub(super) async fn ways_back(caller: Caller, State(api): State<Api>, Query(of): Query<OfService>) -> Result<Json<Vec<WayBack>>, Problem> {
     caller.may(Role::Read)?;
     let driver = api.daemon.driver()?;
@@ -85,7 +85,7 @@ pub(super) async fn ways_back(caller: Caller, State(api): State<Api>, Query(of):
 }
 
 /// What a prune would remove, and why, and what stays; `POST /v1/rollouts` with `{"change": {"prune": {"keep": 5}}}` does it. Changes nothing.
-#[utoipa::path(get, path = "/v1/prune", tag = "services", params(Kept), responses((status = 200, description = "engine by engine, as `refit prune --dry-run --json` prints it")))]
+#[utoipa::path(get, path = "/v1/prune", tag = "services", params(Kept), responses((status = 200, description = "engine by engine, as `refit prune --dry-run --json` prints it"), (status = 409, description = "it cannot be told as things are; `detail` says why"), (status = 502, description = "an engine or a registry is at fault")))]
 pub(super) async fn prune(caller: Caller, State(api): State<Api>, Query(kept): Query<Kept>) -> Result<Json<Survey>, Problem> {
     caller.may(Role::Read)?;
     let driver = api.daemon.driver()?;

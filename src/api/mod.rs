@@ -19,6 +19,7 @@ mod problem;
 mod reads;
 mod refusals;
 mod room;
+mod schemas;
 mod timely;
 mod tokens;
 mod triggers;

@@ -9,8 +9,9 @@ use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use jiff::Timestamp;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use utoipa::{IntoParams, ToSchema};
+use utoipa::IntoParams;
 
 use super::{Api, Caller, Problem};
 use crate::advisory::Asked;
@@ -158,7 +159,7 @@ impl OfRelease {
 }
 
 /// Which containers have a package or a problem, since when, and who brought it in.
-#[utoipa::path(get, path = "/v1/who-has", tag = "packages", params(WhoHas), responses((status = 200, description = "as `refit who-has --json` prints it"), (status = 400, body = Problem), (status = 404, description = "no advisory is called so", body = Problem)))]
+#[utoipa::path(get, path = "/v1/who-has", tag = "packages", params(WhoHas), responses((status = 200, description = "as `refit who-has --json` prints it"), (status = 400, description = "the request cannot be understood; `detail` says why"), (status = 404, description = "no advisory is called so")))]
 pub(super) async fn who_has(caller: Caller, State(api): State<Api>, Query(asked): Query<WhoHas>) -> Result<Json<Answer>, Problem> {
     caller.may(Role::Read)?;
     let query = asked.query().map_err(|error| Problem::bad(error.to_string()).with_help(error.help()))?;
@@ -179,7 +180,7 @@ pub(super) async fn problems(caller: Caller, State(api): State<Api>, Query(asked
 }
 
 /// One problem, by any of its names.
-#[utoipa::path(get, path = "/v1/problems/{id}", tag = "packages", params(("id" = String, Path, description = "`CVE-2024-5535`")), responses((status = 200, description = "as `refit cve ID --json` prints it"), (status = 404, body = Problem)))]
+#[utoipa::path(get, path = "/v1/problems/{id}", tag = "packages", params(("id" = String, Path, description = "`CVE-2024-5535`")), responses((status = 200, description = "as `refit cve ID --json` prints it"), (status = 404, description = "there is no such thing")))]
 pub(super) async fn problem(caller: Caller, State(api): State<Api>, Path(id): Path<String>) -> Result<Json<ProblemKept>, Problem> {
     caller.may(Role::Read)?;
     let now = api.daemon.clock.now();
@@ -187,7 +188,7 @@ pub(super) async fn problem(caller: Caller, State(api): State<Api>, Path(id): Pa
 }
 
 /// The packages of an image, each with who brought it in.
-#[utoipa::path(get, path = "/v1/images/{image}/contents", tag = "packages", params(("image" = String, Path, description = "its name in the estate, or its id"), OfRelease), responses((status = 200, description = "as `refit inventory show --json` prints it"), (status = 404, body = Problem)))]
+#[utoipa::path(get, path = "/v1/images/{image}/contents", tag = "packages", params(("image" = String, Path, description = "its name in the estate, or its id"), OfRelease), responses((status = 200, description = "as `refit inventory show --json` prints it"), (status = 404, description = "there is no such thing")))]
 pub(super) async fn contents(
     caller: Caller,
     State(api): State<Api>,
@@ -200,7 +201,7 @@ pub(super) async fn contents(
 }
 
 /// What is in an image as a bill of materials.
-#[utoipa::path(get, path = "/v1/images/{image}/sbom", tag = "packages", params(("image" = String, Path, description = "its name in the estate, or its id"), OfRelease), responses((status = 200, description = "the document"), (status = 404, body = Problem)))]
+#[utoipa::path(get, path = "/v1/images/{image}/sbom", tag = "packages", params(("image" = String, Path, description = "its name in the estate, or its id"), OfRelease), responses((status = 200, description = "the document"), (status = 404, description = "there is no such thing")))]
 pub(super) async fn sbom(
     caller: Caller,
     State(api): State<Api>,
@@ -218,7 +219,7 @@ pub(super) async fn sbom(
 }
 
 /// What changed in the packages from one release to another.
-#[utoipa::path(get, path = "/v1/releases/{release}/difference/{other}", tag = "packages", params(("release" = String, Path, description = "from this one: `7` or `r7`"), ("other" = String, Path, description = "to this one")), responses((status = 200, description = "as `refit inventory diff --json` prints it"), (status = 404, body = Problem)))]
+#[utoipa::path(get, path = "/v1/releases/{release}/difference/{other}", tag = "packages", params(("release" = String, Path, description = "from this one: `7` or `r7`"), ("other" = String, Path, description = "to this one")), responses((status = 200, description = "as `refit inventory diff --json` prints it"), (status = 404, description = "there is no such thing")))]
 pub(super) async fn difference(
     caller: Caller,
     State(api): State<Api>,
@@ -234,7 +235,7 @@ pub(super) async fn difference(
 }
 
 /// What is to be gone.
-#[derive(Debug, Clone, Deserialize, Serialize, ToSchema)]
+#[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Gone {
     /// A name of an advisory, or packages: `openssl<3.0.15`.
@@ -242,7 +243,7 @@ pub struct Gone {
 }
 
 /// What is to be rebuilt so that something is gone from every container; changes nothing. Its `change` is a wish for `/v1/plans` and `/v1/rollouts`.
-#[utoipa::path(post, path = "/v1/remedies", tag = "packages", request_body = Gone, responses((status = 200, description = "the remedy"), (status = 400, body = Problem), (status = 404, description = "no advisory is called so", body = Problem), (status = 502, body = Problem)))]
+#[utoipa::path(post, path = "/v1/remedies", tag = "packages", request_body = inline(serde_json::Value), responses((status = 200, description = "the remedy"), (status = 400, description = "the request cannot be understood; `detail` says why"), (status = 404, description = "no advisory is called so"), (status = 502, description = "an engine or a registry is at fault"), (status = 409, description = "it cannot be told as things are; `detail` says why")))]
 pub(super) async fn remedies(caller: Caller, State(api): State<Api>, body: Result<Json<Gone>, JsonRejection>) -> Result<Json<FoundRemedy>, Problem> {
     caller.may(Role::Read)?;
     let Json(Gone { gone }) = body.map_err(|error| Problem::bad(error.body_text()))?;
@@ -251,7 +252,7 @@ pub(super) async fn remedies(caller: Caller, State(api): State<Api>, body: Resul
 }
 
 /// How far behind each service is. Every base is looked at.
-#[utoipa::path(get, path = "/v1/stale", tag = "packages", responses((status = 200, description = "as `refit status --stale --json` prints it"), (status = 502, body = Problem)))]
+#[utoipa::path(get, path = "/v1/stale", tag = "packages", responses((status = 200, description = "as `refit status --stale --json` prints it"), (status = 502, description = "an engine or a registry is at fault"), (status = 409, description = "it cannot be told as things are; `detail` says why")))]
 pub(super) async fn stale(caller: Caller, State(api): State<Api>) -> Result<Json<Vec<ServiceBehind>>, Problem> {
     caller.may(Role::Read)?;
     let (driver, looks) = (api.daemon.driver()?, api.daemon.looks(&api.daemon.loaded()));

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use axum::Json;
 use axum::extract::State;
 use axum::extract::rejection::JsonRejection;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Api, Asked, Caller, Problem};
@@ -15,7 +16,7 @@ use crate::serve::Foreseen;
 use crate::workshop::{PackagesOfBases, packages_of_bases};
 
 /// A plan that was made for somebody.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct PlanMade {
     /// Its hash: who asks for exactly this plan gives it along.
     pub hash: String,
@@ -38,7 +39,7 @@ pub struct PlanMade {
 }
 
 /// What a rollout would build and roll, and why.
-#[utoipa::path(post, path = "/v1/plans", tag = "plans", request_body = Asked, responses((status = 200, description = "the plan, and its hash"), (status = 409, body = Problem), (status = 502, body = Problem)))]
+#[utoipa::path(post, path = "/v1/plans", tag = "plans", request_body = inline(serde_json::Value), responses((status = 200, description = "the plan, and its hash"), (status = 409, description = "not now"), (status = 404, description = "the estate has no such service or host"), (status = 502, description = "an engine or a registry is at fault")))]
 pub(super) async fn plan(caller: Caller, State(api): State<Api>, body: Result<Json<Asked>, JsonRejection>) -> Result<Json<PlanMade>, Problem> {
     caller.may(Role::Read)?;
     let Json(Asked { wish, .. }) = body.map_err(|error| Problem::bad(error.body_text()))?;

@@ -3,8 +3,8 @@
 use axum::body::to_bytes;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use utoipa::ToSchema;
 
 use super::refusals::Refused;
 use crate::driver::DriverError;
@@ -12,12 +12,12 @@ use crate::fault;
 use crate::journal::JournalError;
 use crate::serve::WishError;
 
-const CONTENT_TYPE: &str = "application/problem+json";
+pub(super) const CONTENT_TYPE: &str = "application/problem+json";
 /// What is taken over of a refusal in words: one sentence of a framework.
 const REFUSAL_BYTES_MAX: usize = 1024;
 
 /// A problem, as `application/problem+json`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Problem {
     /// The HTTP status.
     pub status: u16,
@@ -31,7 +31,6 @@ pub struct Problem {
     pub help: Option<String>,
     /// Who was refused and why, for the audit log.
     #[serde(skip)]
-    #[schema(ignore)]
     pub(super) refused: Option<Box<Refused>>,
 }
 
@@ -77,6 +76,11 @@ impl Problem {
         Self::new(StatusCode::REQUEST_TIMEOUT, "too late", "the request was not there in time")
     }
 
+    /// What it needs outside of itself is at fault.
+    pub(super) fn outside(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_GATEWAY, "an engine or a registry is at fault", detail)
+    }
+
     /// The daemon is at fault, or its disk.
     pub(super) fn broken(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, "the daemon failed", detail)
@@ -104,8 +108,7 @@ impl From<DriverError> for Problem {
     fn from(error: DriverError) -> Self {
         let help = miette::Diagnostic::help(&error).map(|help| help.to_string());
         let detail = fault::causes(&error);
-        let problem =
-            if error.is_world() { Self::new(StatusCode::BAD_GATEWAY, "an engine or a registry is at fault", detail) } else { Self::conflict(detail) };
+        let problem = if error.is_world() { Self::outside(detail) } else { Self::conflict(detail) };
         Self { help, ..problem }
     }
 }

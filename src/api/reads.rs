@@ -1,17 +1,20 @@
 //! What can be looked at: the estate, what runs where, runs, releases, logs.
 
+use std::collections::BTreeSet;
+
 use axum::Json;
 use axum::extract::{Path, Query, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use jiff::{SignedDuration, Timestamp};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
 use utoipa::IntoParams;
 
 use super::{Api, Caller, Problem};
-use crate::journal::{AuditKept, Journal, ReleaseKept, Role, RunSummary, Standing, Verified};
-use crate::model::{Digest, ImageName, ReleaseNumber, RunId};
+use crate::journal::{AuditKept, Journal, ReleaseKept, Role, RunSummary, Standing, TriggerKept, Verified};
+use crate::model::{Digest, ImageName, ImageRef, ReleaseNumber, RunId};
+use crate::pipeline::Estate;
 use crate::release::Release;
 use crate::report;
 use crate::rollout::SlotStatus;
@@ -68,7 +71,7 @@ pub(super) struct Ahead {
 }
 
 /// What going through the journal's chain of hashes found.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct JournalVerified {
     /// How many events are in order, from the first one on.
     pub events: u64,
@@ -84,8 +87,29 @@ impl From<Verified> for JournalVerified {
     }
 }
 
+/// What the daemon is at.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(super) struct StandingNow {
+    /// What it does or waits for.
+    standing: crate::serve::Standing,
+    /// The triggers that wait, the oldest first.
+    waiting: Vec<TriggerKept>,
+}
+
+/// The estate in force.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(super) struct EstateInForce {
+    /// When it was read.
+    read_at: Timestamp,
+    /// The bases of its images and services, by the names that count for hooks and polls.
+    bases: BTreeSet<ImageRef>,
+    /// What people wrote, checked and resolved.
+    estate: Estate,
+}
+
 /// A page of a list, newest first.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "PageOf{T}")]
 pub struct Page<T> {
     /// The entries.
     pub items: Vec<T>,
@@ -95,18 +119,18 @@ pub struct Page<T> {
 
 /// What the daemon is at, and how many triggers wait.
 #[utoipa::path(get, path = "/v1/standing", tag = "daemon", responses((status = 200, description = "what the daemon is at")))]
-pub(super) async fn standing(caller: Caller, State(api): State<Api>) -> Result<Json<Value>, Problem> {
+pub(super) async fn standing(caller: Caller, State(api): State<Api>) -> Result<Json<StandingNow>, Problem> {
     caller.may(Role::Read)?;
     let waiting = api.daemon.journal.triggers_waiting()?;
-    Ok(Json(json!({ "standing": api.daemon.standing(), "waiting": waiting })))
+    Ok(Json(StandingNow { standing: api.daemon.standing(), waiting }))
 }
 
 /// The estate that is in force.
 #[utoipa::path(get, path = "/v1/estate", tag = "daemon", responses((status = 200, description = "what people wrote, checked and resolved")))]
-pub(super) async fn estate(caller: Caller, State(api): State<Api>) -> Result<Json<Value>, Problem> {
+pub(super) async fn estate(caller: Caller, State(api): State<Api>) -> Result<Json<EstateInForce>, Problem> {
     caller.may(Role::Read)?;
     let loaded = api.daemon.loaded();
-    Ok(Json(json!({ "read_at": loaded.at, "bases": loaded.bases, "estate": loaded.estate })))
+    Ok(Json(EstateInForce { read_at: loaded.at, bases: loaded.bases.clone(), estate: loaded.estate.clone() }))
 }
 
 /// Where every service stands, and what is in quarantine.
@@ -117,7 +141,7 @@ pub(super) async fn services(caller: Caller, State(api): State<Api>) -> Result<J
 }
 
 /// What runs where, slot by slot: every host is asked.
-#[utoipa::path(get, path = "/v1/status", tag = "services", responses((status = 200, description = "a status for each slot, as `refit status --json` prints it")))]
+#[utoipa::path(get, path = "/v1/status", tag = "services", responses((status = 200, description = "a status for each slot, as `refit status --json` prints it"), (status = 409, description = "it cannot be told as things are; `detail` says why"), (status = 502, description = "an engine or a registry is at fault")))]
 pub(super) async fn status(caller: Caller, State(api): State<Api>) -> Result<Json<Vec<SlotStatus>>, Problem> {
     caller.may(Role::Read)?;
     let driver = api.daemon.driver()?;
@@ -135,7 +159,7 @@ pub(super) async fn releases(caller: Caller, State(api): State<Api>, Query(pagin
 }
 
 /// One release with its images and services.
-#[utoipa::path(get, path = "/v1/releases/{release}", tag = "releases", params(("release" = String, Path, description = "`7` or `r7`")), responses((status = 200, description = "the release"), (status = 404, body = Problem)))]
+#[utoipa::path(get, path = "/v1/releases/{release}", tag = "releases", params(("release" = String, Path, description = "`7` or `r7`")), responses((status = 200, description = "the release"), (status = 404, description = "there is no such thing")))]
 pub(super) async fn release(caller: Caller, State(api): State<Api>, Path(release): Path<String>) -> Result<Json<Release>, Problem> {
     caller.may(Role::Read)?;
     let number: ReleaseNumber = release.parse().map_err(Problem::bad)?;
@@ -182,7 +206,7 @@ pub(super) async fn journal(caller: Caller, State(api): State<Api>) -> Result<Js
 }
 
 /// Takes a release, and the bases that came with it, out of quarantine.
-#[utoipa::path(delete, path = "/v1/releases/{release}/quarantine", tag = "releases", params(("release" = String, Path, description = "`7` or `r7`")), responses((status = 204, description = "the next rollout may apply it again"), (status = 404, body = Problem)))]
+#[utoipa::path(delete, path = "/v1/releases/{release}/quarantine", tag = "releases", params(("release" = String, Path, description = "`7` or `r7`")), responses((status = 204, description = "the next rollout may apply it again"), (status = 404, description = "there is no such thing")))]
 pub(super) async fn unquarantine(caller: Caller, State(api): State<Api>, Path(release): Path<String>) -> Result<StatusCode, Problem> {
     caller.may(Role::Operate)?;
     let number: ReleaseNumber = release.parse().map_err(Problem::bad)?;
@@ -202,7 +226,7 @@ fn page<T>(all: impl Iterator<Item = T>, limit: usize, cursor: impl Fn(&T) -> St
 }
 
 /// The images whose builds of a run have a log.
-#[utoipa::path(get, path = "/v1/runs/{run}/logs", tag = "runs", params(("run" = String, Path, description = "`7` or `run-7`")), responses((status = 200, description = "names of images")))]
+#[utoipa::path(get, path = "/v1/runs/{run}/logs", tag = "runs", params(("run" = String, Path, description = "`7` or `run-7`")), responses((status = 200, description = "names of images"), (status = 404, description = "there is no such run")))]
 pub(super) async fn logs(caller: Caller, State(api): State<Api>, Path(run): Path<String>) -> Result<Json<Vec<ImageName>>, Problem> {
     caller.may(Role::Read)?;
     let run: RunId = run.parse().map_err(Problem::bad)?;
@@ -211,7 +235,7 @@ pub(super) async fn logs(caller: Caller, State(api): State<Api>, Path(run): Path
 }
 
 /// The log of a build.
-#[utoipa::path(get, path = "/v1/runs/{run}/logs/{image}", tag = "runs", params(("run" = String, Path, description = "`7` or `run-7`"), ("image" = String, Path, description = "the image")), responses((status = 200, content_type = "text/plain", body = String), (status = 404, body = Problem)))]
+#[utoipa::path(get, path = "/v1/runs/{run}/logs/{image}", tag = "runs", params(("run" = String, Path, description = "`7` or `run-7`"), ("image" = String, Path, description = "the image")), responses((status = 200, description = "the log"), (status = 404, description = "there is no such thing")))]
 pub(super) async fn log(caller: Caller, State(api): State<Api>, Path((run, image)): Path<(String, String)>) -> Result<Response, Problem> {
     caller.may(Role::Read)?;
     let run: RunId = run.parse().map_err(Problem::bad)?;

@@ -4,25 +4,24 @@ use axum::Json;
 use axum::extract::rejection::JsonRejection;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use utoipa::ToSchema;
 
 use super::{Api, Caller, Problem, hash_of, new_token};
 use crate::journal::{Role, TokenKept};
 
 /// What a new token is to be.
-#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NewToken {
     /// Its name, for the audit log.
     pub name: String,
     /// What its bearer may do.
-    #[schema(value_type = String)]
     pub role: Role,
 }
 
 /// A token that was made. It is shown this once.
-#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct TokenMade {
     /// Its name.
     pub name: String,
@@ -55,7 +54,7 @@ pub(super) async fn list(caller: Caller, State(api): State<Api>) -> Result<Json<
 }
 
 /// Makes a token, and shows it this once.
-#[utoipa::path(post, path = "/v1/tokens", tag = "tokens", request_body = NewToken, responses((status = 201, body = TokenMade), (status = 409, body = Problem)))]
+#[utoipa::path(post, path = "/v1/tokens", tag = "tokens", request_body = inline(serde_json::Value), responses((status = 201, description = "the token"), (status = 409, description = "there is a token of that name")))]
 pub(super) async fn make(
     caller: Caller,
     State(api): State<Api>,
@@ -76,7 +75,7 @@ pub(super) async fn make(
 }
 
 /// Revokes a token: it is refused from the next request on.
-#[utoipa::path(delete, path = "/v1/tokens/{name}", tag = "tokens", params(("name" = String, Path, description = "its name")), responses((status = 204, description = "it is no longer good"), (status = 404, body = Problem)))]
+#[utoipa::path(delete, path = "/v1/tokens/{name}", tag = "tokens", params(("name" = String, Path, description = "its name")), responses((status = 204, description = "it is no longer good"), (status = 404, description = "there is no such token, or it was revoked")))]
 pub(super) async fn revoke(caller: Caller, State(api): State<Api>, Path(name): Path<String>) -> Result<StatusCode, Problem> {
     caller.may(Role::Admin)?;
     if !api.daemon.journal.tokens()?.iter().any(|kept| kept.name == name && kept.revoked_at.is_none()) {

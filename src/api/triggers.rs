@@ -6,8 +6,8 @@ use axum::Json;
 use axum::extract::rejection::JsonRejection;
 use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use utoipa::ToSchema;
 
 use super::reads::{Page, Paging};
 use super::{Api, Caller, Problem};
@@ -17,23 +17,20 @@ use crate::plan::Change;
 use crate::trigger::{Cause, Heard, Trigger, Wish};
 
 /// That something may have moved: one of the two.
-#[derive(Debug, Clone, Deserialize, ToSchema)]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Moved {
     /// A base, as Dockerfiles name it.
-    #[schema(value_type = Option<String>)]
     base: Option<ImageRef>,
     /// An image whose sources changed.
-    #[schema(value_type = Option<String>)]
     image: Option<ImageName>,
 }
 
 /// What a person asks for, with the words that they typed.
-#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct Asked {
     /// What is asked for.
     #[serde(flatten)]
-    #[schema(value_type = Object)]
     pub wish: Wish,
     /// The words.
     #[serde(default)]
@@ -41,7 +38,7 @@ pub struct Asked {
 }
 
 /// Says that a base or the sources of an image may have moved; refit looks for itself, and begins a run if it is so.
-#[utoipa::path(post, path = "/v1/triggers", tag = "triggers", request_body = Moved, responses((status = 202, description = "it is durable, and will be looked at")))]
+#[utoipa::path(post, path = "/v1/triggers", tag = "triggers", request_body = inline(serde_json::Value), responses((status = 202, description = "it is durable, and will be looked at"), (status = 404, description = "the estate has no such image")))]
 pub(super) async fn hear(
     caller: Caller,
     State(api): State<Api>,
@@ -59,8 +56,8 @@ pub(super) async fn hear(
     accept(&caller, &api, cause, words).await
 }
 
-/// Asks for a rollout, as `refit rollout --yes` does; `/v1/triggers/{trigger}` tells which run answers it.
-#[utoipa::path(post, path = "/v1/rollouts", tag = "triggers", request_body = Asked, responses((status = 202, description = "it is durable, and begins as soon as no other run goes on")))]
+/// Asks for a rollout, as `refit rollout --yes` does; `/v1/triggers/{trigger}` tells which run answers it. `drain` and `undrain` take `admin`.
+#[utoipa::path(post, path = "/v1/rollouts", tag = "triggers", request_body = inline(serde_json::Value), responses((status = 202, description = "it is durable, and begins as soon as no other run goes on")))]
 pub(super) async fn wish(
     caller: Caller,
     State(api): State<Api>,
@@ -108,7 +105,7 @@ pub(super) async fn list(caller: Caller, State(api): State<Api>, Query(paging): 
 }
 
 /// One trigger, and the run that answers it.
-#[utoipa::path(get, path = "/v1/triggers/{trigger}", tag = "triggers", params(("trigger" = String, Path, description = "`7` or `t7`")), responses((status = 200, description = "the trigger"), (status = 404, body = Problem)))]
+#[utoipa::path(get, path = "/v1/triggers/{trigger}", tag = "triggers", params(("trigger" = String, Path, description = "`7` or `t7`")), responses((status = 200, description = "the trigger"), (status = 404, description = "there is no such thing")))]
 pub(super) async fn one(caller: Caller, State(api): State<Api>, Path(trigger): Path<String>) -> Result<Json<TriggerKept>, Problem> {
     caller.may(Role::Read)?;
     let id: TriggerId = trigger.parse().map_err(Problem::bad)?;
@@ -117,7 +114,7 @@ pub(super) async fn one(caller: Caller, State(api): State<Api>, Path(trigger): P
 }
 
 /// Withdraws a trigger that waits: it leads to no run.
-#[utoipa::path(delete, path = "/v1/triggers/{trigger}", tag = "triggers", params(("trigger" = String, Path, description = "`7` or `t7`")), responses((status = 204, description = "it leads to no run"), (status = 404, body = Problem), (status = 409, description = "it was answered already", body = Problem)))]
+#[utoipa::path(delete, path = "/v1/triggers/{trigger}", tag = "triggers", params(("trigger" = String, Path, description = "`7` or `t7`")), responses((status = 204, description = "it leads to no run"), (status = 404, description = "there is no such thing"), (status = 409, description = "it was answered already")))]
 pub(super) async fn withdraw(caller: Caller, State(api): State<Api>, Path(trigger): Path<String>) -> Result<StatusCode, Problem> {
     caller.may(Role::Operate)?;
     let id: TriggerId = trigger.parse().map_err(Problem::bad)?;

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use futures_util::future::join_all;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::Engines;
@@ -11,7 +12,7 @@ use crate::model::HostName;
 use crate::pipeline::Estate;
 
 /// One host, or the builder.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct HostStanding {
     /// Its name.
     pub host: String,

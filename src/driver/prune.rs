@@ -5,6 +5,7 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use futures_util::stream::{self, StreamExt};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::contents::ask;
@@ -21,7 +22,7 @@ use crate::run::{BuildOutcome, Event, RunOutcome, RunState};
 const ENGINES_AT_ONCE: usize = 32;
 
 /// What a prune would do.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Survey {
     /// So many releases, and so many versions of each service, would be kept.
     pub keep: NonZeroU32,
@@ -32,7 +33,7 @@ pub struct Survey {
 }
 
 /// What a prune would do on one engine.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct EngineSurvey {
     /// The names of its hosts; the builder's.
     pub engine: String,

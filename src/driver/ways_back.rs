@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Driver, DriverError};
@@ -10,7 +11,7 @@ use crate::release::ServiceRelease;
 use crate::rollout::Outcome;
 
 /// Where one service can go back to.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct WayBack {
     /// The service.
     pub service: ServiceName,

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::fixes::Fixes;
@@ -24,7 +25,7 @@ pub struct Query {
 }
 
 /// Who has it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Answer {
     /// What was asked.
     pub asked: String,
@@ -38,7 +39,7 @@ pub struct Answer {
 }
 
 /// A package in a container.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Container {
     /// The service.
     pub service: ServiceName,
@@ -73,7 +74,7 @@ pub struct Container {
 }
 
 /// What is known of a fix.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Fix {
     /// This version no longer has what was asked about, or what advisories say of the package.
@@ -96,7 +97,7 @@ impl From<Fixed> for Fix {
 }
 
 /// An image that ran at that time, and of which nobody can say what is in it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct NotRead {
     /// The image, as it is written in the pipeline.
     pub image: Option<String>,
@@ -109,7 +110,7 @@ pub struct NotRead {
 }
 
 /// Why nobody can say what is in an image.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Unknown {
     /// It was not read.

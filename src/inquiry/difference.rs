@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::inventory::Contents;
@@ -11,7 +12,7 @@ use crate::model::{Digest, ImageName, ReleaseNumber};
 use crate::release::Release;
 
 /// What changed from one release to another.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ReleaseDifference {
     /// From which.
     pub before: ReleaseNumber,
@@ -22,7 +23,7 @@ pub struct ReleaseDifference {
 }
 
 /// What changed in an image.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ImageDifference {
     /// These packages.

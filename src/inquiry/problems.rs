@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::AskError;
@@ -13,7 +14,7 @@ use crate::journal::{AdvisoryKept, Filter, Inventories, JournalError, Names, Sta
 use crate::model::{Digest, ServiceName};
 
 /// A problem that is or was in containers.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct OpenProblem {
     /// How people call it.
     pub id: String,
@@ -45,7 +46,7 @@ pub struct OpenProblem {
 }
 
 /// A problem, and everything that was read of it.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ProblemKept {
     /// Where it is or was; none if no container ever had it.
     pub seen: Option<OpenProblem>,
@@ -59,7 +60,7 @@ pub struct ProblemKept {
 }
 
 /// Problems, and how far one can rely on there being no more.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Problems {
     /// Every problem that is or was in a container, the longest open first, then those that are over.
     pub problems: Vec<OpenProblem>,

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{AskError, Sought};
@@ -14,7 +15,7 @@ use crate::plan::{Change, Patch};
 use crate::release::Release;
 
 /// What is to be done so that something is gone.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Remedy {
     /// What is to be gone.
     pub gone: String,
@@ -33,7 +34,7 @@ pub struct Remedy {
 pub type AsTheyAre = BTreeMap<ServiceName, AsItIs>;
 
 /// An image that a service runs as it is, and that has it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct AsItIs {
     /// The image.
     pub base: ImageRef,

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::fixes::Fixes;
@@ -13,7 +14,7 @@ use crate::pipeline::ServiceImage;
 use crate::release::Release;
 
 /// How far behind a service is.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ServiceBehind {
     /// The service.
     pub service: ServiceName,
@@ -37,7 +38,7 @@ impl ServiceBehind {
 }
 
 /// A base that moved.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 pub struct BaseBehind {
     /// The base.
     pub base: ImageRef,

@@ -4,10 +4,11 @@ use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Where a package comes from: how its versions compare, and how it is called elsewhere.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Kind {
     /// Debian and what is made of it: `dpkg`.
@@ -101,7 +102,7 @@ impl FromStr for Kind {
 }
 
 /// One package as it is installed.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 pub struct Package {
     /// Its ecosystem.
     pub kind: Kind,
@@ -141,7 +142,7 @@ pub struct Identity<'a> {
 }
 
 /// What a distribution's package was built from.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 pub struct SourcePackage {
     /// Such as `openssl` for `libssl3`.
     pub name: String,
@@ -150,7 +151,7 @@ pub struct SourcePackage {
 }
 
 /// The distribution in an image, by its `os-release`.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 pub struct Distro {
     /// `ID`: `debian`, `ubuntu`, `alpine`, `rocky`.
     pub id: String,

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::model::{Digest, ImageName, ImageRef, ReleaseNumber, RunId, ServiceName};
@@ -11,7 +12,7 @@ use crate::rollout::Outcome;
 use crate::run::{Event, RunOutcome};
 
 /// One event of the journal.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Recorded {
     /// Its place in the whole journal, counted from 1.
     pub position: u64,
@@ -28,7 +29,7 @@ pub struct Recorded {
 }
 
 /// One run in short.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct RunSummary {
     /// Which.
     pub run: RunId,
@@ -49,7 +50,7 @@ pub struct RunSummary {
 }
 
 /// One release in short.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ReleaseKept {
     /// Its number.
     pub number: ReleaseNumber,

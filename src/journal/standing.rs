@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::record::{QuarantineKept, QuarantineWord, RolloutKept, RunSummary};
@@ -12,7 +13,8 @@ use crate::rollout::Outcome;
 use crate::run::RunOutcome;
 
 /// What the journal knows of services and releases as they are now.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "ServicesStanding")]
 pub struct Standing {
     /// By service.
     pub services: BTreeMap<ServiceName, ServiceState>,
@@ -21,7 +23,7 @@ pub struct Standing {
 }
 
 /// What the journal knows about one service.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ServiceState {
     /// The release that its last good rollout brought it to.
     pub current: Option<ReleaseNumber>,
@@ -37,7 +39,7 @@ pub struct ServiceState {
 }
 
 /// Why a service must not go to a release by itself.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Quarantine {
     /// Why it came back from it.
     pub why: String,
@@ -48,7 +50,7 @@ pub struct Quarantine {
 }
 
 /// Why no service must go to a release by itself.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ReleaseQuarantine {
     /// What happened when it was rolled.
     pub why: String,

@@ -5,6 +5,7 @@
 
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Row, params};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::model::{Digest, RunId, TriggerId};
@@ -38,7 +39,7 @@ const SETTLED_MAX: i64 = 10_000;
 const AUDIT_MAX: i64 = 100_000;
 
 /// What became of something that was heard.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case", tag = "as", content = "trigger")]
 pub enum HeardAs {
     /// A trigger of its own.
@@ -59,7 +60,7 @@ impl HeardAs {
 }
 
 /// A trigger as it is kept.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct TriggerKept {
     /// Which.
     pub id: TriggerId,
@@ -77,7 +78,7 @@ pub struct TriggerKept {
 }
 
 /// What came of a trigger.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Settled {
     /// When.
     pub at: Timestamp,
@@ -88,7 +89,7 @@ pub struct Settled {
 }
 
 /// What a bearer of a token may do; each role may do all that those before it may.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Role {
     /// Look at everything.
@@ -122,7 +123,7 @@ impl std::fmt::Display for Role {
 }
 
 /// A token, without the token itself: only its hash is kept.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct TokenKept {
     /// Its name.
     pub name: String,
@@ -140,7 +141,7 @@ pub struct TokenKept {
 }
 
 /// A line of the audit log: who asked for what, and what the answer was.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct AuditLine {
     /// When.
     pub at: Timestamp,
@@ -153,7 +154,7 @@ pub struct AuditLine {
 }
 
 /// A line of the audit log as it is kept.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct AuditKept {
     /// Its number: later lines have greater ones.
     pub id: u64,

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Digest, serde_duration};
@@ -10,7 +11,7 @@ use super::{Digest, serde_duration};
 /// Everything of a container that refit sets, besides its image. Two equal specs make two equal containers.
 ///
 /// Networks and mounts keep the order in which they were written; maps are sorted, so the same spec always serialises to the same bytes.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct ContainerSpec {
     /// Replaces the image's command.
@@ -93,7 +94,7 @@ impl ContainerSpec {
 }
 
 /// One published port or range.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 pub struct PortSpec {
     /// The host's address to listen on; every address if none.
     pub host_ip: Option<String>,
@@ -113,7 +114,7 @@ impl PortSpec {
 }
 
 /// How a container is networked.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum NetworkSpec {
     /// `host`, `none`, `bridge` or `container:…`.
@@ -129,7 +130,7 @@ impl Default for NetworkSpec {
 }
 
 /// One interface of a container.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Attachment {
     /// The network's name on the engine (`shop_front`).
     pub network: String,
@@ -146,7 +147,7 @@ pub struct Attachment {
 }
 
 /// How a network that refit may create is made.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct NetworkCreate {
     /// `bridge` unless said otherwise.
     pub driver: Option<String>,
@@ -161,7 +162,7 @@ pub struct NetworkCreate {
 }
 
 /// One mount.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct MountSpec {
     /// What is mounted.
     pub source: MountSource,
@@ -172,7 +173,7 @@ pub struct MountSpec {
 }
 
 /// What is mounted.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum MountSource {
     /// A named volume, by its name on the engine (`shop_uploads`).
@@ -199,7 +200,7 @@ pub enum MountSource {
 }
 
 /// How a volume that refit may create is made.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct VolumeCreate {
     /// `local` unless said otherwise.
     pub driver: Option<String>,
@@ -210,7 +211,7 @@ pub struct VolumeCreate {
 }
 
 /// Soft and hard limit.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Ulimit {
     /// The soft limit.
     pub soft: i64,
@@ -219,7 +220,7 @@ pub struct Ulimit {
 }
 
 /// Log driver and options.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Logging {
     /// `json-file`, `journald` …
     pub driver: String,
@@ -228,43 +229,49 @@ pub struct Logging {
 }
 
 /// A health check that the engine itself runs in the container.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct EngineHealthcheck {
     /// `["CMD", …]`, `["CMD-SHELL", …]`, or `["NONE"]` to switch the image's off.
     pub test: Vec<String>,
     /// Between two probes.
     #[serde(with = "serde_duration")]
+    #[schemars(with = "u64")]
     pub interval: Duration,
     /// For one probe.
     #[serde(with = "serde_duration")]
+    #[schemars(with = "u64")]
     pub timeout: Duration,
     /// Failures in a row that make it unhealthy.
     pub retries: u32,
     /// Failures before this do not count.
     #[serde(with = "serde_duration")]
+    #[schemars(with = "u64")]
     pub start_period: Duration,
 }
 
 /// A health check that refit itself runs from outside, or by a command in the container.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ProbeSpec {
     /// What is asked.
     pub kind: ProbeKind,
     /// Between two probes.
     #[serde(with = "serde_duration")]
+    #[schemars(with = "u64")]
     pub interval: Duration,
     /// For one probe.
     #[serde(with = "serde_duration")]
+    #[schemars(with = "u64")]
     pub timeout: Duration,
     /// Failures in a row that make it unhealthy.
     pub retries: u32,
     /// Failures before this do not count.
     #[serde(with = "serde_duration")]
+    #[schemars(with = "u64")]
     pub start_period: Duration,
 }
 
 /// What a probe asks.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ProbeKind {
     /// An HTTP request to a port of the container; 200 to 399 is healthy.

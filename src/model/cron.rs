@@ -5,6 +5,7 @@ use std::str::FromStr;
 
 use croner::parser::{CronParser, Seconds, Year};
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::zone::Zone;
@@ -47,7 +48,7 @@ const TEXT_CHARS_MAX: usize = 500;
 /// Where both days are given one of them is enough, as crontab(5) has it. Fixed times that a clock skips in spring come at the moment at which it
 /// skips, and those that it shows twice in autumn come the first time only; patterns with `*` or a step in hours or minutes follow the time that
 /// passes, so in autumn they come twice.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(try_from = "String", into = "String")]
 pub struct Cron {
     /// As it was written, with one blank between fields.

@@ -5,6 +5,7 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Why a piece of text is no name.
@@ -45,7 +46,7 @@ fn check_name(text: &str, kind: &'static str, extra: &str) -> Result<(), NameErr
 macro_rules! name_type {
     ($(#[$doc:meta])* $name:ident, $kind:literal, $extra:literal) => {
         $(#[$doc])*
-        #[derive(Clone, Eq, Serialize, Deserialize)]
+        #[derive(Clone, Eq, Serialize, Deserialize, JsonSchema)]
         #[serde(try_from = "String", into = "String")]
         pub struct $name(Arc<str>);
 

@@ -4,6 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::Digest;
@@ -13,7 +14,7 @@ use super::Digest;
 /// `Display` prints the normal form, which two names of one image share; [`ImageRef::familiar`] prints the short one that people write.
 /// A reference with a digest keeps it, and keeps a tag beside it only if one was written.
 /// Source: the reference grammar of the CNCF Distribution project, and its rules of normalisation.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(try_from = "String", into = "String")]
 pub struct ImageRef {
     /// The normal form; shared, because references are copied into every edge, pin and reason. It alone decides what is equal.

@@ -5,6 +5,7 @@ use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::defaults;
@@ -17,7 +18,7 @@ use super::service::Service;
 use crate::model::{BuilderName, EstateName, HookName, HostName, ImageName, ImageRef, NotifyName, Place, ServiceName, TriggerName, serde_duration};
 
 /// Everything that refit manages: the union of all the pipeline files of a folder.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Estate {
     /// The estate's name, which is in the labels of everything that refit touches.
     pub name: EstateName,
@@ -60,7 +61,7 @@ pub struct Estate {
 }
 
 /// How much of a run may fail, and what happens when more does.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct RunPolicy {
     /// So many services may fail in one run.
     pub max_failed_services: u32,
@@ -75,7 +76,7 @@ impl Default for RunPolicy {
 }
 
 /// What happens when more services of a run fail than may.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum OnExceeded {
     /// Every service that the run has rolled goes back, most recent first.
@@ -85,7 +86,7 @@ pub enum OnExceeded {
 }
 
 /// Which sources a moved base is rebuilt from.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Sources {
     /// The commits that are deployed: a patch never ships unreleased work.
@@ -96,7 +97,7 @@ pub enum Sources {
 }
 
 /// A base with settings of its own.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Base {
     /// Where it was written.
     pub at: Place,
@@ -107,11 +108,12 @@ pub struct Base {
     pub follow: Option<Follow>,
     /// How long a digest is left alone after refit first saw it.
     #[serde(default, with = "serde_duration")]
+    #[schemars(with = "u64")]
     pub cooldown: Duration,
 }
 
 /// An image that the estate builds.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Image {
     /// Its key, and the name by which Dockerfiles may call it.
     pub name: ImageName,
@@ -133,7 +135,7 @@ pub struct Image {
 }
 
 /// How an image is built, in Compose's words.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct BuildSpec {
     /// Where the files come from.
     pub context: Context,
@@ -184,8 +186,9 @@ impl BuildSpec {
 }
 
 /// Where the files of a build come from.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
+#[schemars(rename = "BuildContext")]
 pub enum Context {
     /// A folder on this machine.
     Folder {
@@ -204,7 +207,7 @@ pub enum Context {
 }
 
 /// A secret for `RUN --mount=type=secret,id=…`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct BuildSecret {
     /// The id that the Dockerfile asks for.
     pub id: String,
@@ -213,7 +216,7 @@ pub struct BuildSecret {
 }
 
 /// Where a secret's value comes from. The value itself is never kept.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum SecretSource {
     /// A file on this machine, absolute.
@@ -223,17 +226,18 @@ pub enum SecretSource {
 }
 
 /// A command that must succeed in a throw-away container of the new image.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ImageTest {
     /// The command's words; they replace entry point and command.
     pub run: Vec<String>,
     /// For how long it may run.
     #[serde(with = "serde_duration")]
+    #[schemars(with = "u64")]
     pub timeout: Duration,
 }
 
 /// What a change that comes along an edge means to an image.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Rebuild {
     /// Rebuild in this run.
@@ -246,7 +250,7 @@ pub enum Rebuild {
 }
 
 /// [`Rebuild`] for each class of edge.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct RebuildPolicy {
     /// Along the chain of FROM of the built stage.
     pub runtime: Rebuild,
@@ -255,7 +259,7 @@ pub struct RebuildPolicy {
 }
 
 /// A Docker endpoint where images are built.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Builder {
     /// Where it was written; `None` for the default one.
     pub at: Option<Place>,
@@ -266,7 +270,7 @@ pub struct Builder {
 }
 
 /// A Docker endpoint where containers run.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Host {
     /// Where it was written.
     pub at: Place,
@@ -277,7 +281,7 @@ pub struct Host {
 }
 
 /// How an engine is reached.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Endpoint {
     /// `unix:///var/run/docker.sock`.

@@ -3,18 +3,20 @@
 use std::fmt;
 
 use regex::{Regex, RegexBuilder};
+use schemars::JsonSchema;
 use semver::VersionReq;
 use serde::{Deserialize, Serialize};
 
 /// Of all tags of a repository, the newest that a rule admits: what a base whose name says one tag stands for.
 ///
 /// A base `python:3.12` that follows `^3.12` is, wherever a Dockerfile names it, the newest tag of `python` that is a 3.12 or later and below 4.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Follow {
     /// Versions within a range.
     Semver {
         /// The range, in Cargo's words: `^3.12`, `~1.27.0`, `>=12, <14`. One that names no pre-release admits none.
+        #[schemars(with = "String")]
         range: VersionReq,
         /// What stands before the version: `v`, `bookworm-`.
         prefix: String,
@@ -31,7 +33,7 @@ pub enum Follow {
 }
 
 /// Which of two tags is the newer one. What is compared is the first group of the pattern, or the whole tag if the pattern has none.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum TagOrder {
     /// Digits that stand together count as one number: `r9` before `r10`.
@@ -44,7 +46,7 @@ pub enum TagOrder {
 }
 
 /// A pattern that a whole tag must match.
-#[derive(Clone, Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(try_from = "String", into = "String")]
 pub struct TagPattern {
     text: String,

@@ -1,12 +1,13 @@
 //! Who may say over HTTP that something moved, and how it proves who it is.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::estate::SecretSource;
 use crate::model::{HookName, Place};
 
 /// One address, `POST /hooks/<name>`, for one sender.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Hook {
     /// Its key, and the part of the path that it answers under.
     pub name: HookName,
@@ -25,7 +26,7 @@ pub struct Hook {
 }
 
 /// Whose format a body has.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum HookFormat {
     /// Docker Hub.
@@ -92,7 +93,7 @@ impl std::fmt::Display for HookFormat {
 }
 
 /// How a request proves who sent it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum HookAuth {
     /// By the first of the signatures, tokens and secrets below that it carries.
@@ -129,7 +130,7 @@ pub enum HookAuth {
 }
 
 /// Where the fields of a JSON body are, as JSON pointers (RFC 6901).
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct HookFields {
     /// The repository, with or without its registry, or a whole reference.
     pub repository: String,

@@ -2,13 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::estate::SecretSource;
 use crate::model::Place;
 
 /// One addressee of notices.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Notify {
     /// Where it was written.
     pub at: Place,
@@ -33,7 +34,7 @@ impl Notify {
 }
 
 /// The way by which an addressee is told.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum NotifyTo {
     /// A POST to a web server.
@@ -43,7 +44,7 @@ pub enum NotifyTo {
 }
 
 /// A web server that notices are posted to.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct WebTarget {
     /// `http://` or `https://`. Whoever knows it may be able to write there, so it counts as a secret wherever it is shown.
     pub url: GivenValue,
@@ -56,7 +57,7 @@ pub struct WebTarget {
 }
 
 /// A value that stands in the pipeline, or comes from a secret.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum GivenValue {
     /// As it was written.
@@ -76,7 +77,7 @@ impl GivenValue {
 }
 
 /// The shape of a notice that is posted.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum NoticeFormat {
     /// refit's own JSON.
@@ -87,7 +88,7 @@ pub enum NoticeFormat {
 }
 
 /// People who are told by mail.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct MailTarget {
     /// To whom, one mail for all: `ops@example.com` or `Ops <ops@example.com>`. Never empty.
     pub to: Vec<String>,
@@ -104,7 +105,7 @@ pub struct MailTarget {
 }
 
 /// How the connection to a mail server is protected.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum MailTls {
     /// It begins in the clear and must become TLS before anything is said. Port 587 by default.
@@ -117,7 +118,7 @@ pub enum MailTls {
 }
 
 /// A login to a mail server.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct MailLogin {
     /// The user name.
     pub user: String,
@@ -126,7 +127,7 @@ pub struct MailLogin {
 }
 
 /// A kind of thing that is told.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum NoticeKind {
     /// A run began.

@@ -3,12 +3,13 @@
 use std::fmt;
 use std::path::PathBuf;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::model::ImageRef;
 
 /// How a registry is reached where it is not as any other: with TLS, the machine's own authorities and nobody in between.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct RegistryAccess {
     /// Registries that are asked first, in this order.
     pub mirrors: Vec<Mirror>,
@@ -19,7 +20,7 @@ pub struct RegistryAccess {
 }
 
 /// A registry that has another one's images, under the same repositories or below a path of its own.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(try_from = "String", into = "String")]
 pub struct Mirror {
     /// Its host, and its port if it has one.

@@ -5,12 +5,14 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use jiff::civil::{Time, Weekday};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::model::{Cron, EstateName, Place, ServiceName, TriggerName, Zone, serde_duration};
 
 /// What begins a patch cycle by itself: a run that looks at all bases and rebuilds all that is out of date.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "ScheduleTrigger")]
 pub struct Trigger {
     /// Its key.
     pub name: TriggerName,
@@ -26,6 +28,7 @@ pub struct Trigger {
     pub window: Option<Duration>,
     /// A run begins at most so much later; shorter than `window`. Whole seconds count.
     #[serde(with = "serde_duration")]
+    #[schemars(with = "u64")]
     pub jitter: Duration,
     /// Whether its runs may pass where others wait.
     pub priority: Priority,
@@ -34,7 +37,7 @@ pub struct Trigger {
 }
 
 /// Whether a run may pass where others wait.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Priority {
     /// It waits for freezes to end and maintenance to open.
@@ -45,7 +48,7 @@ pub enum Priority {
 }
 
 /// Which images a patch cycle rebuilds even where nothing below them moved.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum CycleRefresh {
     /// Those that say `refresh: always`.
@@ -58,7 +61,7 @@ pub enum CycleRefresh {
 }
 
 /// Whether an image is rebuilt although nothing below it moved.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Refresh {
     /// Only when something moved.
@@ -69,7 +72,7 @@ pub enum Refresh {
 }
 
 /// A time in which nothing is rolled: from one moment to another, the latter not included.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Freeze {
     /// Where it was written.
     pub at: Place,
@@ -88,7 +91,7 @@ pub struct Freeze {
 }
 
 /// Who may pass a freeze.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum FreezeAllow {
     /// Nobody.
@@ -99,7 +102,7 @@ pub enum FreezeAllow {
 }
 
 /// A time of the week in which runs begin that nobody asked for at a time of its own: those by webhook and poll.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Window {
     /// Where it was written.
     pub at: Place,
@@ -132,7 +135,7 @@ const DAYS: [(&str, Weekday); 7] = [
 ];
 
 /// Days of the week, one at least.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(try_from = "String", into = "String")]
 pub struct Days([bool; 7]);
 

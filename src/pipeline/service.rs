@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::defaults;
@@ -9,7 +10,7 @@ use super::update::{UpdateConfig, UpdateStrategy};
 use crate::model::{ContainerSpec, HostName, ImageName, ImageRef, MountSource, Place, ProbeSpec, ServiceName, SlotId};
 
 /// Containers of one image on some hosts.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Service {
     /// Its key.
     pub name: ServiceName,
@@ -49,7 +50,7 @@ pub struct Service {
 }
 
 /// What must be so of a service before one that depends on it is rolled; in Compose's words.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Condition {
     /// It was rolled first, if it rolls at all, and did not fail.
@@ -60,7 +61,7 @@ pub enum Condition {
 }
 
 /// What becomes of what a container holds when it is replaced.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct DataPolicy {
     /// When something outside its volumes would be lost.
     pub on_loss: OnLoss,
@@ -79,7 +80,7 @@ impl Default for DataPolicy {
 }
 
 /// When the named volumes that a container writes are copied.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Snapshot {
     /// Never.
@@ -90,7 +91,7 @@ pub enum Snapshot {
 }
 
 /// What happens when a replacement would lose files.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum OnLoss {
     /// The container is not replaced.
@@ -103,7 +104,7 @@ pub enum OnLoss {
 }
 
 /// What a service runs.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ServiceImage {
     /// An image of the estate.

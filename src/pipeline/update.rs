@@ -3,27 +3,32 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::defaults;
 use crate::model::{HostName, serde_duration};
 
 /// Compose's `update_config` and `rollback_config`, with defaults filled in.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct UpdateConfig {
     /// Slots in flight at once over all hosts; 0 means all.
     pub parallelism: Amount,
     /// Between one batch and the next.
     #[serde(with = "serde_duration")]
+    #[schemars(with = "u64")]
     pub delay: Duration,
     /// How long a slot must stay healthy before it counts.
     #[serde(with = "serde_duration")]
+    #[schemars(with = "u64")]
     pub monitor: Duration,
     /// By when, counted from its start, a slot must have become healthy.
     #[serde(with = "serde_duration")]
+    #[schemars(with = "u64")]
     pub healthy_deadline: Duration,
     /// By when, counted from the last slot that became healthy, the next one must.
     #[serde(with = "serde_duration")]
+    #[schemars(with = "u64")]
     pub progress_deadline: Duration,
     /// Which goes first.
     pub order: Order,
@@ -33,6 +38,7 @@ pub struct UpdateConfig {
     pub max_failure_ratio: f64,
     /// How long a host that does not answer is waited for.
     #[serde(with = "serde_duration")]
+    #[schemars(with = "u64")]
     pub host_timeout: Duration,
 }
 
@@ -43,12 +49,13 @@ impl Default for UpdateConfig {
 }
 
 /// In which stages a service is rolled forward, and over how many hosts at once.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct UpdateStrategy {
     /// Whether all new containers are proven beside all old ones before the old ones are stopped together.
     pub is_blue_green: bool,
     /// For how long, after the last old container was stopped, all of them are kept and the new ones watched.
     #[serde(with = "serde_duration")]
+    #[schemars(with = "u64")]
     pub keep: Duration,
     /// Who goes first. Hosts that no wave names come after the last one.
     pub waves: Vec<Wave>,
@@ -59,7 +66,7 @@ pub struct UpdateStrategy {
 }
 
 /// One wave of a rollout.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Wave {
     /// Its hosts. No other wave of the service has them.
     pub hosts: Vec<HostName>,
@@ -67,6 +74,7 @@ pub struct Wave {
     pub canary: Option<Amount>,
     /// How long what went first must stay healthy before the rest begins: the canary, or, without one, the whole wave.
     #[serde(with = "serde_duration")]
+    #[schemars(with = "u64")]
     pub bake: Duration,
     /// Whether a person must say that the rest may begin.
     pub approve: bool,
@@ -120,6 +128,19 @@ impl std::fmt::Display for Amount {
     }
 }
 
+impl JsonSchema for Amount {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Amount".into()
+    }
+
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        schemars::json_schema!({
+            "description": "A number of things, or a part of all of them.",
+            "anyOf": [{ "type": "integer", "minimum": 0 }, { "type": "string", "pattern": "^[0-9]+%$" }],
+        })
+    }
+}
+
 impl Serialize for Amount {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self {
@@ -138,7 +159,7 @@ impl<'de> Deserialize<'de> for Amount {
 }
 
 /// Which container of a slot goes first.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Order {
     /// The old one stops before the new one starts.
@@ -148,7 +169,7 @@ pub enum Order {
 }
 
 /// What happens when more slots fail than `max_failure_ratio` allows.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum FailureAction {
     /// Every slot goes back to the release before.

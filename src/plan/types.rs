@@ -5,6 +5,7 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::image_as_written;
@@ -13,7 +14,7 @@ use crate::pipeline::{Condition, CycleRefresh, Estate, Order, RunPolicy, Service
 use crate::rollout::{Stage, Stages};
 
 /// What moved, or who says so.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Change {
     /// Look at everything: bases that moved, contexts that changed, images never built.
@@ -56,7 +57,7 @@ pub enum Change {
 }
 
 /// What has to go, and where.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Patch {
     /// What has to go: the name of an advisory (`CVE-2024-5535`), or a question about packages (`openssl<3.0.15`).
     pub gone: String,
@@ -71,7 +72,7 @@ pub struct Patch {
 }
 
 /// What a change leads to. Pure data; printed, hashed, journalled and replayed.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Plan {
     /// What led to it.
     pub change: Change,
@@ -144,7 +145,7 @@ pub struct MovedBase {
 }
 
 /// A copy of a volume that is put back before a service goes on from there.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Restore {
     /// The host that has both.
     pub host: HostName,
@@ -155,7 +156,7 @@ pub struct Restore {
 }
 
 /// A service that stays where it is, because what it would roll to is in quarantine: only something newer or a person's word moves it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct HeldService {
     /// Which service.
     pub service: ServiceName,
@@ -176,7 +177,7 @@ impl std::fmt::Display for HeldService {
 }
 
 /// A base that moves nothing, because a release that came with it is in quarantine.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct HeldBase {
     /// The base.
     pub base: ImageRef,
@@ -195,7 +196,7 @@ impl std::fmt::Display for HeldBase {
 }
 
 /// A service that was sick before anything was done, and that nobody asked to roll all the same.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct SickService {
     /// Which.
     pub service: ServiceName,
@@ -211,7 +212,7 @@ impl std::fmt::Display for SickService {
 }
 
 /// What is done about one image.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct BuildStep {
     /// Which image.
     pub image: ImageName,
@@ -222,6 +223,7 @@ pub struct BuildStep {
     /// The images of this plan that must have ended before it starts.
     pub after: Vec<ImageName>,
     /// What each of its references is pinned to. Images of this plan appear as [`Pin::Image`].
+    #[schemars(with = "std::collections::BTreeMap<ImageRef, Pin>")]
     pub pins: SmallMap<ImageRef, Pin>,
     /// Where its files come from, pinned.
     pub context: Arc<Context>,
@@ -232,7 +234,7 @@ pub struct BuildStep {
 }
 
 /// Whether an image is built.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum StepKind {
     /// It is built.
@@ -247,7 +249,7 @@ pub enum StepKind {
 }
 
 /// What a reference in a Dockerfile is pinned to.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Pin {
     /// The image of the estate that this plan builds, reuses, or that stands unchanged.
@@ -262,7 +264,7 @@ pub enum Pin {
 }
 
 /// Where a build's files come from, pinned when the plan is made.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Context {
     /// The hash over the files that are sent (paths, modes, contents).
     pub hash: Digest,
@@ -275,7 +277,7 @@ pub struct Context {
 }
 
 /// Why an image is built. Each prints as one line.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Reason {
     /// No build of it is known.
@@ -323,7 +325,7 @@ pub enum Reason {
 }
 
 /// One service that rolls.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct RollStep {
     /// Which service.
     pub service: ServiceName,
@@ -369,7 +371,7 @@ fn stop_first() -> Order {
 }
 
 /// One stage of a rollout, as it is planned.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct StageStep {
     /// What people know it by, and what stands behind it.
     #[serde(flatten)]
@@ -413,7 +415,7 @@ impl RollStep {
 }
 
 /// How many slots a service has on a host.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct SlotCount {
     /// The host.
     pub host: HostName,

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::model::{Digest, ImageRef, ReleaseNumber, RunId, ServiceName};
@@ -113,7 +114,7 @@ pub struct Piece {
 }
 
 /// What is chosen on one engine.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Chosen {
     /// What goes: containers, then images.
     pub goes: Vec<Goner>,
@@ -126,7 +127,7 @@ pub struct Chosen {
 }
 
 /// Something that goes.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Goner {
     /// What.
     pub thing: Thing,
@@ -135,7 +136,7 @@ pub struct Goner {
 }
 
 /// Something that stays although nothing needs it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Stays {
     /// What.
     pub thing: Thing,
@@ -144,7 +145,7 @@ pub struct Stays {
 }
 
 /// A thing on an engine. There is no volume among them: refit never removes one.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Thing {
     /// A stopped container.

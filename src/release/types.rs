@@ -3,12 +3,13 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::model::{ContainerSpec, Digest, ImageName, ImageRef, ProbeSpec, ReleaseNumber, RunId, ServiceName, SmallMap, spec_hash};
 
 /// An immutable set {image → digest}, and what each service was then; made by one run, never changed afterwards.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Release {
     /// Its number.
     pub number: ReleaseNumber,
@@ -23,7 +24,7 @@ pub struct Release {
 }
 
 /// One image of a release.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ReleasedImage {
     /// The image id: the same on every engine that holds it.
     pub id: Digest,
@@ -32,6 +33,7 @@ pub struct ReleasedImage {
     /// The immutable tag it was given.
     pub tag: ImageRef,
     /// The bases that it was built on, each at the digest of that build.
+    #[schemars(with = "std::collections::BTreeMap<ImageRef, Digest>")]
     pub bases: SmallMap<ImageRef, Digest>,
     /// The commit of its context; none outside git, or where files differed from it.
     pub commit: Option<String>,
@@ -44,7 +46,7 @@ pub struct ReleasedImage {
 }
 
 /// One service of a release.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ServiceRelease {
     /// The image it runs, as written in the pipeline.
     pub image: String,

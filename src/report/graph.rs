@@ -2,6 +2,7 @@
 
 use std::fmt::{self, Write as _};
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::dockerfile::{EdgeClass, RefKind};
@@ -24,13 +25,16 @@ pub enum GraphFormat {
 }
 
 /// The graph as data.
-#[derive(Debug, Serialize)]
-struct GraphJson {
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Graph")]
+pub struct GraphJson {
     nodes: Vec<NodeJson>,
     edges: Vec<EdgeJson>,
 }
 
-#[derive(Debug, Serialize)]
+/// A base or an image.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "GraphNode")]
 struct NodeJson {
     name: String,
     kind: &'static str,
@@ -39,7 +43,9 @@ struct NodeJson {
     dependents: usize,
 }
 
-#[derive(Debug, Serialize)]
+/// An image that reaches for another one, or for a base.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "GraphEdge")]
 struct EdgeJson {
     image: String,
     reaches: String,

@@ -16,7 +16,7 @@ pub mod status;
 mod story;
 mod table;
 
-pub use graph::{GraphFormat, graph, graph_names};
+pub use graph::{GraphFormat, GraphJson, graph, graph_names};
 pub use live::{Live, moment};
 pub use plan::{PlanJson, plan, plan_json};
 pub use printer::Printer;

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use jiff::{Timestamp, Zoned};
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::model::{ImageName, TriggerName, Zone, format_duration};
@@ -10,7 +11,7 @@ use crate::pipeline::{Freeze, FreezeAllow, Priority, Window};
 use crate::trigger::schedule::{Fate, Outlook, Planned, Poll, Wait};
 
 /// An outlook as one document.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 pub struct Schedule<'a> {
     from: Timestamp,
     until: Timestamp,
@@ -23,7 +24,7 @@ pub struct Schedule<'a> {
 }
 
 /// A cycle, with its moments on the wall clock of its zone besides.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct Cycle<'a> {
     #[serde(flatten)]
     planned: &'a Planned,

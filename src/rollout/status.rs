@@ -1,12 +1,13 @@
 //! How a slot stands, as people are shown it.
 
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::model::{Digest, HostName, ReleaseNumber, ServiceName};
 
 /// One slot, or one container that has none.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct SlotStatus {
     /// The service.
     pub service: ServiceName,

@@ -4,13 +4,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::model::{Digest, HostName, ReleaseNumber, ServiceName, SlotId, serde_duration};
 use crate::pipeline::{FailureAction, Order, UpdateConfig};
 
 /// One rollout: one service, from whatever is there to one release.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Desired {
     /// The service.
     pub service: ServiceName,
@@ -35,6 +36,7 @@ pub struct Desired {
     pub rollback: Policy,
     /// For how long a container may take to stop.
     #[serde(with = "serde_duration")]
+    #[schemars(with = "u64")]
     pub stop_grace_period: Duration,
 }
 
@@ -51,7 +53,7 @@ impl Desired {
 }
 
 /// A version of a service's containers.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 pub struct Version {
     /// The release that it belongs to, for people.
     pub release: ReleaseNumber,
@@ -60,7 +62,7 @@ pub struct Version {
 }
 
 /// One slot that shall be there.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct SlotWanted {
     /// Which.
     pub slot: SlotId,
@@ -78,7 +80,7 @@ pub struct SlotWanted {
 }
 
 /// One stage of the way forward: what is rolled before the gate behind it opens.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Stage {
     /// What people know it by: `canary`, `wave 2`, `switch`.
     pub name: String,
@@ -88,31 +90,36 @@ pub struct Stage {
 }
 
 /// What must be so before what comes after a stage is begun. It opens at once if nothing was moved in the stage.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Gate {
     /// For how long the stage's containers must have stayed healthy, from the moment at which the last of them was proven.
     #[serde(with = "serde_duration")]
+    #[schemars(with = "u64")]
     pub bake: Duration,
     /// Whether a person must say so. One who says so earlier ends the bake.
     pub approve: bool,
 }
 
 /// How fast a way goes, and what counts as well.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Policy {
     /// Slots in flight at once over all hosts; 0 means all.
     pub parallelism: u32,
     /// Between one batch and the next.
     #[serde(with = "serde_duration")]
+    #[schemars(with = "u64")]
     pub delay: Duration,
     /// How long a slot must stay healthy before it counts.
     #[serde(with = "serde_duration")]
+    #[schemars(with = "u64")]
     pub monitor: Duration,
     /// By when, counted from its start, a slot must have become healthy.
     #[serde(with = "serde_duration")]
+    #[schemars(with = "u64")]
     pub healthy_deadline: Duration,
     /// By when, counted from the last slot that became healthy, the next one must. Runs neither at gates nor in pauses and delays.
     #[serde(with = "serde_duration", default = "never")]
+    #[schemars(with = "u64")]
     pub progress_deadline: Duration,
     /// Which container goes first, as it was asked for; how a slot really goes is said by the slot.
     pub order: Order,
@@ -122,6 +129,7 @@ pub struct Policy {
     pub max_failure_ratio: f64,
     /// How long a host that does not answer is waited for.
     #[serde(with = "serde_duration")]
+    #[schemars(with = "u64")]
     pub host_timeout: Duration,
 }
 
@@ -291,7 +299,7 @@ pub struct StageProgress {
 }
 
 /// Where a rollout is.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Phase {
     /// On the way to the target.
@@ -312,14 +320,14 @@ pub enum Phase {
 }
 
 /// Why a rollout goes back.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Back {
     /// Why, for people.
     pub why: String,
 }
 
 /// How a rollout ended.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Outcome {
     /// Every slot is on the target.
@@ -339,7 +347,7 @@ pub enum Outcome {
 }
 
 /// Why a slot failed.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum SlotVerdict {
     /// Its container ended.
@@ -380,7 +388,7 @@ pub enum SlotVerdict {
 }
 
 /// What a person said about a rollout that goes on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Person {
     /// Begin no further slot.
@@ -394,7 +402,7 @@ pub enum Person {
 }
 
 /// One thing to do on one host. Each may be done twice: "already so" is success.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Action {
     /// Create and start a container of this version in this slot; anonymous volumes of `takes_over` move on to it.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::build::BuildOutcome;
@@ -12,7 +13,7 @@ use crate::release::Release;
 use crate::rollout::{Action, Desired, Gate, Outcome, Person, Phase, SlotVerdict};
 
 /// One entry of the journal. `…Began` and `…Intended` are durable before their effect, `…Ended` after it.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "event", rename_all = "snake_case")]
 pub enum Event {
     /// A run began.
@@ -333,7 +334,7 @@ impl Event {
 }
 
 /// What was read of an image, in short: enough to prove later that a document about it is the one that was true then.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Bill {
     /// So many packages are in it.
     pub packages: usize,
@@ -342,7 +343,7 @@ pub struct Bill {
 }
 
 /// Which way a rollout goes from its beginning.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Way {
     /// From what was to what shall be.
@@ -362,7 +363,7 @@ impl Way {
 }
 
 /// Why a service of the plan is not rolled.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum NotRolled {
     /// It runs what it is to run.
@@ -372,7 +373,7 @@ pub enum NotRolled {
 }
 
 /// How an image came to a host.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case", tag = "how")]
 pub enum CarryOutcome {
     /// It was there.
@@ -396,7 +397,7 @@ pub enum CarryOutcome {
 }
 
 /// How a run ended.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case", tag = "how")]
 pub enum RunOutcome {
     /// Everything that was planned is so.

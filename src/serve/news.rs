@@ -1,6 +1,7 @@
 //! What happens in runs, told to whoever follows them: that something is in the journal, and what passes without being journalled.
 
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tokio::sync::broadcast;
 
@@ -12,7 +13,7 @@ use crate::run::Event;
 const BACKLOG: usize = 1024;
 
 /// What passes.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "passing", rename_all = "snake_case")]
 pub enum Passing {
     /// There is something new in the journal.

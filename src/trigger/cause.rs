@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::Wish;
@@ -10,7 +11,7 @@ use crate::model::{Digest, HostName, ImageName, ImageRef, ServiceName};
 use crate::pipeline::{CycleRefresh, Priority};
 
 /// Something that may begin a run.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Trigger {
     /// What may have moved, or who wishes what.
     pub cause: Cause,
@@ -21,7 +22,7 @@ pub struct Trigger {
 }
 
 /// What may have moved, or who wishes what.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Cause {
     /// There may be something newer under the name of a base.

@@ -1,12 +1,13 @@
 //! What a person asks for, and whether its parts go together.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::model::ServiceName;
 use crate::plan::Change;
 
 /// What a person asks for.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Wish {
     /// What is to be looked at, or rolled.
     pub change: Change,

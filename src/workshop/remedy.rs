@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::advisory::Asked;
@@ -42,7 +43,7 @@ impl From<JournalError> for RemedyError {
 }
 
 /// What was found.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct FoundRemedy {
     /// The remedy; none if there is no release, so that nothing runs.
     pub remedy: Option<Remedy>,

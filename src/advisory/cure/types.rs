@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::model::{Digest, ImageName, ImageRef};
@@ -24,7 +25,7 @@ pub struct Situation {
 }
 
 /// Who brings something into an image.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Bringer {
     /// An image of the estate.
@@ -34,7 +35,8 @@ pub enum Bringer {
 }
 
 /// A problem of a package.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "ProblemOfPackage")]
 pub struct Problem {
     /// The advisory's id.
     pub advisory: String,
@@ -63,7 +65,7 @@ pub struct NewerBase {
 }
 
 /// What cures an estate.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Cure {
     /// The images to rebuild, parents before children, ties by name.
     pub images: Vec<Rebuild>,
@@ -74,7 +76,8 @@ pub struct Cure {
 }
 
 /// An image to rebuild.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "CureRebuild")]
 pub struct Rebuild {
     /// Which.
     pub image: ImageName,
@@ -90,7 +93,8 @@ impl Rebuild {
 }
 
 /// Why an image is rebuilt.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "CureReason")]
 pub struct Reason {
     /// For which problem.
     pub problem: Problem,
@@ -99,7 +103,7 @@ pub struct Reason {
 }
 
 /// By whom an image has a problem.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Because {
     /// By itself.
@@ -116,7 +120,7 @@ pub enum Because {
 }
 
 /// A base that must move.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct BaseMove {
     /// Which.
     pub base: ImageRef,
@@ -125,8 +129,9 @@ pub struct BaseMove {
 }
 
 /// What is known of whether a base without a problem can be had.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
+#[schemars(rename = "CureOutlook")]
 pub enum Outlook {
     /// This is newer, and does not have it.
     Cured(Digest),
@@ -139,7 +144,7 @@ pub enum Outlook {
 }
 
 /// Something that runs with a problem for which there is no cure yet.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 pub struct Hopeless {
     /// The image.
     pub image: ImageName,

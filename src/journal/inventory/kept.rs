@@ -5,13 +5,14 @@ use std::fmt;
 use std::sync::Arc;
 
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::inventory::{Distro, Package, READERS_VERSION, Unreadable};
 use crate::model::{Digest, ImageName, ImageRef};
 
 /// A name by which people know an image. Bases come first.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum KnownAs {
     /// A base that is not built here, or an image that services run as it is.
@@ -65,7 +66,7 @@ impl ImageKept {
 }
 
 /// Who brought a layer: the lowest image that is known and stands on it.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 pub struct BroughtBy {
     /// Its id.
     pub image: Digest,
@@ -83,7 +84,7 @@ impl fmt::Display for BroughtBy {
 }
 
 /// What is in one image.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ImageContents {
     /// The distribution.
     pub distro: Option<Distro>,
@@ -94,7 +95,7 @@ pub struct ImageContents {
 }
 
 /// Something in an image that could not be read.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Gap {
     /// The layer that it is in, by its diff id.
     pub layer: Digest,
@@ -104,7 +105,7 @@ pub struct Gap {
 }
 
 /// A package in an image.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 pub struct PackageIn {
     /// The package.
     pub package: Arc<Package>,

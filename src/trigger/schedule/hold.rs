@@ -1,6 +1,7 @@
 //! What holds a run back: freezes and maintenance windows, and the first moment at which nothing does.
 
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::maintenance;
@@ -27,7 +28,7 @@ pub enum Origin {
 }
 
 /// Until when something waits, and for what.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Wait {
     /// The first moment at which it may begin, as far as is known now.
     pub until: Timestamp,

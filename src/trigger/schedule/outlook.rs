@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::hold::{Asked, Origin, Wait, may_begin, may_roll};
@@ -12,7 +13,7 @@ use crate::model::{ImageName, ImageRef, ServiceName, TriggerName, Zone, serde_du
 use crate::pipeline::{CycleRefresh, Estate, Freeze, Priority, Refresh, Trigger, Window};
 
 /// What will happen from one moment up to another.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct Outlook {
     /// Its beginning: now.
     pub from: Timestamp,
@@ -33,7 +34,7 @@ pub struct Outlook {
 }
 
 /// A patch cycle to come.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Planned {
     /// When.
     #[serde(flatten)]
@@ -49,7 +50,7 @@ pub struct Planned {
 }
 
 /// What becomes of an occurrence.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Fate {
     /// It begins on time.
@@ -61,12 +62,13 @@ pub enum Fate {
 }
 
 /// A base that the registry is asked for.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Poll {
     /// Which one.
     pub base: ImageRef,
     /// How often.
     #[serde(rename = "every_ms", with = "serde_duration")]
+    #[schemars(with = "u64")]
     pub every: Duration,
     /// So many times from the outlook's beginning to its end.
     pub times: u64,
