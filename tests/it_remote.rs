@@ -269,6 +269,10 @@ async fn who_may_not_is_told_so() {
     expect(&post(&home.url, &read, "/v1/plans", r#"{"change":{"prune":{"keep":5}}}"#), 400, &["a prune has no plan", "--dry-run"]);
     expect(&post(&home.url, &operate, "/v1/rollouts", r#"{"change":"everything","data":true}"#), 400, &["an earlier release only"]);
     expect(&post(&home.url, &read, "/v1/plans", r#"{"change":{"drain":"nowhere"}}"#), 404, &["the estate has no host `nowhere`"]);
+    expect(&home.there(&["inventory", "scan", "web"], &read), 2, &["eyes may read, and this takes operate"]);
+    // The daemon's builder is away, which is not the fault of who asks.
+    expect(&home.there(&["inventory", "scan", "web"], &operate), 1, &["did not answer", "answered 502"]);
+    expect(&home.there(&["inventory", "scan"], &operate), 2, &["there is no release yet", "inventory scan IMAGE"]);
     expect(&get(&home.url, &read, "/v1/prune?keep=0"), 400, &[]);
     expect(&get(&home.url, &read, "/v1/graph?format=png"), 400, &[]);
     expect(&get(&home.url, "refit_0000", "/v1/hosts"), 401, &[]);
@@ -375,6 +379,7 @@ async fn what_is_about_this_machine_asks_no_server() {
         &["rollout", "--var", "a=b"],
         &["plan", "--parallel", "2"],
         &["status", "--var", "a=b"],
+        &["inventory", "scan", "--var", "a=b"],
     ] {
         expect(&home.run(args, &[("REFIT_SERVER", "http://127.0.0.1:1")]), 2, &["cannot be chosen here", "refit serve"]);
     }

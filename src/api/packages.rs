@@ -15,13 +15,14 @@ use utoipa::IntoParams;
 
 use super::{Api, Caller, Problem};
 use crate::advisory::Asked;
-use crate::driver::DriverError;
+use crate::driver::{ContentsError, DriverError};
+use crate::fault;
 use crate::inquiry::{self, Answer, AskError, Named, ProblemKept, ServiceBehind};
 use crate::inventory::{Question, QuestionError};
 use crate::journal::{ImageContents, Inventories, Journal, Role, When};
 use crate::model::ReleaseNumber;
 use crate::sbom::Format;
-use crate::workshop::{FoundRemedy, RemedyError, find_remedy, staleness};
+use crate::workshop::{FoundRemedy, ReleaseRead, RemedyError, find_remedy, pull_help, read_image, read_newest, staleness};
 
 /// What is asked about, and of which time: exactly one of `what`, `cve`, `purl` and `license`.
 #[derive(Debug, Clone, Default, Deserialize, Serialize, IntoParams)]
@@ -200,6 +201,26 @@ pub(super) async fn contents(
     Ok(Json(contents))
 }
 
+/// Reads an image that the builder has, now, and answers with what is in it. Runs read by themselves what they release.
+#[utoipa::path(post, path = "/v1/images/{image}/contents", tag = "packages", params(("image" = String, Path, description = "its name in the estate, a reference, or its id")), responses((status = 200, description = "as `refit inventory scan IMAGE --json` prints it"), (status = 404, description = "the builder has no such image"), (status = 502, description = "the builder is at fault"), (status = 409, description = "it cannot be told as things are; `detail` says why")))]
+pub(super) async fn read_contents(caller: Caller, State(api): State<Api>, Path(image): Path<String>) -> Result<Json<ImageContents>, Problem> {
+    caller.may(Role::Operate)?;
+    let missing = || Problem::missing(format!("the builder has no image {image}")).with_help(pull_help(&image));
+    let contents = read_image(&api.daemon.driver()?, &api.daemon.inventories, &image).await?.ok_or_else(missing)?;
+    caller.audit(&api, format!("read {image}"), "read").await?;
+    Ok(Json(contents))
+}
+
+/// Reads whatever of the newest release was not read yet.
+#[utoipa::path(post, path = "/v1/contents", tag = "packages", responses((status = 200, description = "as `refit inventory scan --json` prints it"), (status = 404, description = "there is no release yet"), (status = 502, description = "the builder is at fault"), (status = 409, description = "it cannot be told as things are; `detail` says why")))]
+pub(super) async fn read_release(caller: Caller, State(api): State<Api>) -> Result<Json<ReleaseRead>, Problem> {
+    caller.may(Role::Operate)?;
+    let missing = || Problem::missing("there is no release yet").with_help("`refit inventory scan IMAGE` reads any image that the builder has");
+    let read = read_newest(&api.daemon.driver()?, &api.daemon.inventories).await?.ok_or_else(missing)?;
+    caller.audit(&api, format!("read {}", read.release), "read").await?;
+    Ok(Json(read))
+}
+
 /// What is in an image as a bill of materials.
 #[utoipa::path(get, path = "/v1/images/{image}/sbom", tag = "packages", params(("image" = String, Path, description = "its name in the estate, or its id"), OfRelease), responses((status = 200, description = "the document"), (status = 404, description = "there is no such thing")))]
 pub(super) async fn sbom(
@@ -277,6 +298,16 @@ impl From<AskError> for Problem {
         match error {
             AskError::Journal(error) => error.into(),
             other => helped(&other),
+        }
+    }
+}
+
+impl From<ContentsError> for Problem {
+    fn from(error: ContentsError) -> Self {
+        match error {
+            ContentsError::Journal(error) => error.into(),
+            ContentsError::Ask(error) => error.into(),
+            other => Self::outside(fault::with_help(&other)),
         }
     }
 }

@@ -19,7 +19,7 @@ use crate::report::GraphJson;
 use crate::report::schedule::Schedule;
 use crate::rollout::SlotStatus;
 use crate::serve;
-use crate::workshop::FoundRemedy;
+use crate::workshop::{FoundRemedy, ReleaseRead};
 
 /// Where OpenAPI keeps schemas.
 const COMPONENTS: &str = "/components/schemas";
@@ -104,6 +104,8 @@ pub(super) fn operations() -> Vec<Operation> {
         get("/v1/problems", Json(of::<Problems>)),
         get("/v1/problems/{id}", Json(of::<ProblemKept>)),
         get("/v1/images/{image}/contents", Json(of::<ImageContents>)),
+        post("/v1/images/{image}/contents", Role::Operate, None, Json(of::<ImageContents>)),
+        post("/v1/contents", Role::Operate, None, Json(of::<ReleaseRead>)),
         get("/v1/images/{image}/sbom", Foreign(BILLS)),
         get("/v1/schedule", JsonOrText(of::<Schedule<'static>>)),
         get("/v1/journal", Json(of::<JournalVerified>)),

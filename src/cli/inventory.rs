@@ -10,12 +10,13 @@ use super::server::At;
 use super::workshop::{self, Access, BuildArgs, PipelineFolder, Workshop};
 use super::{Exit, Face};
 use crate::api;
-use crate::driver::{DriverError, gaps_of_release};
+use crate::client::Client;
+use crate::driver::DriverError;
 use crate::inquiry::{ReleaseDifference, difference};
-use crate::journal::{Gap, Inventories, Journal, KnownAs};
-use crate::model::{ImageName, ImageRef, ReleaseNumber};
-use crate::release::Release;
+use crate::journal::{Gap, ImageContents, Inventories, Journal};
+use crate::model::ReleaseNumber;
 use crate::report;
+use crate::workshop::{ReleaseRead, pull_help, read_image, read_newest};
 
 /// Read what is in images, show it, and compare it.
 ///
@@ -62,59 +63,68 @@ enum InventoryCommand {
 /// Runs `refit inventory`.
 pub(super) async fn run(args: &InventoryArgs, state: Option<PathBuf>, at: &At, face: &mut Face) -> miette::Result<Exit> {
     match &args.command {
-        InventoryCommand::Scan { images, estate } => match &at.server {
-            None => scan(images, estate, state, face).await,
-            Some(daemon) => {
-                let help = "a daemon reads by itself what its runs release; call it on its machine for anything else";
-                Err(miette::miette!(help = help, "images cannot be read by the refit at {} for others", daemon.name()))
-            }
-        },
+        InventoryCommand::Scan { images, estate } => {
+            let reader = match at.server.clone() {
+                Some(daemon) => {
+                    estate.refuse_for(&daemon)?;
+                    Reader::There(daemon)
+                }
+                None => match here(estate, state, face)? {
+                    Ok(workshop) => Reader::Here(Box::new(workshop)),
+                    Err(exit) => return Ok(exit),
+                },
+            };
+            if images.is_empty() { scan_release(&reader, face).await } else { scan_these(&reader, images, face).await }
+        }
         InventoryCommand::Show { image, release, folder } => show(image, *release, folder, at, face).await,
         InventoryCommand::Diff { before, after, folder } => diff(*before, *after, folder, at, face).await,
     }
 }
 
-async fn scan(images: &[String], estate: &EstateArgs, state: Option<PathBuf>, face: &mut Face) -> miette::Result<Exit> {
+/// Who reads images.
+enum Reader {
+    /// This process, which asks the builder of the estate.
+    Here(Box<Workshop>),
+    /// A daemon, which asks its own.
+    There(Client),
+}
+
+fn here(estate: &EstateArgs, state: Option<PathBuf>, face: &mut Face) -> miette::Result<Result<Workshop, Exit>> {
     let folder = workshop::state_folder(&estate.pipelines, state.clone());
     let mut workshop = match workshop::open(estate, &BuildArgs { parallel: None, offline: true }, state, Access::Look, face)? {
         Ok(workshop) => workshop,
-        Err(exit) => return Ok(exit),
+        Err(exit) => return Ok(Err(exit)),
     };
     workshop.driver.inventories = Some(Arc::new(Inventories::open_to_keep(&folder)?));
-    if images.is_empty() { scan_release(&workshop, face).await } else { scan_these(&workshop, images, face).await }
+    Ok(Ok(workshop))
 }
 
-async fn scan_release(workshop: &Workshop, face: &mut Face) -> miette::Result<Exit> {
-    let Some(release) = workshop.driver.journal.latest_release()? else {
-        return Err(miette::miette!(help = "`refit inventory scan IMAGE` reads any image that the builder has", "there is no release yet"));
+async fn scan_release(reader: &Reader, face: &mut Face) -> miette::Result<Exit> {
+    let read = match reader {
+        Reader::Here(workshop) => read_newest(&workshop.driver, &workshop.inventories()?)
+            .await?
+            .ok_or_else(|| miette::miette!(help = "`refit inventory scan IMAGE` reads any image that the builder has", "there is no release yet"))?,
+        Reader::There(daemon) => daemon.post::<ReleaseRead>("/v1/contents", &()).await?,
     };
-    let inventories = workshop.inventories()?;
-    let mut troubles = workshop.driver.read_release(&inventories, &release).await;
-    troubles.extend(gaps_of_release(&inventories, &release)?);
-    troubles.iter().for_each(|line| face.printer.err(&format!("warning: {line}")));
-    let read = inventories.images()?.iter().filter(|image| image.is_read()).count();
+    read.troubles.iter().for_each(|line| face.printer.err(&format!("warning: {line}")));
     if face.json {
-        face.printer.json(&serde_json::json!({ "release": release.number, "images_read": read, "troubles": troubles }));
+        face.printer.json(&read);
     } else {
-        face.printer.out(&format!("{} was looked through; {} known by now", release.number, report::count(read, "image")));
+        face.printer.out(&format!("{} was looked through; {} known by now", read.release, report::count(read.images_read, "image")));
     }
-    Ok(if troubles.is_empty() { Exit::Done } else { Exit::Failed })
+    Ok(if read.troubles.is_empty() { Exit::Done } else { Exit::Failed })
 }
 
-async fn scan_these(workshop: &Workshop, images: &[String], face: &mut Face) -> miette::Result<Exit> {
-    let inventories = workshop.inventories()?;
-    let release = workshop.driver.journal.latest_release()?;
+async fn scan_these(reader: &Reader, images: &[String], face: &mut Face) -> miette::Result<Exit> {
     let (mut exit, mut all) = (Exit::Done, BTreeMap::new());
     for text in images {
-        let own = text.parse::<ImageName>().ok().and_then(|name| Some((release.as_ref()?.images.get(&name)?.id, name)));
-        let (asked, names) = match own {
-            Some((id, name)) => (id.to_string(), [KnownAs::Image(name)].into()),
-            // An id is no name, and a tag of an own image no base: who brought what in goes by names.
-            None => (text.clone(), text.parse().ok().filter(|base| is_base(base, text, release.as_ref())).map(KnownAs::Base).into_iter().collect()),
+        let contents: ImageContents = match reader {
+            Reader::Here(workshop) => {
+                let missing = || miette::miette!(help = pull_help(text), "the builder has no image {text}");
+                read_image(&workshop.driver, &workshop.inventories()?, text).await?.ok_or_else(missing)?
+            }
+            Reader::There(daemon) => daemon.post(&api::of_image(text, "contents", None, None), &()).await?,
         };
-        let help = format!("`docker -H … pull {text}` brings it there, or leave out names to read the newest release");
-        let missing = || miette::miette!(help = help, "the builder has no image {text}");
-        let contents = workshop.driver.read_contents(&inventories, &asked, names).await?.ok_or_else(missing)?;
         if !face.json {
             report::packages::contents(&contents).iter().for_each(|line| face.printer.out(line));
         }
@@ -125,11 +135,6 @@ async fn scan_these(workshop: &Workshop, images: &[String], face: &mut Face) -> 
         face.printer.json_line(&all);
     }
     Ok(exit)
-}
-
-fn is_base(base: &ImageRef, text: &str, release: Option<&Release>) -> bool {
-    let is_own = release.is_some_and(|release| release.images.values().any(|image| image.tag.name() == base.name()));
-    !text.starts_with("sha256:") && !is_own
 }
 
 async fn show(image: &str, release: Option<ReleaseNumber>, folder: &PipelineFolder, at: &At, face: &mut Face) -> miette::Result<Exit> {

@@ -6,6 +6,7 @@ mod estate;
 mod packages;
 mod person;
 mod platform;
+mod reading;
 mod remedy;
 mod stale;
 
@@ -18,6 +19,7 @@ pub use bases::BaseLooks;
 pub use estate::{ReadEstate, drained_warnings, read_estate, unknown_host, unknown_service};
 pub use packages::{PackagesOfBases, packages_of_bases};
 pub use person::whoami;
+pub use reading::{ReleaseRead, pull_help, read_image, read_newest};
 pub use remedy::{FoundRemedy, RemedyError, find_remedy};
 pub use stale::staleness;
 

@@ -101,6 +101,8 @@ async fn answers_are_as_the_document_says() {
         ("/v1/problems/{id}", "/v1/problems/CVE-0000-0000", None),
         ("/v1/images/{image}/contents", "/v1/images/debian/contents", None),
         ("/v1/images/{image}/contents", "/v1/images/nobody/contents", None),
+        ("/v1/images/{image}/contents", "/v1/images/web/contents", Some(Value::Null)),
+        ("/v1/contents", "/v1/contents", Some(Value::Null)),
         ("/v1/remedies", "/v1/remedies", Some(json!({ "gone": "openssl<3.0.15" }))),
         ("/v1/remedies", "/v1/remedies", Some(json!({ "gone": "" }))),
         ("/v1/stale", "/v1/stale", None),
@@ -120,7 +122,7 @@ async fn answers_are_as_the_document_says() {
     // The others need an engine; so do the tests of them.
     let all: BTreeSet<_> = asked_paths(&document);
     let without: Vec<_> = all.iter().filter(|path| !succeeded.contains(path.as_str())).collect();
-    let engine = ["/v1/plans", "/v1/remedies", "/v1/runs/{run}/logs/{image}", "/v1/runs/{run}/{word}", "/v1/stale"];
+    let engine = ["/v1/contents", "/v1/plans", "/v1/remedies", "/v1/runs/{run}/logs/{image}", "/v1/runs/{run}/{word}", "/v1/stale"];
     assert!(without.iter().all(|path| engine.contains(&path.as_str())), "never seen to succeed: {without:?}");
     // A schema that takes anything would prove nothing.
     let release = document.schema(&document.answer(&Method::GET, "/v1/releases/{release}", 200)["content"]["application/json"]["schema"]);
