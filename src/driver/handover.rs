@@ -14,7 +14,7 @@ use crate::model::{Digest, EstateName, MountSource, SlotId};
 use crate::pipeline::{DataPolicy, OnLoss, Snapshot};
 use crate::plan::Restore;
 use crate::release::ServiceRelease;
-use crate::rollout::{Action, Phase, Version};
+use crate::rollout::{Action, Heading, Phase, Version};
 use crate::run::Event;
 
 /// Why an action was not carried out.
@@ -47,19 +47,24 @@ pub(super) struct Handover {
 impl Handover {
     /// What comes before a container is started: new or again, on the way there or on the way back.
     pub(super) async fn prepare(&self, action: &Action, phase: &Phase, new: Option<&NewContainer>) -> Result<(), Failed> {
-        match (phase, action) {
-            (Phase::Forward, Action::StartNew { takes_over, .. }) => {
+        match (phase.heading(), action) {
+            (Some(Heading::Forward), Action::StartNew { takes_over, .. }) => {
                 self.keep_volumes().await?;
-                if let (OnLoss::Adopt, Some(old), Some(new)) = (self.policy.on_loss, takes_over, new) {
-                    self.adopt(old, new).await?;
-                }
-                Ok(())
+                self.adopt_over(takes_over.as_deref(), new).await
             }
-            (Phase::Forward, Action::StartAgain { container, .. }) => {
+            (Some(Heading::Forward), Action::StartAgain { container, .. }) => {
                 self.keep_volumes().await?;
                 self.check_the_others(container).await
             }
-            (Phase::Back(_), Action::StartNew { .. } | Action::StartAgain { .. }) => self.take_back().await,
+            (Some(Heading::Back), Action::StartNew { .. } | Action::StartAgain { .. }) => self.take_back().await,
+            (None, _) | (_, Action::Stop { .. } | Action::Remove { .. }) => Ok(()),
+        }
+    }
+
+    /// Has files move on from the container whose place is taken, if the service says so.
+    async fn adopt_over(&self, takes_over: Option<&str>, new: Option<&NewContainer>) -> Result<(), Failed> {
+        match (self.policy.on_loss, takes_over, new) {
+            (OnLoss::Adopt, Some(old), Some(new)) => self.adopt(old, new).await,
             _ => Ok(()),
         }
     }
@@ -194,9 +199,9 @@ pub(super) fn version_of<'v>(
     desired: &crate::rollout::Desired,
     phase: &Phase,
 ) -> Option<&'v ServiceRelease> {
-    let spec = match (action, phase) {
+    let spec = match (action, phase.heading()) {
         (Action::StartNew { version, .. }, _) => version.spec,
-        (_, Phase::Back(_)) => desired.back.as_ref()?.spec,
+        (_, Some(Heading::Back)) => desired.back.as_ref()?.spec,
         _ => desired.to.spec,
     };
     versions.get(&spec)

@@ -20,7 +20,7 @@ use crate::model::{Digest, EstateName, HostName, ServiceName, SlotId};
 use crate::pipeline::{DataPolicy, OnLoss, Order, Snapshot};
 use crate::plan::Restore;
 use crate::release::{Release, ServiceRelease};
-use crate::rollout::{self, Action, Desired, Observed, Person, Phase, Progress, Quiet, Version};
+use crate::rollout::{self, Action, Desired, Heading, Observed, Person, Phase, Progress, Quiet, Version};
 use crate::run::Event;
 
 /// A person's word takes effect within this long.
@@ -195,9 +195,9 @@ impl Rollout<'_> {
 /// The container whose place another one takes by this action. On the way back nothing may stand in the way, and what is swept was looked at
 /// before it was replaced.
 fn replaced<'a>(action: &'a Action, phase: &Phase) -> Option<&'a str> {
-    match (phase, action) {
-        (Phase::Forward, Action::StartNew { takes_over, .. }) => takes_over.as_deref(),
-        (Phase::Forward, Action::Stop { container, .. }) => Some(container),
+    match (phase.heading(), action) {
+        (Some(Heading::Forward), Action::StartNew { takes_over, .. }) => takes_over.as_deref(),
+        (Some(Heading::Forward), Action::Stop { container, .. }) => Some(container),
         _ => None,
     }
 }

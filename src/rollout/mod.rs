@@ -37,6 +37,6 @@ pub use sightings::{LookAt, Sightings, Told};
 pub use stages::Stages;
 pub use status::SlotStatus;
 pub use types::{
-    Action, Back, ContainerSeen, ContainerState, Desired, Gate, Health, HostSeen, Observed, Outcome, Person, Phase, Policy, Progress, SlotVerdict,
-    SlotWanted, Stage, StageProgress, Version,
+    Action, Back, ContainerSeen, ContainerState, Desired, Gate, Heading, Health, HostSeen, Observed, Outcome, Person, Phase, Policy, Progress,
+    SlotVerdict, SlotWanted, Stage, StageProgress, Version,
 };

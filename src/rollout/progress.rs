@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
-use super::{Outcome, Phase, Progress, SlotVerdict, StageProgress};
+use super::{Heading, Outcome, Phase, Progress, SlotVerdict, StageProgress};
 use crate::model::{HostName, SlotId};
 
 /// What the journal keeps of a rollout. Whatever else there was is found again by looking.
@@ -50,7 +50,7 @@ impl Progress {
     /// A rollout as the journal remembers it. The time of slots in flight begins anew: nobody looked at them meanwhile.
     pub fn resume(kept: Kept, now: Timestamp) -> Self {
         // Slots that were done on the way there say nothing about the way back.
-        let done = if is_way_back(&kept.phase) { BTreeSet::new() } else { kept.done };
+        let done = if kept.phase.heading() == Some(Heading::Back) { BTreeSet::new() } else { kept.done };
         Self {
             phase: kept.phase,
             failed: kept.failed,
@@ -105,8 +105,7 @@ impl Progress {
 
     /// Turns to another phase. A pause and its end leave what is in flight as it is; where the way turns, or ends, it is begun anew.
     pub(super) fn turn(&mut self, phase: Phase) {
-        let is_walk = |phase: &Phase| matches!(phase, Phase::Forward | Phase::Back(_) | Phase::Paused { .. });
-        if !is_walk(&phase) || is_way_back(&phase) != is_way_back(&self.phase) {
+        if phase.heading().is_none() || phase.heading() != self.phase.heading() {
             self.began.clear();
         }
         self.progressed_at = None;
@@ -131,11 +130,6 @@ impl Progress {
             *more += 1;
         }
     }
-}
-
-/// Whether a phase is on the way back, paused or not.
-fn is_way_back(phase: &Phase) -> bool {
-    matches!(phase, Phase::Back(_) | Phase::Paused { back: Some(_), .. })
 }
 
 /// Tells the rollout that the engine refused an action on this slot for good (silence is no refusal: look again). Counts as a failure of the slot

@@ -319,6 +319,27 @@ pub enum Phase {
     Finished(Outcome),
 }
 
+/// Which way containers are moved.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Heading {
+    /// To the target.
+    Forward,
+    /// To what was before.
+    Back,
+}
+
+impl Phase {
+    /// Which way the slots in flight are moved; none when all that is left is to clear away. A pause brings them to the end of the way that it
+    /// interrupted, so whatever holds on that way holds in the pause as well.
+    pub fn heading(&self) -> Option<Heading> {
+        match self {
+            Self::Forward | Self::Paused { back: None, .. } => Some(Heading::Forward),
+            Self::Back(_) | Self::Paused { back: Some(_), .. } => Some(Heading::Back),
+            Self::Sweeping(_) | Self::Finished(_) => None,
+        }
+    }
+}
+
 /// Why a rollout goes back.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Back {

@@ -1,5 +1,6 @@
 //! What is kept and what goes: prunes, files that move on, and volumes that are copied and put back, refit dying at any event included.
 
+use std::collections::BTreeMap;
 use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,6 +10,7 @@ use refit::edge::Clock;
 use refit::journal::{ImageRow, Inventories, Journal};
 use refit::model::{Digest, HostName, ReleaseNumber, RunId};
 use refit::plan::{Change, Restore};
+use refit::rollout::{Action, Person};
 use refit::run::{Event, RunOutcome};
 
 use crate::dying::{Death, DyingJournal};
@@ -125,7 +127,7 @@ async fn a_run_that_is_paused_loses_nothing_to_a_prune() {
     let driver = world.driver();
     let recorder = world.begin(&driver, Change::Everything).await.unwrap();
     let run = recorder.run();
-    world.say(run, refit::rollout::Person::Pause);
+    world.say(run, Person::Pause);
     assert!(matches!(driver.carry_on(&recorder).await.unwrap(), CameTo::Pause { .. }));
     prune(&world, 1).await;
     assert_eq!(world.resume(run).await.unwrap(), CameTo::End(RunOutcome::Done));
@@ -148,17 +150,29 @@ async fn dying_run(world: &World, death: i64, plan: refit::plan::Plan) -> Result
     Ok(is_over)
 }
 
+/// What a container of this service on this host has written outside its volumes, by the container's release.
+fn written(world: &World, host: &str, service: &str) -> BTreeMap<u64, Vec<String>> {
+    let state = world.host(host).state();
+    let of = state.machine.containers().filter(|one| one.slot.service.as_str() == service);
+    of.map(|one| (one.version.release.0, state.written.get(&one.id).cloned().unwrap_or_default())).collect()
+}
+
+/// All containers of this service write a file outside their volumes, and one that nobody misses.
+fn write(world: &World, service: &str) {
+    for host in ["h1", "h2"] {
+        let mut state = world.host(host).state();
+        let ids: Vec<String> = state.machine.containers().filter(|one| one.slot.service.as_str() == service).map(|one| one.id.clone()).collect();
+        ids.into_iter().for_each(|id| drop(state.written.insert(id, vec!["/srv/mine".into(), "/tmp/harmless".into()])));
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn files_move_on_wherever_refit_dies() {
     for death in 3..200 {
         let world = World::new();
         *world.yaml.lock().unwrap() = keeping("adopt");
         assert_eq!(world.roll(Change::Everything).await, RunOutcome::Done);
-        for host in ["h1", "h2"] {
-            let mut state = world.host(host).state();
-            let ids: Vec<String> = state.machine.containers().filter(|one| one.slot.service.as_str() == "web").map(|one| one.id.clone()).collect();
-            ids.into_iter().for_each(|id| drop(state.written.insert(id, vec!["/srv/mine".into(), "/tmp/harmless".into()])));
-        }
+        write(&world, "web");
         world.patch("second");
         let plan = world.plan(&Change::Everything).await;
         let is_over = dying_run(&world, death, plan).await.unwrap();
@@ -175,6 +189,69 @@ async fn files_move_on_wherever_refit_dies() {
         }
     }
     panic!("a run has more events than this");
+}
+
+/// Rolls everything to the second release. While the old containers of `web` are being stopped something happens, and a person says pause.
+async fn paused_while_stopping(world: &World, happens: impl FnOnce()) {
+    world.hosts.values().for_each(|host| host.state().faults.stop_takes = Duration::from_secs(2));
+    let driver = world.driver();
+    let recorder = world.begin(&driver, Change::Everything).await.unwrap();
+    let is_stop = |event: &Event| matches!(event, Event::ActionIntended { action: Action::Stop { slot, .. } } if slot.service.as_str() == "web");
+    let meanwhile = async {
+        while !world.events(2).iter().any(is_stop) {
+            world.clock.sleep(Duration::from_millis(50)).await;
+        }
+        happens();
+        world.say(RunId(2), Person::Pause);
+    };
+    let (came, ()) = tokio::join!(driver.carry_on(&recorder), meanwhile);
+    let came = came.unwrap();
+    assert!(matches!(came, CameTo::Pause { .. }), "{came:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn files_move_on_in_a_pause_that_comes_while_the_old_container_stops() {
+    let world = World::new();
+    *world.yaml.lock().unwrap() = keeping("adopt");
+    assert_eq!(world.roll(Change::Everything).await, RunOutcome::Done);
+    world.patch("second");
+    paused_while_stopping(&world, || write(&world, "web")).await;
+    assert_eq!(world.resume(RunId(2)).await.unwrap(), CameTo::End(RunOutcome::Done));
+    world.running();
+    for host in ["h1", "h2"] {
+        assert_eq!(written(&world, host, "web"), BTreeMap::from([(2, vec!["/srv/mine".to_owned()])]), "{host}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn volumes_are_copied_in_a_pause_that_comes_while_the_old_container_stops() {
+    let world = World::new();
+    *world.yaml.lock().unwrap() = keeping("{ snapshot: before }");
+    assert_eq!(world.roll(Change::Everything).await, RunOutcome::Done);
+    fill(&world, "first");
+    world.patch("second");
+    paused_while_stopping(&world, || ()).await;
+    for host in ["h1", "h2"] {
+        assert_eq!(volume(&world, host, "shop_data.before-run-2"), format!("first of {host}"));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_the_old_container_wrote_as_it_stopped_is_looked_at_in_a_pause_too() {
+    let world = World::new();
+    *world.yaml.lock().unwrap() = keeping("refuse");
+    assert_eq!(world.roll(Change::Everything).await, RunOutcome::Done);
+    world.patch("second");
+    paused_while_stopping(&world, || write(&world, "web")).await;
+    let is_refused = |event: &Event| matches!(event, Event::SlotFailed { verdict, .. } if verdict.to_string().contains("would be lost: /srv/mine"));
+    assert_eq!(world.events(2).iter().filter(|event| is_refused(event)).count(), 2, "one on each host");
+    for host in ["h1", "h2"] {
+        assert_eq!(written(&world, host, "web").keys().copied().collect::<Vec<_>>(), [1], "{host}: nothing was put in its place");
+    }
+    world.say(RunId(2), Person::Abort);
+    world.take_up(RunId(2)).await.unwrap();
+    world.running();
+    assert!(["h1", "h2"].iter().all(|host| written(&world, host, "web")[&1][0] == "/srv/mine"));
 }
 
 fn volume(world: &World, host: &str, name: &str) -> String {
