@@ -56,7 +56,12 @@ impl Handover {
                 self.keep_volumes().await?;
                 self.check_the_others(container).await
             }
-            (Some(Heading::Back), Action::StartNew { .. } | Action::StartAgain { .. }) => self.take_back().await,
+            (Some(Heading::Back), Action::StartNew { takes_over, .. }) => {
+                self.take_back().await?;
+                // The old container is gone, and what it held lives in the one that took its place.
+                self.adopt_over(takes_over.as_deref(), new).await
+            }
+            (Some(Heading::Back), Action::StartAgain { .. }) => self.take_back().await,
             (None, _) | (_, Action::Stop { .. } | Action::Remove { .. }) => Ok(()),
         }
     }
