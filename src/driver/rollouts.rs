@@ -3,12 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use futures_util::future::join_all;
+
 use super::carry::Cargo;
 use super::{Driver, DriverError, Recorder};
 use crate::model::{HostName, ReleaseNumber, ServiceName};
-use crate::pipeline::{FailureAction, Service, ServiceImage, UpdateStrategy};
-use crate::plan::{self, Change, HeldService, Plan, RollStep, SickService};
-use crate::release::Release;
+use crate::pipeline::{FailureAction, Order, Service, ServiceImage, UpdateStrategy};
+use crate::plan::{self, Change, HeldService, Newcomer, Plan, RollStep, SickService};
+use crate::release::{Release, ServiceRelease};
 use crate::rollout::{Desired, Policy, Stages, Version};
 use crate::run::{BuildOutcome, Event, NotRolled, RolloutState, RunState};
 
@@ -105,9 +107,8 @@ impl Driver {
         let is_repair = self.version(service, current)?.is_some_and(|now| now.spec == to.spec);
         let ways = [self.version(service, state.way_back())?, self.version(service, current)?];
         let back = ways.into_iter().flatten().find(|back| back.spec != to.spec);
-        let volumes = self.engines.builder().image(&released.id.to_string()).await?.map(|seen| seen.volumes).unwrap_or_default();
-        let (order, _) = plan::effective_order(service, service.update.order, &volumes);
         let hosts: Vec<&HostName> = service.hosts.iter().filter(|host| hosts.contains(host)).collect();
+        let order = self.order(service, released, current, &hosts).await?;
         // What is repaired, or gone back to by hand, was tried out when it was rolled; on a first rollout there is nothing that a canary could spare.
         let plain = UpdateStrategy::default();
         let is_way_back = current.is_some_and(|current| release.number < current);
@@ -135,6 +136,35 @@ impl Driver {
             rollback,
             stop_grace_period: released.container.stop_grace_period(),
         }))
+    }
+
+    /// The order in which the slots of a service go from what is there to what was released.
+    ///
+    /// What was released before does not tell every anonymous volume: one may have moved on from release to release since a spec or an image had it
+    /// last. So the containers themselves are looked at. Hosts that do not tell are judged by what was released there; why they do not is said by
+    /// whoever asks them next.
+    async fn order(
+        &self,
+        service: &Service,
+        released: &ServiceRelease,
+        current: Option<ReleaseNumber>,
+        hosts: &[&HostName],
+    ) -> Result<Order, DriverError> {
+        let wanted = service.update.order;
+        if wanted == Order::StopFirst {
+            return Ok(wanted);
+        }
+        let image_volumes = self.engines.builder().image(&released.id.to_string()).await?.map(|seen| seen.volumes).unwrap_or_default();
+        let old = current.map(|number| self.release(number)).transpose()?;
+        let old = old.iter().filter_map(|release| release.services.get(&service.name));
+        let mut inherited: BTreeSet<String> = old.flat_map(|old| plan::anonymous_places(&old.container)).map(str::to_owned).collect();
+        let looks = hosts.iter().map(|host| async move {
+            let engine = self.engines.hosts.get(*host)?;
+            engine.containers(&self.estate.name, Some(&service.name)).await.ok()
+        });
+        inherited.extend(join_all(looks).await.into_iter().flatten().flatten().flat_map(|one| one.anonymous));
+        let new = Newcomer { container: &released.container, image_volumes: &image_volumes, inherited: &inherited };
+        Ok(plan::effective_order(service, wanted, new).0)
     }
 
     /// What a service is in a release; none if it is not in it.

@@ -276,6 +276,7 @@ mod tests {
             created_at: since,
             networks: None,
             published: BTreeMap::new(),
+            anonymous: Vec::new(),
         }
     }
 

@@ -32,6 +32,8 @@ pub struct ContainerFound {
     pub published: BTreeMap<u16, (String, u16)>,
     /// Its networks, sorted by name; none if the engine does not tell.
     pub networks: Option<Vec<NetworkSeen>>,
+    /// Where anonymous volumes are mounted in it, sorted.
+    pub anonymous: Vec<String>,
 }
 
 /// So much of a name goes into a container's: three of them, and what follows, stay below the 253 characters that a DNS name may have.

@@ -26,7 +26,7 @@ pub use inputs::{inputs, own_inputs, resolve_pins};
 pub use planner::plan;
 pub use request::{ImageFacts, LastBuild, PlanRequest, Quarantined, RefusedRelease, ServiceFacts, SourceFacts, sources_of};
 pub use rolls::{image_as_written, is_asked_for};
-pub use slots::effective_order;
+pub use slots::{Newcomer, anonymous_places, effective_order};
 pub use types::{
     BuildStep, Change, Context, HeldBase, HeldService, MovedBase, Patch, Pin, Plan, Reason, Restore, RollStep, SickService, SlotCount, StageStep,
     StepKind,

@@ -3,9 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::request::{PlanRequest, ServiceFacts};
-use super::slots::effective_order;
+use super::slots::{Newcomer, anonymous_places, effective_order};
 use super::{BuildStep, Change, HeldService, Reason, RollStep, StepKind};
-use crate::model::{Digest, ImageName, ImageRef, ReleaseNumber, spec_hash};
+use crate::model::{ContainerSpec, Digest, ImageName, ImageRef, ReleaseNumber, spec_hash};
 use crate::pipeline::{Order, Service, ServiceImage};
 use crate::release::{Release, ServiceRelease};
 
@@ -66,7 +66,7 @@ fn judge(request: &PlanRequest<'_>, steps: &BTreeMap<&ImageName, &BuildStep>, se
 
 fn roll(request: &PlanRequest<'_>, service: &Service, certain: bool) -> RollStep {
     let facts = request.services.get(&service.name);
-    let (order, mut notes) = order_and_why(request, service);
+    let (order, mut notes) = order_and_why(request, service, &service.container);
     if facts.is_some_and(|facts| is_changed(service, &facts.as_released)) {
         notes.insert(0, "its settings changed since".to_owned());
     }
@@ -149,13 +149,15 @@ fn is_changed(service: &Service, released: &ServiceRelease) -> bool {
     service.container != released.container || service.probe != released.probe
 }
 
-/// The order in which its slots really go, and a note for each reason why that is not the order asked for.
-fn order_and_why(request: &PlanRequest<'_>, service: &Service) -> (Order, Vec<String>) {
-    let volumes = match &service.image {
+/// The order in which its slots really go to containers of this spec, and a note for each reason why that is not the order asked for.
+fn order_and_why(request: &PlanRequest<'_>, service: &Service, container: &ContainerSpec) -> (Order, Vec<String>) {
+    let image_volumes = match &service.image {
         ServiceImage::Estate(image) => request.volumes.get(image).map_or(&[][..], Vec::as_slice),
         ServiceImage::External(_) => &[],
     };
-    let (order, reasons) = effective_order(service, service.update.order, volumes);
+    let old = request.services.get(&service.name).map(|facts| &facts.as_released.container);
+    let inherited = old.into_iter().flat_map(anonymous_places).map(str::to_owned).collect();
+    let (order, reasons) = effective_order(service, service.update.order, Newcomer { container, image_volumes, inherited: &inherited });
     let notes = match (service.update.order, order) {
         (Order::StartFirst, Order::StopFirst) => reasons.into_iter().map(|why| format!("stop-first: {why}")).collect(),
         _ => Vec::new(),
@@ -179,7 +181,7 @@ pub(super) fn release_rolls(request: &PlanRequest<'_>, release: &Release) -> Vec
         if facts.is_some_and(|facts| facts.as_released.spec_hash() == wanted.spec_hash()) {
             return None;
         }
-        let (order, notes) = order_and_why(request, service);
+        let (order, notes) = order_and_why(request, service, &wanted.container);
         let (image, back) = (wanted.image.clone(), facts.map(|facts| facts.back));
         let mut step = RollStep { image, notes, back, order, is_asked_for: true, ..RollStep::of(service, facts.map(|facts| facts.running)) };
         if facts.is_some_and(|facts| facts.running < release.number) {

@@ -1,18 +1,31 @@
 //! Who goes first in a slot: stop-first wherever two containers cannot stand side by side.
 
+use std::collections::BTreeSet;
+
 use crate::model::{ContainerSpec, MountSource, NetworkSpec};
 use crate::pipeline::{Order, Service};
 
+/// What the new container of a slot would share with the one whose place it takes.
+#[derive(Debug, Clone, Copy)]
+pub struct Newcomer<'a> {
+    /// What it is to be.
+    pub container: &'a ContainerSpec,
+    /// The mount points that its image itself declares as volumes.
+    pub image_volumes: &'a [String],
+    /// Where the old container has anonymous volumes, from whichever release: they move on, even if nothing of the new one speaks of them.
+    pub inherited: &'a BTreeSet<String>,
+}
+
 /// The order in which the slots of a service are really rolled, and why that is not the order asked for.
 ///
-/// `image_volumes` are the mount points that the image itself declares as volumes. The reasons are empty when the wish can be granted.
-pub fn effective_order(service: &Service, wanted: Order, image_volumes: &[String]) -> (Order, Vec<String>) {
+/// The reasons are empty when the wish can be granted.
+pub fn effective_order(service: &Service, wanted: Order, new: Newcomer<'_>) -> (Order, Vec<String>) {
     if wanted == Order::StopFirst {
         return (wanted, Vec::new());
     }
-    let mut reasons = alone_by_network(&service.container);
+    let mut reasons = alone_by_network(new.container);
     if !service.concurrent {
-        reasons.extend(written_volumes(&service.container, image_volumes));
+        reasons.extend(written_volumes(new));
     }
     reasons.extend(service.why_data_stops_first());
     (if reasons.is_empty() { Order::StartFirst } else { Order::StopFirst }, reasons)
@@ -42,8 +55,14 @@ fn alone_by_network(container: &ContainerSpec) -> Vec<String> {
     reasons
 }
 
+/// Where containers of this spec mount anonymous volumes.
+pub fn anonymous_places(container: &ContainerSpec) -> impl Iterator<Item = &str> {
+    container.mounts.iter().filter(|mount| mount.source == MountSource::Anonymous).map(|mount| mount.target.as_str())
+}
+
 /// Volumes that old and new would write at once.
-fn written_volumes(container: &ContainerSpec, image_volumes: &[String]) -> Vec<String> {
+fn written_volumes(new: Newcomer<'_>) -> Vec<String> {
+    let Newcomer { container, image_volumes, inherited } = new;
     let why = |what: String| format!("{what} is written, and `concurrent` does not say that two may");
     let mut reasons = Vec::new();
     for mount in container.mounts.iter().filter(|mount| !mount.read_only) {
@@ -54,7 +73,14 @@ fn written_volumes(container: &ContainerSpec, image_volumes: &[String]) -> Vec<S
             MountSource::Tmpfs { .. } => {}
         }
     }
-    let covered = |target: &String| container.mounts.iter().any(|mount| mount.target.trim_end_matches('/') == target.trim_end_matches('/'));
+    let covered = |target: &String| container.mounts.iter().any(|mount| is_same_place(&mount.target, target));
     reasons.extend(image_volumes.iter().filter(|target| !covered(target)).map(|target| why(format!("the image's volume at {target}"))));
+    let declared = |target: &String| image_volumes.iter().any(|volume| is_same_place(volume, target));
+    let moves_on = inherited.iter().filter(|target| !covered(target) && !declared(target));
+    reasons.extend(moves_on.map(|target| why(format!("the old container's anonymous volume at {target}, which moves on,"))));
     reasons
+}
+
+fn is_same_place(a: &str, b: &str) -> bool {
+    a.trim_end_matches('/') == b.trim_end_matches('/')
 }

@@ -327,7 +327,8 @@ fn two_that_cannot_stand_side_by_side_go_stop_first() {
     let mut service = samples::service("web", ServiceImage::Estate(name("web")));
     let order = |service: &crate::pipeline::Service, volumes: &[&str]| {
         let volumes: Vec<String> = volumes.iter().map(ToString::to_string).collect();
-        effective_order(service, Order::StartFirst, &volumes)
+        let new = Newcomer { container: &service.container, image_volumes: &volumes, inherited: &Default::default() };
+        effective_order(service, Order::StartFirst, new)
     };
     assert_eq!(order(&service, &[]), (Order::StartFirst, vec![]));
     assert_eq!(order(&service, &["/data"]).0, Order::StopFirst);
@@ -356,6 +357,35 @@ fn two_that_cannot_stand_side_by_side_go_stop_first() {
     };
     service.container.network = NetworkSpec::Attached(vec![on]);
     assert_eq!(order(&service, &[]).1, ["address 10.0.0.5 on network shop_front can be held by one container only"]);
+}
+
+#[test]
+fn a_volume_that_moves_on_is_written_by_two_whatever_the_new_container_says_of_it() {
+    let mut service = samples::service("web", ServiceImage::Estate(name("web")));
+    let order = |service: &crate::pipeline::Service, inherited: &str| {
+        let inherited = inherited.split_whitespace().map(str::to_owned).collect();
+        effective_order(service, Order::StartFirst, Newcomer { container: &service.container, image_volumes: &[], inherited: &inherited })
+    };
+    let why = "the old container's anonymous volume at /data, which moves on, is written, and `concurrent` does not say that two may";
+    assert_eq!(order(&service, "/data"), (Order::StopFirst, vec![why.to_owned()]));
+    service.container.mounts = vec![MountSpec { source: MountSource::Tmpfs { size: None, mode: None }, target: "/data/".into(), read_only: false }];
+    assert_eq!(order(&service, "/data").0, Order::StartFirst, "something else is mounted there: it stays behind");
+    service.container.mounts.clear();
+    service.concurrent = true;
+    assert_eq!(order(&service, "/data").0, Order::StartFirst);
+}
+
+/// The line that made an anonymous volume is gone, and the volume is not.
+#[test]
+fn a_plan_looks_at_the_volumes_of_what_runs() {
+    let mut sample = Sample::built("base: debian, web: base");
+    sample.serve("web", "web").update.order = Order::StartFirst;
+    sample.move_base("debian");
+    let order = |sample: &Sample| sample.plan(base("debian")).unwrap().rolls[0].order;
+    assert_eq!(order(&sample), Order::StartFirst);
+    let as_released = &mut sample.services.values_mut().next().unwrap().as_released;
+    as_released.container.mounts = vec![MountSpec { source: MountSource::Anonymous, target: "/data".into(), read_only: false }];
+    assert_eq!(order(&sample), Order::StopFirst);
 }
 
 #[test]

@@ -14,8 +14,8 @@ use super::deed::{Deed, Deeds, Hits, What};
 use super::fate::fate_of;
 use super::image::{build, chains, load, save};
 use super::machine::{Machine, New, Refusal};
-use super::{Fate, FateRule, Faults, Jumps, SimClock};
-use crate::data::{Adopted, Adoption, Change, ChangeKind, Holdings};
+use super::{Fate, FateRule, Faults, SimClock};
+use crate::data::{Adopted, Adoption, Change, ChangeKind, Holdings, MountSeen};
 use crate::edge::{
     BuildError, BuildProgress, BuildRequest, ByteStream, Clock, ContainerFound, Engine, EngineError, EngineInfo, ImageSeen, Made, NewContainer,
     ProbeAnswer, SnapshotSeen, TestEnd, TestRun, VolumeCopied, VolumeCopy, labels,
@@ -51,6 +51,8 @@ pub struct SimState {
     pub built: Vec<ImageRef>,
     /// Files that containers wrote outside their volumes, by the container's id.
     pub written: BTreeMap<String, Vec<String>>,
+    /// Where containers have anonymous volumes, by the container's id. They move on to whoever takes its place.
+    pub anonymous: BTreeMap<String, Vec<String>>,
     /// What is in its named volumes, each as one text.
     pub volumes: BTreeMap<String, String>,
     /// The labels of volumes that refit made.
@@ -109,6 +111,9 @@ impl SimState {
             && let Some(made) = self.machine.container(&id)
         {
             self.deeds.note(|| Deed { at: now, container: id.clone(), what: What::Made(Box::new(made.clone())) });
+            if let Some(places) = new.takes_over.as_ref().and_then(|old| self.anonymous.get(old)).cloned() {
+                self.anonymous.insert(id.clone(), places);
+            }
         }
         id
     }
@@ -386,7 +391,7 @@ impl Engine for SimEngine {
         self.call(|state, now| {
             let is_meant =
                 |one: &&super::SimContainer| one.estate.as_ref() == Some(estate) && service.is_none_or(|service| one.slot.service == *service);
-            Ok(state.machine.containers().filter(is_meant).map(|one| found(one, state.networks.clone(), &state.faults.clock, now)).collect())
+            Ok(state.machine.containers().filter(is_meant).map(|one| found(one, state, now)).collect())
         })
         .await
     }
@@ -474,9 +479,12 @@ impl Engine for SimEngine {
 
     async fn holdings(&self, container: &str) -> Result<Holdings, EngineError> {
         self.call(|state, _| {
-            state.machine.containers().find(|one| one.id == container).ok_or_else(|| self.missing(format!("container {container}")))?;
+            let one = state.machine.containers().find(|one| one.id == container).ok_or_else(|| self.missing(format!("container {container}")))?;
+            let places = state.anonymous.get(container).cloned().unwrap_or_default();
+            let mounts = places.into_iter().map(|target| MountSeen { target, anonymous: Some(one.volume.clone()) });
             let written = state.written.get(container).cloned().unwrap_or_default();
-            Ok(Holdings { changes: written.into_iter().map(|path| Change { kind: ChangeKind::Added, path }).collect(), mounts: Vec::new() })
+            let changes = written.into_iter().map(|path| Change { kind: ChangeKind::Added, path });
+            Ok(Holdings { changes: changes.collect(), mounts: mounts.collect() })
         })
         .await
     }
@@ -537,7 +545,8 @@ fn as_new(new: &NewContainer, fate: Fate) -> New {
 }
 
 /// A container as the engine tells of it, every moment by the engine's own clock.
-fn found(one: &super::SimContainer, networks: Option<Vec<NetworkSeen>>, clock: &Jumps, now: Timestamp) -> ContainerFound {
+fn found(one: &super::SimContainer, engine: &SimState, now: Timestamp) -> ContainerFound {
+    let clock = &engine.faults.clock;
     let (state, health) = one.at(now);
     let state = match state {
         ContainerState::Running { since, restarts } => ContainerState::Running { since: clock.told(since), restarts },
@@ -559,6 +568,7 @@ fn found(one: &super::SimContainer, networks: Option<Vec<NetworkSeen>>, clock: &
         health,
         created_at: clock.told(one.created_at),
         published: BTreeMap::new(),
-        networks,
+        networks: engine.networks.clone(),
+        anonymous: engine.anonymous.get(&one.id).cloned().unwrap_or_default(),
     }
 }

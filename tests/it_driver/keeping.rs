@@ -9,6 +9,7 @@ use refit::driver::{CameTo, DriverError};
 use refit::edge::Clock;
 use refit::journal::{ImageRow, Inventories, Journal};
 use refit::model::{Digest, HostName, ReleaseNumber, RunId};
+use refit::pipeline::Order;
 use refit::plan::{Change, Restore};
 use refit::rollout::{Action, Person};
 use refit::run::{Event, RunOutcome};
@@ -340,4 +341,27 @@ async fn data_that_nobody_copied_cannot_be_put_back() {
     let service = &driver.estate.services[&"web".parse().unwrap()];
     let refused = driver.restores(service, ReleaseNumber(1), &release.services[&service.name]).await.unwrap_err().to_string();
     assert!(refused.contains("h1 has no copy of volume shop_data from when web was on r1") && refused.contains("h2 has no copy"), "{refused}");
+}
+
+/// Whoever had the anonymous volume first, it is in the containers that run, and in those that take their place.
+#[tokio::test(start_paused = true)]
+async fn two_containers_never_write_a_volume_that_moves_on() {
+    let world = World::rolled().await;
+    let orders = |run: u64| {
+        let events = world.events(run);
+        let began = events.iter().filter_map(|event| if let Event::RolloutBegan { desired, .. } = event { Some(desired) } else { None });
+        let api = began.filter(|desired| desired.service.as_str() == "api");
+        api.flat_map(|desired| desired.slots.iter().map(|wanted| wanted.order)).collect::<Vec<_>>()
+    };
+    assert_eq!(orders(1), [Order::StartFirst; 2]);
+    for host in ["h1", "h2"] {
+        let mut state = world.host(host).state();
+        let api = state.machine.containers().find(|one| one.slot.service.as_str() == "api").unwrap().id.clone();
+        state.anonymous.insert(api, vec!["/data".into()]);
+    }
+    for (run, level) in [(2, "second"), (3, "third")] {
+        world.patch(level);
+        assert_eq!(world.roll(Change::Everything).await, RunOutcome::Done);
+        assert_eq!(orders(run), [Order::StopFirst; 2], "{level}");
+    }
 }

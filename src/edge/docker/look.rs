@@ -2,13 +2,13 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use bollard::models::{ContainerInspectResponse, ContainerStateStatusEnum, EndpointSettings, HealthStatusEnum, PortMap};
+use bollard::models::{ContainerInspectResponse, ContainerStateStatusEnum, EndpointSettings, HealthStatusEnum, MountPoint, PortMap};
 use bollard::query_parameters::ListContainersOptions;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use jiff::Timestamp;
 
 use super::connect::Connection;
-use super::containers::{LOOK_MAX, inspect};
+use super::containers::{LOOK_MAX, inspect, is_anonymous};
 use crate::edge::{ContainerFound, EngineError, labels};
 use crate::model::{EstateName, ReleaseNumber, RunId, ServiceName, SlotId};
 use crate::pipeline::Endpoint;
@@ -79,8 +79,16 @@ fn read(endpoint: &Endpoint, seen: &ContainerInspectResponse, since: &mut Health
         created_at: seen.created.as_deref().and_then(moment).unwrap_or(Timestamp::UNIX_EPOCH),
         published: published(endpoint, seen.network_settings.as_ref().and_then(|settings| settings.ports.as_ref())),
         networks: seen.network_settings.as_ref().and_then(|settings| settings.networks.as_ref()).map(networks),
+        anonymous: anonymous(seen),
         id,
     })
+}
+
+fn anonymous(seen: &ContainerInspectResponse) -> Vec<String> {
+    let is_anonymous = |mount: &&MountPoint| mount.typ.as_deref() == Some("volume") && mount.name.as_deref().is_some_and(is_anonymous);
+    let mut places: Vec<_> = seen.mounts.iter().flatten().filter(is_anonymous).filter_map(|mount| mount.destination.clone()).collect();
+    places.sort();
+    places
 }
 
 fn state(seen: &ContainerInspectResponse) -> ContainerState {

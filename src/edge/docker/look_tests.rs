@@ -12,6 +12,11 @@ fn inspection(state: serde_json::Value) -> ContainerInspectResponse {
             "io.refit.release": "7", "io.refit.spec": digest, "io.refit.run": "3",
         } },
         "NetworkSettings": { "Ports": { "80/tcp": [{ "HostIp": "0.0.0.0", "HostPort": "8080" }, { "HostIp": "::", "HostPort": "8081" }], "53/udp": null } },
+        "Mounts": [
+            { "Type": "volume", "Name": "ab".repeat(32), "Destination": "/data" },
+            { "Type": "volume", "Name": "shop_uploads", "Destination": "/uploads" },
+            { "Type": "bind", "Source": "/srv", "Destination": "/srv" },
+        ],
     }))
     .unwrap()
 }
@@ -38,6 +43,7 @@ fn labels_and_ports_are_read() {
     let found = read(&here(), &inspection(serde_json::json!({ "Status": "created" })), &mut HealthySince::new()).unwrap();
     assert_eq!((found.name.as_str(), found.slot.to_string().as_str()), ("shop-web-0-12345678", "web@h1/1"));
     assert_eq!((found.version.release, found.run), (ReleaseNumber(7), RunId(3)));
+    assert_eq!(found.anonymous, ["/data"], "of all that is mounted, the one volume that nobody named");
     assert_eq!(found.published, BTreeMap::from([(80, ("127.0.0.1".to_owned(), 8080))]));
     assert_eq!(found.created_at, at("2026-01-02T03:04:05.678901234Z"));
 }
