@@ -55,11 +55,13 @@ pub struct Loss {
     pub files: Vec<String>,
     /// Files that would move on, were there not something mounted over them in the new container.
     pub covered: Vec<String>,
-    /// Anonymous volumes that nobody would mount any more.
+    /// Anonymous volumes that nobody would mount any more, because the new container has something else in their place.
     pub orphans: Vec<Orphan>,
+    /// Anonymous volumes that nobody would mount any more, because no container takes the slot over.
+    pub unclaimed: Vec<Orphan>,
 }
 
-/// An anonymous volume whose place the new container gives to something else.
+/// An anonymous volume that would be left behind.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Orphan {
     /// Its name on the engine.
@@ -71,7 +73,7 @@ pub struct Orphan {
 impl Loss {
     /// Whether nothing is lost.
     pub fn is_none(&self) -> bool {
-        self.files.is_empty() && self.covered.is_empty() && self.orphans.is_empty()
+        self.files.is_empty() && self.covered.is_empty() && self.orphans.is_empty() && self.unclaimed.is_empty()
     }
 }
 
@@ -95,11 +97,18 @@ impl fmt::Display for Loss {
             parts.push(format!("the new container mounts something over {}", named(&self.covered)));
         }
         parts.extend(self.orphans.iter().map(|Orphan { volume, target }| {
-            let short = volume.get(..12).unwrap_or(volume);
-            format!("the anonymous volume {short} would be left behind: the new container mounts something else at {target}")
+            format!("the anonymous volume {} would be left behind: the new container mounts something else at {target}", short(volume))
+        }));
+        parts.extend(self.unclaimed.iter().map(|Orphan { volume, target }| {
+            format!("the anonymous volume {} at {target} would be left behind: no container takes its slot over", short(volume))
         }));
         f.write_str(&parts.join("; "))
     }
+}
+
+/// So much of a volume's name as people compare.
+fn short(volume: &str) -> &str {
+    volume.get(..12).unwrap_or(volume)
 }
 
 /// The changed paths that may be files which are lost, sorted. Folders that only hold what changed, mount points, what is harmless and what the
@@ -130,8 +139,13 @@ pub fn orphans(holdings: &Holdings, new: &ContainerSpec) -> Vec<Orphan> {
         let same = |mount: &&crate::model::MountSpec| mount.target.trim_end_matches('/') == target.trim_end_matches('/');
         new.mounts.iter().find(same).is_some_and(|mount| mount.source != MountSource::Anonymous)
     };
+    unclaimed(holdings).into_iter().filter(|orphan| taken(&orphan.target)).collect()
+}
+
+/// The anonymous volumes that stay behind where a container goes and none comes after it: all of them.
+pub fn unclaimed(holdings: &Holdings) -> Vec<Orphan> {
     let anonymous = holdings.mounts.iter().filter_map(|mount| Some((mount.anonymous.clone()?, mount.target.clone())));
-    anonymous.filter(|(_, target)| taken(target)).map(|(volume, target)| Orphan { volume, target }).collect()
+    anonymous.map(|(volume, target)| Orphan { volume, target }).collect()
 }
 
 #[cfg(test)]
@@ -201,6 +215,12 @@ pub(super) mod tests {
         assert_eq!(left, [Orphan { volume: "c".repeat(64), target: "/taken".into() }]);
         let words = "the anonymous volume cccccccccccc would be left behind: the new container mounts something else at /taken";
         assert_eq!(Loss { orphans: left, ..Loss::default() }.to_string(), words);
+        // Where no container comes after it, every one is.
+        let left = unclaimed(&old);
+        assert!(left.len() > 1 && left.iter().any(|orphan| orphan.target == "/taken"), "{left:?}");
+        let loss = Loss { unclaimed: left.into_iter().filter(|orphan| orphan.target == "/taken").collect(), ..Loss::default() };
+        assert!(!loss.is_none());
+        assert_eq!(loss.to_string(), "the anonymous volume cccccccccccc at /taken would be left behind: no container takes its slot over");
     }
 
     #[test]

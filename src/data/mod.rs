@@ -9,4 +9,4 @@ mod harmless;
 mod loss;
 
 pub use adopt::{Adopted, Adoption, TREES_MAX, covered};
-pub use loss::{Change, ChangeKind, Holdings, Loss, MountSeen, Orphan, candidates, named, orphans};
+pub use loss::{Change, ChangeKind, Holdings, Loss, MountSeen, Orphan, candidates, named, orphans, unclaimed};

@@ -41,7 +41,8 @@ pub enum DriverError {
     #[error("data would be lost; nothing was changed on any host:\n{}", problems.iter().map(|line| format!("  {line}")).collect::<Vec<_>>().join("\n"))]
     #[diagnostic(help(
         "mount a volume where the files are to stay (`volumes: [\"name:/path\"]`) and bring them there (`docker cp`), let them move on into the new \
-         container (`data: adopt`), name what may go (`data: {{ ignore: [\"/path\"] }}`), or say that all of it may: `data: discard`"
+         container (`data: adopt`), name what may go (`data: {{ ignore: [\"/path\"] }}`), or say that all of it may: `data: discard`. \
+         Where a slot is no more, nothing can move on: fetch what it holds (`docker cp`), then stop and remove its container by hand"
     ))]
     WouldLoseData {
         /// One line for each container.

@@ -1,6 +1,6 @@
 //! Keeps data from being lost: before a rollout every container that it would replace is looked at, and each one again just before its turn.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use futures_util::future::join_all;
@@ -8,16 +8,25 @@ use futures_util::future::join_all;
 use super::{Driver, DriverError};
 use crate::data::{self, Adoption, Holdings, Loss};
 use crate::edge::{ContainerFound, Engine, EngineError};
-use crate::model::{ContainerSpec, HostName, MountSource};
+use crate::model::{ContainerSpec, HostName, MountSource, SlotId};
 use crate::pipeline::{DataPolicy, OnLoss, Order, Snapshot};
 use crate::release::Release;
-use crate::rollout::Desired;
+use crate::rollout::{Desired, SlotWanted};
 
 /// So many changed paths of one container are asked whether they are files; that there are more than this is loss enough.
 const ASKED_MAX: usize = 200;
 
-/// What the replacement of a container by one of this spec would lose. A container that is gone holds nothing.
-pub(super) async fn loss(engine: &dyn Engine, old: &str, new: &ContainerSpec, policy: &DataPolicy) -> Result<Loss, EngineError> {
+/// What becomes of a container's slot when it goes.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Successor<'a> {
+    /// A container of this spec takes it over.
+    Takes(&'a ContainerSpec),
+    /// The service no longer has that slot: nothing can move on.
+    Nobody,
+}
+
+/// What the removal of a container would lose. A container that is gone holds nothing.
+pub(super) async fn loss(engine: &dyn Engine, old: &str, successor: Successor<'_>, policy: &DataPolicy) -> Result<Loss, EngineError> {
     if policy.on_loss == OnLoss::Discard {
         return Ok(Loss::default());
     }
@@ -26,11 +35,15 @@ pub(super) async fn loss(engine: &dyn Engine, old: &str, new: &ContainerSpec, po
         other => other?,
     };
     let candidates = data::candidates(&holdings, &policy.ignore);
-    let orphans = data::orphans(&holdings, new);
-    Ok(match policy.on_loss {
+    Ok(match (successor, policy.on_loss) {
+        (Successor::Nobody, _) => Loss { files: files_of(engine, old, candidates).await?, unclaimed: data::unclaimed(&holdings), ..Loss::default() },
         // What moves on is no loss, but for what would come to lie under a mount.
-        OnLoss::Adopt => Loss { covered: files_of(engine, old, data::covered(candidates, new)).await?, orphans, ..Loss::default() },
-        OnLoss::Refuse | OnLoss::Discard => Loss { files: files_of(engine, old, candidates).await?, orphans, ..Loss::default() },
+        (Successor::Takes(new), OnLoss::Adopt) => {
+            Loss { covered: files_of(engine, old, data::covered(candidates, new)).await?, orphans: data::orphans(&holdings, new), ..Loss::default() }
+        }
+        (Successor::Takes(new), OnLoss::Refuse | OnLoss::Discard) => {
+            Loss { files: files_of(engine, old, candidates).await?, orphans: data::orphans(&holdings, new), ..Loss::default() }
+        }
     })
 }
 
@@ -65,15 +78,14 @@ pub(super) fn policy_for(order: Order, policy: &DataPolicy) -> DataPolicy {
 }
 
 impl Driver {
-    /// Looks at every container that these rollouts would replace; errors with all that would be lost. Hosts that do not answer are left to
-    /// whoever asks them next.
+    /// Looks at every container that these rollouts would replace, or sweep because the service no longer has its slot; errors with all that would
+    /// be lost. Hosts that do not answer are left to whoever asks them next.
     pub(super) async fn guard_data(&self, rollouts: &[Desired]) -> Result<(), DriverError> {
         let mut problems = Vec::new();
         for desired in rollouts {
-            // What is only stopped loses nothing.
-            let replaced = desired.slots.iter().filter(|wanted| !wanted.is_absent);
-            let hosts: BTreeSet<&HostName> = replaced.map(|wanted| &wanted.slot.host).collect();
-            let found = join_all(hosts.into_iter().map(|host| self.losses_on(host, desired))).await;
+            let hosts: BTreeSet<&HostName> = desired.slots.iter().map(|wanted| &wanted.slot.host).collect();
+            let slots: BTreeMap<&SlotId, &SlotWanted> = desired.slots.iter().map(|wanted| (&wanted.slot, wanted)).collect();
+            let found = join_all(hosts.into_iter().map(|host| self.losses_on(host, desired, &slots))).await;
             for lines in found {
                 problems.extend(lines?);
             }
@@ -81,7 +93,7 @@ impl Driver {
         if problems.is_empty() { Ok(()) } else { Err(DriverError::WouldLoseData { problems }) }
     }
 
-    async fn losses_on(&self, host: &HostName, desired: &Desired) -> Result<Vec<String>, DriverError> {
+    async fn losses_on(&self, host: &HostName, desired: &Desired, slots: &BTreeMap<&SlotId, &SlotWanted>) -> Result<Vec<String>, DriverError> {
         let engine = self.host(host)?;
         let release = self.release(desired.to.release)?;
         let Some(new) = release.services.get(&desired.service) else { return Ok(Vec::new()) };
@@ -92,8 +104,14 @@ impl Driver {
             Err(error) if error.is_silence() => return Ok(Vec::new()),
             Err(error) => return Ok(vec![format!("{host}: {error}")]),
         };
-        let goes = containers.iter().filter(|one| one.slot.host == *host && one.version.spec != desired.to.spec);
-        let lines = join_all(goes.map(|one| loss_line(engine, one, &new.container, &policy))).await;
+        let goes = containers.iter().filter(|one| one.slot.host == *host).filter_map(|one| match slots.get(&one.slot) {
+            // Whatever it is made of, nothing comes after it.
+            None => Some((one, Successor::Nobody)),
+            // What is only stopped loses nothing.
+            Some(wanted) if wanted.is_absent || one.version.spec == desired.to.spec => None,
+            Some(_) => Some((one, Successor::Takes(&new.container))),
+        });
+        let lines = join_all(goes.map(|(one, successor)| loss_line(engine, one, successor, &policy))).await;
         Ok(lines.into_iter().flatten().collect())
     }
 
@@ -114,8 +132,8 @@ impl Driver {
     }
 }
 
-async fn loss_line(engine: &Arc<dyn Engine>, one: &ContainerFound, new: &ContainerSpec, policy: &DataPolicy) -> Option<String> {
-    match loss_or_too_much(engine.as_ref(), &one.id, new, policy).await {
+async fn loss_line(engine: &Arc<dyn Engine>, one: &ContainerFound, successor: Successor<'_>, policy: &DataPolicy) -> Option<String> {
+    match loss_or_too_much(engine.as_ref(), &one.id, successor, policy).await {
         Ok(loss) if loss.is_none() => None,
         Ok(loss) => Some(format!("{} ({}): {loss}", one.slot, one.name)),
         Err(error) if error.is_silence() => None,
@@ -125,9 +143,9 @@ async fn loss_line(engine: &Arc<dyn Engine>, one: &ContainerFound, new: &Contain
 }
 
 /// The loss; where all moves on, an error if that is more than may.
-async fn loss_or_too_much(engine: &dyn Engine, old: &str, new: &ContainerSpec, policy: &DataPolicy) -> Result<Loss, EngineError> {
-    let loss = loss(engine, old, new, policy).await?;
-    if policy.on_loss == OnLoss::Adopt && loss.is_none() {
+async fn loss_or_too_much(engine: &dyn Engine, old: &str, successor: Successor<'_>, policy: &DataPolicy) -> Result<Loss, EngineError> {
+    let loss = loss(engine, old, successor, policy).await?;
+    if let (OnLoss::Adopt, Successor::Takes(new), true) = (policy.on_loss, successor, loss.is_none()) {
         let adoption = adoption(engine, old, new, policy).await?;
         if !adoption.is_empty() {
             engine.adopt(old, None, &adoption).await?;

@@ -7,7 +7,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::{DriverError, Recorder, guard};
+use super::guard::{self, Successor};
+use super::{DriverError, Recorder};
 use crate::data::{self, Adoption, Loss};
 use crate::edge::{Engine, EngineError, NewContainer, VolumeCopy, labels};
 use crate::model::{Digest, EstateName, MountSource, SlotId};
@@ -184,7 +185,7 @@ impl Handover {
         let policy = DataPolicy { on_loss: OnLoss::Refuse, ..self.policy.clone() };
         let found = self.engine.containers(&self.estate, Some(&self.slot.service)).await?;
         for other in found.iter().filter(|one| one.slot == self.slot && one.id != started) {
-            let loss = guard::loss(self.engine.as_ref(), &other.id, &self.to.container, &policy).await?;
+            let loss = guard::loss(self.engine.as_ref(), &other.id, Successor::Takes(&self.to.container), &policy).await?;
             if !loss.is_none() {
                 return Err(Failed::Loss(loss));
             }

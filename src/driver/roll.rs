@@ -10,13 +10,14 @@ use tokio::task::{JoinError, JoinSet};
 use tracing::Instrument;
 use tracing::field::{Empty, display};
 
+use super::guard::Successor;
 use super::handover::{self, Failed, Handover};
 use super::looks::Looks;
 use super::observer::{Observers, Watched};
 use super::told::Told;
 use super::{DriverError, Engines, Recorder, guard, until};
 use crate::edge::{Clock, Engine, EngineError, NewContainer};
-use crate::model::{Digest, EstateName, HostName, ServiceName, SlotId};
+use crate::model::{ContainerSpec, Digest, EstateName, HostName, ServiceName, SlotId};
 use crate::pipeline::{DataPolicy, OnLoss, Order, Snapshot};
 use crate::plan::Restore;
 use crate::release::{Release, ServiceRelease};
@@ -53,6 +54,8 @@ pub(super) struct Rollout<'a> {
     pub data: DataPolicy,
     /// The engines of its hosts.
     pub engines: &'a Engines,
+    /// The slots in which a container is to be; any other of the service's containers on these hosts is stopped, or swept.
+    pub filled: BTreeSet<SlotId>,
     /// The volumes that one container alone may write.
     pub sole_writer_of: Vec<String>,
     /// The copies of volumes that are put back.
@@ -114,23 +117,22 @@ impl Rollout<'_> {
     fn work(&self, action: &Action, phase: &Phase) -> Result<BoxFuture<'static, Result<Option<String>, Failed>>, DriverError> {
         let host = &action.slot().host;
         let engine = self.engines.hosts.get(host).cloned().ok_or_else(|| DriverError::UnknownHost { host: host.clone() })?;
-        let replaced = replaced(action, phase);
+        let at_stake = self.at_stake(action, phase);
         // A service has one order in all its slots.
         let order = self.desired.slots.first().map_or(Order::StopFirst, |wanted| wanted.order);
         let policy = guard::policy_for(order, &self.data);
-        let new = || self.versions.get(&self.desired.to.spec).map(|service| service.container.clone());
-        let to_look_at = replaced.and_then(|old| Some((old.to_owned(), new()?)));
         let guarded = engine.clone();
         let handover = self.handover(action, phase, engine.clone(), policy.clone())?;
         let effect = self.effect(action, engine)?;
-        if to_look_at.is_none() && handover.is_none() {
+        if at_stake.is_none() && handover.is_none() {
             // Thousands of these may be under way at once.
             return Ok(Box::pin(async move { Ok(effect.await?) }));
         }
         let (action, phase) = (action.clone(), phase.clone());
         Ok(Box::pin(async move {
-            if let Some((old, new)) = to_look_at {
-                let loss = guard::loss(guarded.as_ref(), &old, &new, &policy).await?;
+            if let Some((old, new)) = at_stake {
+                let successor = new.as_ref().map_or(Successor::Nobody, Successor::Takes);
+                let loss = guard::loss(guarded.as_ref(), &old, successor, &policy).await?;
                 if !loss.is_none() {
                     return Err(Failed::Loss(loss));
                 }
@@ -140,6 +142,21 @@ impl Rollout<'_> {
             }
             Ok(effect.await?)
         }))
+    }
+
+    /// The container that gives its place up by this action, and what takes that over; nothing, where the service no longer has the slot.
+    ///
+    /// On the way back nothing may stand in the way, and what is swept from beside a container that serves was looked at before that one took its
+    /// place.
+    fn at_stake(&self, action: &Action, phase: &Phase) -> Option<(String, Option<ContainerSpec>)> {
+        let is_filled = self.filled.contains(action.slot());
+        let new = || self.versions.get(&self.desired.to.spec).map(|service| service.container.clone());
+        match (phase.heading(), action) {
+            (Some(Heading::Forward), Action::StartNew { takes_over: Some(old), .. }) => Some((old.clone(), Some(new()?))),
+            (Some(Heading::Forward), Action::Stop { container, .. }) => Some((container.clone(), Some(new()?))),
+            (None, Action::Stop { container, .. } | Action::Remove { container, .. }) if !is_filled => Some((container.clone(), None)),
+            _ => None,
+        }
     }
 
     /// What is to be handed over before this action, if anything may be.
@@ -189,16 +206,6 @@ impl Rollout<'_> {
             takes_over,
             sole_writer_of: self.sole_writer_of.clone(),
         })
-    }
-}
-
-/// The container whose place another one takes by this action. On the way back nothing may stand in the way, and what is swept was looked at
-/// before it was replaced.
-fn replaced<'a>(action: &'a Action, phase: &Phase) -> Option<&'a str> {
-    match (phase.heading(), action) {
-        (Some(Heading::Forward), Action::StartNew { takes_over, .. }) => takes_over.as_deref(),
-        (Some(Heading::Forward), Action::Stop { container, .. }) => Some(container),
-        _ => None,
     }
 }
 

@@ -262,6 +262,7 @@ impl Driver {
             estate: self.estate.name.clone(),
             versions: roll::versions_of(&service, &releases),
             data: self.data_policy(&desired),
+            filled: desired.slots.iter().filter(|wanted| !wanted.is_absent).map(|wanted| wanted.slot.clone()).collect(),
             sole_writer_of: self.sole_writer_of(&desired, &releases),
             restores: recorder.state(|state| state.restores(&service)).await,
             desired,

@@ -219,8 +219,8 @@ async fn files_move_back_with_a_run_that_goes_back_wherever_refit_dies() {
     panic!("a run has more events than this");
 }
 
-/// Rolls everything to the second release. While the old containers of `web` are being stopped something happens, and a person says pause.
-async fn paused_while_stopping(world: &World, happens: impl FnOnce()) {
+/// The second run. While containers of `web` are being stopped, which takes a while, something happens.
+async fn while_web_stops(world: &World, happens: impl FnOnce()) -> CameTo {
     world.hosts.values().for_each(|host| host.state().faults.stop_takes = Duration::from_secs(2));
     let driver = world.driver();
     let recorder = world.begin(&driver, Change::Everything).await.unwrap();
@@ -230,10 +230,18 @@ async fn paused_while_stopping(world: &World, happens: impl FnOnce()) {
             world.clock.sleep(Duration::from_millis(50)).await;
         }
         happens();
-        world.say(RunId(2), Person::Pause);
     };
     let (came, ()) = tokio::join!(driver.carry_on(&recorder), meanwhile);
-    let came = came.unwrap();
+    came.unwrap()
+}
+
+/// The same, and a person says pause.
+async fn paused_while_web_stops(world: &World, happens: impl FnOnce()) {
+    let happens_and_paused = || {
+        happens();
+        world.say(RunId(2), Person::Pause);
+    };
+    let came = while_web_stops(world, happens_and_paused).await;
     assert!(matches!(came, CameTo::Pause { .. }), "{came:?}");
 }
 
@@ -243,7 +251,7 @@ async fn files_move_on_in_a_pause_that_comes_while_the_old_container_stops() {
     *world.yaml.lock().unwrap() = keeping("adopt");
     assert_eq!(world.roll(Change::Everything).await, RunOutcome::Done);
     world.patch("second");
-    paused_while_stopping(&world, || write(&world, "web")).await;
+    paused_while_web_stops(&world, || write(&world, "web")).await;
     assert_eq!(world.resume(RunId(2)).await.unwrap(), CameTo::End(RunOutcome::Done));
     world.running();
     for host in ["h1", "h2"] {
@@ -258,7 +266,7 @@ async fn volumes_are_copied_in_a_pause_that_comes_while_the_old_container_stops(
     assert_eq!(world.roll(Change::Everything).await, RunOutcome::Done);
     fill(&world, "first");
     world.patch("second");
-    paused_while_stopping(&world, || ()).await;
+    paused_while_web_stops(&world, || ()).await;
     for host in ["h1", "h2"] {
         assert_eq!(volume(&world, host, "shop_data.before-run-2"), format!("first of {host}"));
     }
@@ -270,7 +278,7 @@ async fn what_the_old_container_wrote_as_it_stopped_is_looked_at_in_a_pause_too(
     *world.yaml.lock().unwrap() = keeping("refuse");
     assert_eq!(world.roll(Change::Everything).await, RunOutcome::Done);
     world.patch("second");
-    paused_while_stopping(&world, || write(&world, "web")).await;
+    paused_while_web_stops(&world, || write(&world, "web")).await;
     let is_refused = |event: &Event| matches!(event, Event::SlotFailed { verdict, .. } if verdict.to_string().contains("would be lost: /srv/mine"));
     assert_eq!(world.events(2).iter().filter(|event| is_refused(event)).count(), 2, "one on each host");
     for host in ["h1", "h2"] {
@@ -341,6 +349,44 @@ async fn data_that_nobody_copied_cannot_be_put_back() {
     let service = &driver.estate.services[&"web".parse().unwrap()];
     let refused = driver.restores(service, ReleaseNumber(1), &release.services[&service.name]).await.unwrap_err().to_string();
     assert!(refused.contains("h1 has no copy of volume shop_data from when web was on r1") && refused.contains("h2 has no copy"), "{refused}");
+}
+
+/// `web` has one slot on each host, where it had two.
+fn fewer(data: &str) -> String {
+    SHOP.replace("      replicas: 2\n", "").replace("    image: web\n", &format!("    image: web\n    data: {data}\n"))
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_slot_that_is_no_more_does_not_take_its_files_along() {
+    for (data, is_newer) in [("refuse", false), ("adopt", false), ("adopt", true)] {
+        let world = World::rolled().await;
+        write(&world, "web");
+        *world.yaml.lock().unwrap() = fewer(data);
+        if is_newer {
+            world.patch("second");
+        }
+        let driver = world.driver();
+        let recorder = world.begin(&driver, Change::Everything).await.unwrap();
+        let Err(DriverError::WouldLoseData { problems }) = driver.carry_on(&recorder).await else { panic!("{data}: files would be lost") };
+        let lost = |slot: &str| problems.iter().any(|line| line.starts_with(slot) && line.contains("would be lost: /srv/mine"));
+        assert!(problems.len() == 2 && lost("web@h1/1") && lost("web@h2/1"), "{data}: {problems:?}");
+        assert_eq!(world.healthy("web"), 4, "{data}: nothing was touched");
+        *world.yaml.lock().unwrap() = fewer("discard");
+        assert_eq!(world.roll(Change::Everything).await, RunOutcome::Done);
+        assert_eq!((world.healthy("web"), world.running_of("web").len()), (2, 2));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_swept_with_its_slot_is_looked_at_once_more_when_it_has_stopped() {
+    let world = World::rolled().await;
+    *world.yaml.lock().unwrap() = fewer("refuse");
+    let came = while_web_stops(&world, || write(&world, "web")).await;
+    assert_eq!(came, CameTo::End(RunOutcome::Done));
+    let is_refused = |event: &Event| matches!(event, Event::ActionEnded { action: Action::Remove { .. }, error: Some(error), .. } if error.contains("would be lost: /srv/mine"));
+    assert_eq!(world.events(2).iter().filter(|event| is_refused(event)).count(), 2, "one on each host");
+    let there = |host: &str| world.host(host).state().machine.containers().filter(|one| one.slot.service.as_str() == "web").count();
+    assert_eq!((there("h1"), there("h2")), (2, 2), "stopped, and kept");
 }
 
 /// Whoever had the anonymous volume first, it is in the containers that run, and in those that take their place.
