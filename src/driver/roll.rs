@@ -146,14 +146,14 @@ impl Rollout<'_> {
 
     /// The container that gives its place up by this action, and what takes that over; nothing, where the service no longer has the slot.
     ///
-    /// On the way back nothing may stand in the way, and what is swept from beside a container that serves was looked at before that one took its
-    /// place.
+    /// On the way back nothing may stand in the way, what is only stopped loses nothing, and what is swept from beside a container that serves was
+    /// looked at before that one took its place.
     fn at_stake(&self, action: &Action, phase: &Phase) -> Option<(String, Option<ContainerSpec>)> {
         let is_filled = self.filled.contains(action.slot());
         let new = || self.versions.get(&self.desired.to.spec).map(|service| service.container.clone());
         match (phase.heading(), action) {
             (Some(Heading::Forward), Action::StartNew { takes_over: Some(old), .. }) => Some((old.clone(), Some(new()?))),
-            (Some(Heading::Forward), Action::Stop { container, .. }) => Some((container.clone(), Some(new()?))),
+            (Some(Heading::Forward), Action::Stop { container, .. }) if is_filled => Some((container.clone(), Some(new()?))),
             (None, Action::Stop { container, .. } | Action::Remove { container, .. }) if !is_filled => Some((container.clone(), None)),
             _ => None,
         }

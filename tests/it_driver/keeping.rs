@@ -411,3 +411,15 @@ async fn two_containers_never_write_a_volume_that_moves_on() {
         assert_eq!(orders(run), [Order::StopFirst; 2], "{level}");
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_host_is_drained_whatever_its_containers_hold() {
+    let world = World::rolled().await;
+    write(&world, "web");
+    let mut driver = world.driver();
+    let plan = driver.plan_drain(&"h2".parse().unwrap()).unwrap();
+    let recorder = driver.begin(plan, "ann@desk", "refit hosts drain h2").await.unwrap();
+    assert_eq!(driver.carry_on(&recorder).await.unwrap(), CameTo::End(RunOutcome::Done));
+    let web = |host: &str| written(&world, host, "web");
+    assert_eq!((world.healthy("web"), web("h2")), (2, web("h1")), "stopped, and all is kept");
+}
