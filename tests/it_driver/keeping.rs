@@ -420,6 +420,19 @@ async fn two_containers_never_write_a_volume_that_moves_on() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_plan_says_that_a_volume_which_nobody_asks_for_any_more_moves_on() {
+    let world = World::new();
+    *world.yaml.lock().unwrap() = SHOP.replace("    image: api\n", "    image: api\n    volumes: [\"/data\"]\n");
+    assert_eq!(world.roll(Change::Everything).await, RunOutcome::Done);
+    *world.yaml.lock().unwrap() = SHOP.to_owned();
+    let plan = world.plan(&Change::Everything).await;
+    let api = plan.rolls.iter().find(|roll| roll.service.as_str() == "api").unwrap();
+    assert_eq!(api.order, Order::StopFirst);
+    let why = "stop-first: the old container's anonymous volume at /data, which moves on, is written, and `concurrent` does not say that two may";
+    assert!(api.notes.iter().any(|note| note == why), "{:?}", api.notes);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_host_is_drained_whatever_its_containers_hold() {
     let world = World::rolled().await;
     write(&world, "web");
