@@ -16,6 +16,7 @@ use refit::journal::{AdvisoryRow, ImageRow, Inventories, Journal, KnownAs, Lock,
 use refit::model::Digest;
 use refit::plan::Change;
 use refit::run::{Event, RunOutcome};
+use serde_json::json;
 
 const PIPELINE: &str = r#"
 name: shop
@@ -334,6 +335,43 @@ fn answers_once(answer: &'static str) -> (std::net::SocketAddr, JoinHandle<()>) 
         stream.write_all(answer.as_bytes()).unwrap();
     });
     (address, answered)
+}
+
+/// Runs a command against somebody who gives these answers, one after the other.
+fn answered(home: &Home, answers: &[serde_json::Value], args: &[&str]) -> Ended {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let answers: Vec<String> = answers.iter().map(ToString::to_string).collect();
+    let answered = std::thread::spawn(move || {
+        for answer in answers {
+            let (mut stream, _) = listener.accept().unwrap();
+            let (mut asked, mut length, mut line) = (BufReader::new(stream.try_clone().unwrap()), 0, String::from("begin"));
+            while !line.trim().is_empty() {
+                line.clear();
+                asked.read_line(&mut line).unwrap();
+                if let Some(told) = line.to_lowercase().strip_prefix("content-length:") {
+                    length = told.trim().parse().unwrap();
+                }
+            }
+            asked.read_exact(&mut vec![0; length]).unwrap();
+            let head = format!("HTTP/1.1 200 OK\r\ncontent-type: application/json\r\nconnection: close\r\ncontent-length: {}", answer.len());
+            write!(stream, "{head}\r\n\r\n{answer}").unwrap();
+        }
+    });
+    let ended = home.run(&[&["--server", &url], args].concat(), &[]);
+    answered.join().unwrap();
+    ended
+}
+
+#[test]
+fn what_an_answer_leaves_out_is_told_and_is_never_nobody() {
+    let home = Home::new();
+    let answer = json!({ "asked": "CVE-2099-1", "containers": [], "left_out": 3, "not_read": [] });
+    for args in [&["--cve", "CVE-2099-1"][..], &["--cve", "CVE-2099-1", "--csv"], &["--cve", "CVE-2099-1", "--json"]] {
+        let ended = answered(&home, std::slice::from_ref(&answer), &[&["who-has"], args].concat());
+        expect(&ended, 1, &["warning: left out of this answer: 3 more packages in containers"]);
+        assert!(!ended.out.contains("no container has"), "{ended:?}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -140,7 +140,7 @@ fn only_tell(answer: &Answer, face: &mut Face) -> Exit {
 
 /// Says who has it now.
 fn tell(answer: &Answer, face: &mut Face) -> Exit {
-    report::packages::not_read(&answer.not_read).iter().for_each(|line| face.printer.err(&format!("warning: {line}")));
+    report::packages::not_told(answer).iter().for_each(|line| face.printer.err(&format!("warning: {line}")));
     report::packages::answer(answer).last().into_iter().for_each(|line| face.printer.err(line));
-    if answer.containers.is_empty() { Exit::Done } else { Exit::Failed }
+    if answer.is_nobody() { Exit::Done } else { Exit::Failed }
 }

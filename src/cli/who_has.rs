@@ -78,8 +78,8 @@ fn show(answer: &Answer, csv: bool, face: &mut Face) -> Exit {
         let lines = if csv { report::packages::answer_as_csv(answer) } else { report::packages::answer(answer) };
         lines.iter().for_each(|line| face.printer.out(line));
     }
-    report::packages::not_read(&answer.not_read).iter().for_each(|line| face.printer.err(&format!("warning: {line}")));
-    if answer.containers.is_empty() { Exit::Done } else { Exit::Failed }
+    report::packages::not_told(answer).iter().for_each(|line| face.printer.err(&format!("warning: {line}")));
+    if answer.is_nobody() { Exit::Done } else { Exit::Failed }
 }
 
 /// A moment as people write it: `2026-11-01 12:00`, `2026-11-01`, or with a zone (`2026-11-01T12:00Z`).

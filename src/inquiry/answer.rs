@@ -38,6 +38,13 @@ pub struct Answer {
     pub not_read: Vec<NotRead>,
 }
 
+impl Answer {
+    /// Whether no container has it. What is left out of an answer is there all the same.
+    pub fn is_nobody(&self) -> bool {
+        self.containers.is_empty() && self.left_out == 0
+    }
+}
+
 /// A package in a container.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Container {
@@ -131,33 +138,20 @@ fn is_zero(number: &usize) -> bool {
 /// Says who has it.
 pub fn who_has(inventories: &Inventories, query: &Query) -> Result<Answer, AskError> {
     let sought = Sought::of(inventories, &query.asked)?;
-    let held = inventories.who_has(&Filter { names: sought.names(), matches: &|package| sought.may_be(package) }, query.when)?;
+    let filter = Filter { names: sought.names(), matches: &|package| sought.may_be(package) };
+    let mut judge = Judge::new(&sought);
+    let held = inventories.who_has_what_is_meant(&filter, query.when, &mut |ran, package, distro| judge.is_meant(ran, package, distro))?;
+    let unclear = judge.unclear;
     let images: BTreeSet<Digest> = held.holdings.iter().filter_map(|holding| holding.stay.ran.image).collect();
     let distros = inventories.distros(&images)?;
-    let mut judge = Judge::new(inventories, &sought, &held.holdings)?;
+    let mut cures = Cures::new(inventories, &sought, &held.holdings)?;
     let containers = held.holdings.iter().filter_map(|holding| {
         let distro = holding.stay.ran.image.and_then(|image| distros.get(&image));
-        Some(container(holding, distro, judge.fix(&holding.package, distro)?))
+        Some(container(holding, distro, cures.fix(&holding.package, distro)?))
     });
     let containers: Vec<Container> = containers.collect();
-    let mut unknown = told(&held);
-    if matches!(query.asked, Asked::Problem(_)) {
-        // Of a package whose distribution is not known, advisories say nothing.
-        let of_none =
-            |holding: &&Holding| holding.package.kind.is_of_distro() && holding.stay.ran.image.is_some_and(|image| !distros.contains_key(&image));
-        let rans: BTreeSet<&Ran> = held.holdings.iter().filter(of_none).map(|holding| holding.stay.ran.as_ref()).collect();
-        unknown.extend(rans.into_iter().map(|ran| of(ran, Unknown::NoDistribution)));
-        unknown.extend(undetermined(&sought, &held, &distros).into_iter().map(|ran| of(ran, Unknown::Undetermined)));
-    }
-    Ok(Answer { asked: query.asked.to_string(), containers, left_out: held.left_out, not_read: unknown })
-}
-
-/// What ran at that time and has a package of which nobody has looked whether it has the problem. Each package of an image is judged once.
-fn undetermined<'a>(sought: &Sought, held: &'a Held, distros: &BTreeMap<Digest, Distro>) -> BTreeSet<&'a Ran> {
-    let distinct: BTreeMap<(&Ran, *const Package), &Package> =
-        held.holdings.iter().map(|one| ((one.stay.ran.as_ref(), Arc::as_ptr(&one.package)), one.package.as_ref())).collect();
-    let open = distinct.into_iter().filter(|((ran, _), package)| sought.is_open(package, ran.image.and_then(|image| distros.get(&image))));
-    open.map(|((ran, _), _)| ran).collect()
+    let not_read = told(&held).into_iter().chain(unclear.into_iter().map(|(why, ran)| of(&ran, why))).collect();
+    Ok(Answer { asked: query.asked.to_string(), containers, left_out: held.left_out, not_read })
 }
 
 /// What runs now and nobody can say of what is in it.
@@ -175,25 +169,63 @@ fn of(ran: &Ran, why: Unknown) -> NotRead {
     NotRead { image: ran.name.clone(), tag: ran.tag.clone(), id: ran.image, why }
 }
 
-/// Judges each package of an answer once, however many containers have it.
+/// Judges each package once in each distribution, however many versions of services have it.
 struct Judge<'a> {
     sought: &'a Sought,
-    fixes: Fixes,
-    judged: HashMap<(*const Package, Option<Distro>), Option<Fix>>,
+    /// By where a package stands in memory: while a question is answered it stays there.
+    judged: HashMap<(*const Package, Option<Distro>), Judged>,
+    /// What ran and cannot be cleared, and why.
+    unclear: BTreeSet<(Unknown, Arc<Ran>)>,
+}
+
+/// What is known of a package.
+#[derive(Debug, Clone, Copy)]
+struct Judged {
+    is_meant: bool,
+    /// Whether nobody has looked yet if it is.
+    is_open: bool,
 }
 
 impl<'a> Judge<'a> {
+    fn new(sought: &'a Sought) -> Self {
+        Self { sought, judged: HashMap::new(), unclear: BTreeSet::new() }
+    }
+
+    fn is_meant(&mut self, ran: &Arc<Ran>, package: &Arc<Package>, distro: Option<&Distro>) -> bool {
+        let sought = self.sought;
+        let judge = || Judged { is_meant: sought.hit(package, distro).is_some(), is_open: sought.is_open(package, distro) };
+        let judged = *self.judged.entry((Arc::as_ptr(package), distro.cloned())).or_insert_with(judge);
+        // Of a package whose distribution is not known, advisories say nothing.
+        let has_no_distro = distro.is_none() && package.kind.is_of_distro() && ran.image.is_some();
+        if has_no_distro && matches!(sought.asked(), Asked::Problem(_)) {
+            self.unclear.insert((Unknown::NoDistribution, ran.clone()));
+        }
+        if judged.is_open {
+            self.unclear.insert((Unknown::Undetermined, ran.clone()));
+        }
+        judged.is_meant
+    }
+}
+
+/// Looks up what is known of a fix, once for each package of an answer, however many containers have it.
+struct Cures<'a> {
+    sought: &'a Sought,
+    fixes: Fixes,
+    known: HashMap<(*const Package, Option<Distro>), Option<Fix>>,
+}
+
+impl<'a> Cures<'a> {
     fn new(inventories: &Inventories, sought: &'a Sought, holdings: &[Holding]) -> Result<Self, JournalError> {
         let distinct: BTreeMap<*const Package, &Package> =
             holdings.iter().map(|holding| (Arc::as_ptr(&holding.package), holding.package.as_ref())).collect();
         let fixes = Fixes::of(inventories, distinct.into_values())?;
-        Ok(Self { sought, fixes, judged: HashMap::new() })
+        Ok(Self { sought, fixes, known: HashMap::new() })
     }
 
     /// What is known of a fix for a package that was found; none if it is not meant after all.
     fn fix(&mut self, package: &Arc<Package>, distro: Option<&Distro>) -> Option<Fix> {
-        let Self { sought, fixes, judged } = self;
-        judged.entry((Arc::as_ptr(package), distro.cloned())).or_insert_with(|| fix(sought, fixes, package, distro)).clone()
+        let Self { sought, fixes, known } = self;
+        known.entry((Arc::as_ptr(package), distro.cloned())).or_insert_with(|| fix(sought, fixes, package, distro)).clone()
     }
 }
 

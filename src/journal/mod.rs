@@ -38,7 +38,7 @@ pub use error::{Elsewhere, JournalError};
 pub(crate) use inventory::tests as samples;
 pub use inventory::{
     AdvisoriesRead, AdvisoryKept, AdvisoryRow, BroughtBy, Filter, Gap, Held, Holding, ImageContents, ImageHolding, ImageKept, ImageRow, Inventories,
-    KnownAs, Names, PackageIn, Ran, Stay, Subject, When,
+    IsMeant, KnownAs, Names, PackageIn, Ran, Stay, Subject, When,
 };
 pub use lock::{Holder, Lock, LockError};
 pub use logs::{LogLimits, LogWriter, Logs};

@@ -151,6 +151,24 @@ fn who_has_a_problem_goes_by_the_distribution_of_each_image() {
 }
 
 #[test]
+fn what_is_cured_takes_no_place_in_a_long_answer() {
+    let mut estate = Estate::new();
+    estate.advise(Some("3.1"));
+    // `cache`, the first by name, has a version that is well.
+    let cured = estate.shop.keep_as("cured", "base:redis", &["distro", NEW]);
+    estate.shop.emptied(20, &slot("cache", "h1"));
+    let goal = estate.shop.release_as("cache", "redis", cured);
+    estate.shop.started(30, &slot("cache", "h1"), &goal, None);
+    for (max, expected, left_out) in [(0, "", 2), (1, "own", 1), (2, "own web", 0)] {
+        estate.shop.inventories.holdings_max = max;
+        let answer = who_has(&estate.shop.inventories, &Query { asked: "CVE-2099-1".parse().unwrap(), when: When::Now }).unwrap();
+        let services: Vec<String> = answer.containers.iter().map(|one| one.service.to_string()).collect();
+        assert_eq!((services.join(" ").as_str(), answer.left_out), (expected, left_out), "{max}");
+        assert!(!answer.is_nobody(), "{answer:?}");
+    }
+}
+
+#[test]
 fn the_clock_of_a_problem_runs_until_the_last_container_is_gone() {
     let estate = Estate::new();
     estate.advise(Some("3.1"));

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use serde::Serialize;
 
-use crate::inventory::Package;
+use crate::inventory::{Distro, Package};
 use crate::journal::JournalError;
 use crate::model::{Digest, ImageRef, ReleaseNumber, SlotId};
 
@@ -24,6 +24,11 @@ pub struct Filter<'a> {
     /// Whether a package of such a name is meant: its version decides, mostly.
     pub matches: &'a dyn Fn(&Package) -> bool,
 }
+
+/// Whether a package of what ran is meant after all, in an image of this distribution (none if it does not say which).
+///
+/// It is asked while the database is read, so it must not ask the inventories itself.
+pub type IsMeant<'a> = &'a mut dyn FnMut(&Arc<Ran>, &Arc<Package>, Option<&Distro>) -> bool;
 
 /// The names that packages, or the source packages that they were built from, may have.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -117,10 +122,16 @@ impl Inventories {
     ///
     /// Errors only with what the database says. O(sets of layers + containers of that time); a package that nothing has costs the sets alone.
     pub fn who_has(&self, filter: &Filter<'_>, when: When) -> Result<Held, JournalError> {
+        self.who_has_what_is_meant(filter, when, &mut |_, _, _| true)
+    }
+
+    /// The same of those packages alone that are meant. A package is judged once for each version of what ran, not for each of its containers, and before
+    /// anything is left out: what is not meant takes no place in the answer.
+    pub fn who_has_what_is_meant(&self, filter: &Filter<'_>, when: When, is_meant: IsMeant<'_>) -> Result<Held, JournalError> {
         self.read(|connection| {
             let found = Found::look(connection, filter)?;
             let mut holders = Holders::load(connection, found)?;
-            running::held(connection, &mut holders, when)
+            running::held(connection, &mut holders, when, is_meant, self.holdings_max)
         })
     }
 

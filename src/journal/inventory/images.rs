@@ -64,7 +64,7 @@ impl Inventories {
 }
 
 /// What a stack's files say of its distribution. `known` has what earlier calls found out of the sets that they passed.
-fn distros_of(connection: &Connection, top: Option<i64>, known: &mut HashMap<i64, Rc<Distros>>) -> rusqlite::Result<Rc<Distros>> {
+pub(super) fn distros_of(connection: &Connection, top: Option<i64>, known: &mut HashMap<i64, Rc<Distros>>) -> rusqlite::Result<Rc<Distros>> {
     let mut statement = connection.prepare_cached("SELECT distro, parent FROM sets WHERE id = ?1")?;
     let (mut passed, mut next, mut said) = (Vec::new(), top, Rc::<Distros>::default());
     while let Some(set) = next {

@@ -28,7 +28,7 @@ use super::record::Recorded;
 use crate::inventory::READERS_VERSION;
 
 pub use advisories::{AdvisoriesRead, AdvisoryKept, AdvisoryRow, Subject};
-pub use ask::{Filter, Held, Holding, ImageHolding, Names, Ran, Stay, When};
+pub use ask::{Filter, Held, Holding, ImageHolding, IsMeant, Names, Ran, Stay, When};
 pub use kept::{BroughtBy, Gap, ImageContents, ImageKept, ImageRow, KnownAs, PackageIn};
 pub(super) use tables::TABLES;
 
@@ -43,6 +43,8 @@ pub struct Inventories {
     path: PathBuf,
     connection: Mutex<Connection>,
     readers: u32,
+    /// So many holdings are given in one answer; fewer only in tests.
+    pub(crate) holdings_max: usize,
     /// Whether what is kept is there for the next one who asks.
     keeps: bool,
 }
@@ -76,7 +78,7 @@ impl Inventories {
 
     fn over(connection: Connection, path: PathBuf, keeps: bool) -> Result<Self, JournalError> {
         connection.pragma_update(None, "cache_size", -CACHE_KIB_MAX).map_err(|error| explain(&path, &error))?;
-        Ok(Self { path, connection: Mutex::new(connection), readers: READERS_VERSION, keeps })
+        Ok(Self { path, connection: Mutex::new(connection), readers: READERS_VERSION, holdings_max: ask::HOLDINGS_MAX, keeps })
     }
 
     fn connection(&self) -> MutexGuard<'_, Connection> {

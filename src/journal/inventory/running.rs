@@ -11,10 +11,9 @@ use crate::journal::stays::micros;
 use crate::journal::tables::{parsed, parsed_maybe};
 use crate::model::{Digest, HostName, ReleaseNumber, ServiceName, SlotId};
 
-use super::ask::HOLDINGS_MAX;
 use super::holders::{Holders, Told};
 use super::tables::{moment, moment_maybe};
-use super::{Held, Holding, Ran, Stay, When};
+use super::{Held, Holding, IsMeant, Ran, Stay, When, images};
 
 /// Every stay of that time.
 pub(super) fn stays(connection: &Connection, when: When) -> rusqlite::Result<Vec<Stay>> {
@@ -25,8 +24,8 @@ pub(super) fn stays(connection: &Connection, when: When) -> rusqlite::Result<Vec
     Ok(reader.sorted().map(|(stay, _)| stay).collect())
 }
 
-/// Every holding of that time.
-pub(super) fn held(connection: &Connection, holders: &mut Holders, when: When) -> rusqlite::Result<Held> {
+/// Every holding of that time of a package that is meant, and how many of them are more than `holdings_max`.
+pub(super) fn held(connection: &Connection, holders: &mut Holders, when: When, is_meant: IsMeant<'_>, holdings_max: usize) -> rusqlite::Result<Held> {
     let (mut unread, mut in_part, mut holding) = (BTreeSet::new(), BTreeSet::new(), HashMap::new());
     let mut top_of = connection
         .prepare_cached("SELECT images.id IS NOT NULL, top FROM versions LEFT JOIN images ON images.image = versions.image WHERE versions.id = ?1")?;
@@ -41,18 +40,27 @@ pub(super) fn held(connection: &Connection, holders: &mut Holders, when: When) -
         }
         let held = holders.of(top);
         if !held.is_empty() {
-            holding.insert(version, held);
+            holding.insert(version, (top, held));
         }
     }
-    holders.tell(connection, holding.values())?;
-    // Told once for each version: it has many containers.
-    let told = holding.into_iter().map(|(version, held)| (version, held.iter().map(|held| holders.told(held)).collect())).collect();
-    let (holdings, left_out) = holdings(connection, &told, when)?;
+    holders.tell(connection, holding.values().map(|(_, held)| held))?;
+    // Told and judged once for each version: it has many containers.
+    let (mut told, mut distros) = (HashMap::new(), HashMap::new());
+    for (version, (top, held)) in holding {
+        let (of, _) = ran(connection, version)?;
+        let said = images::distros_of(connection, top, &mut distros)?;
+        let mut meant: Vec<Told> = held.iter().map(|held| holders.told(held)).collect();
+        meant.retain(|(package, _, _)| is_meant(&of, package, said.prevailing()));
+        if !meant.is_empty() {
+            told.insert(version, meant);
+        }
+    }
+    let (holdings, left_out) = holdings(connection, &told, when, holdings_max)?;
     Ok(Held { holdings, left_out, unread: unread.into_iter().collect(), read_in_part: in_part.into_iter().collect() })
 }
 
 /// Every container of these versions at that time with each package that is told of its version, and how many are left out.
-fn holdings(connection: &Connection, told: &HashMap<i64, Vec<Told>>, when: When) -> rusqlite::Result<(Vec<Holding>, usize)> {
+fn holdings(connection: &Connection, told: &HashMap<i64, Vec<Told>>, when: When, max: usize) -> rusqlite::Result<(Vec<Holding>, usize)> {
     let mut reader = Reader::new(connection, when);
     for version in told.keys() {
         reader.read(*version)?;
@@ -61,7 +69,7 @@ fn holdings(connection: &Connection, told: &HashMap<i64, Vec<Told>>, when: When)
     for (stay, version) in reader.sorted() {
         let stay = Arc::new(stay);
         for (package, path, brought_by) in told.get(&version).into_iter().flatten().cloned() {
-            if holdings.len() == HOLDINGS_MAX {
+            if holdings.len() == max {
                 left_out += 1;
                 continue;
             }

@@ -20,6 +20,18 @@ pub fn answer(answer: &Answer) -> Vec<String> {
     lines
 }
 
+/// What an answer does not tell, one line each; for stderr, in whatever form the answer itself is shown.
+pub fn not_told(answer: &Answer) -> Vec<String> {
+    let mut lines = not_read(&answer.not_read);
+    if answer.left_out > 0 {
+        let more = crate::report::count(answer.left_out, "more package");
+        lines.push(format!(
+            "left out of this answer: {more} in containers; ask for less at once, a version (`NAME<VERSION`) or an ecosystem (`deb:NAME`)"
+        ));
+    }
+    lines
+}
+
 /// What could not be looked into, one line each; for stderr.
 pub fn not_read(all: &[NotRead]) -> Vec<String> {
     let line = |not: &NotRead| {
@@ -67,10 +79,13 @@ const UNTIL: &str = "UNTIL";
 fn summary(answer: &Answer) -> String {
     let distinct = |of: fn(&Container) -> String| answer.containers.iter().map(of).collect::<BTreeSet<_>>().len();
     let slots = distinct(|one| format!("{}@{}/{} {}", one.service, one.host, one.slot, one.since));
-    if slots == 0 {
+    let count = crate::report::count;
+    if answer.is_nobody() {
         return format!("no container has {}", answer.asked);
     }
-    let count = crate::report::count;
+    if slots == 0 {
+        return format!("containers have {}: {} in them, none of which is told here", answer.asked, count(answer.left_out, "package"));
+    }
     let (services, hosts) = (distinct(|one| one.service.to_string()), distinct(|one| one.host.to_string()));
     let more = if answer.left_out == 0 { String::new() } else { format!(", and {} more packages in containers", answer.left_out) };
     let has = if slots == 1 { "has" } else { "have" };

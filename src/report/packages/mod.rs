@@ -7,7 +7,7 @@ mod problems;
 mod remedy;
 mod stale;
 
-pub use answer::{answer, answer_as_csv, not_read};
+pub use answer::{answer, answer_as_csv, not_read, not_told};
 pub use contents::contents;
 pub use difference::{difference, difference_in_short, of_bases};
 pub use problems::{problem, problems, undetermined};
