@@ -374,6 +374,17 @@ fn what_an_answer_leaves_out_is_told_and_is_never_nobody() {
     }
 }
 
+#[test]
+fn what_could_not_be_looked_at_is_told_of_staleness_from_elsewhere() {
+    let home = Home::new();
+    let service = json!({ "service": "web", "image": "web", "release": 1, "bases": [], "fixes": [], "unfixed": 0 });
+    let found = json!({ "services": [service], "warnings": ["base debian was not pulled"] });
+    let ended = answered(&home, std::slice::from_ref(&found), &["status", "--stale"]);
+    expect(&ended, 0, &["warning: base debian was not pulled", "1 service, none known to be behind"]);
+    let ended = answered(&home, std::slice::from_ref(&found), &["status", "--stale", "--json"]);
+    assert_eq!(serde_json::from_str::<serde_json::Value>(&ended.out).unwrap(), found);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_certificate_is_trusted_when_somebody_says_so() {
     let mut home = Home::with_runs().await;

@@ -17,12 +17,12 @@ use super::{Api, Caller, Problem};
 use crate::advisory::Asked;
 use crate::driver::{ContentsError, DriverError};
 use crate::fault;
-use crate::inquiry::{self, Answer, AskError, Named, ProblemKept, ServiceBehind};
+use crate::inquiry::{self, Answer, AskError, Named, ProblemKept};
 use crate::inventory::{Question, QuestionError};
 use crate::journal::{ImageContents, Inventories, Journal, Role, When};
 use crate::model::ReleaseNumber;
 use crate::sbom::Format;
-use crate::workshop::{FoundRemedy, ReleaseRead, RemedyError, find_remedy, pull_help, read_image, read_newest, staleness};
+use crate::workshop::{FoundRemedy, FoundStaleness, ReleaseRead, RemedyError, find_remedy, pull_help, read_image, read_newest, staleness};
 
 /// What is asked about, and of which time: exactly one of `what`, `cve`, `purl` and `license`.
 #[derive(Debug, Clone, Default, Deserialize, Serialize, IntoParams)]
@@ -274,11 +274,10 @@ pub(super) async fn remedies(caller: Caller, State(api): State<Api>, body: Resul
 
 /// How far behind each service is. Every base is looked at.
 #[utoipa::path(get, path = "/v1/stale", tag = "packages", responses((status = 200, description = "as `refit status --stale --json` prints it"), (status = 502, description = "an engine or a registry is at fault"), (status = 409, description = "it cannot be told as things are; `detail` says why")))]
-pub(super) async fn stale(caller: Caller, State(api): State<Api>) -> Result<Json<Vec<ServiceBehind>>, Problem> {
+pub(super) async fn stale(caller: Caller, State(api): State<Api>) -> Result<Json<FoundStaleness>, Problem> {
     caller.may(Role::Read)?;
     let (driver, looks) = (api.daemon.driver()?, api.daemon.looks(&api.daemon.loaded()));
-    let (behind, _) = staleness(&driver, &|base| looks.since(base)).await?;
-    Ok(Json(behind))
+    Ok(Json(staleness(&driver, &|base| looks.since(base)).await?))
 }
 
 /// Something that is not there, with the next move.

@@ -11,7 +11,7 @@ use super::tokens::{NewToken, TokenMade};
 use super::triggers::{Asked, Moved};
 use super::{PlanMade, Problem, RunStanding};
 use crate::driver::{HostStanding, Survey, WayBack};
-use crate::inquiry::{Answer, ProblemKept, Problems, ReleaseDifference, ServiceBehind};
+use crate::inquiry::{Answer, ProblemKept, Problems, ReleaseDifference};
 use crate::journal::{AuditKept, HeardAs, ImageContents, Recorded, ReleaseKept, Role, RunSummary, Standing, TokenKept, TriggerKept};
 use crate::model::ImageName;
 use crate::release::Release;
@@ -19,7 +19,7 @@ use crate::report::GraphJson;
 use crate::report::schedule::Schedule;
 use crate::rollout::SlotStatus;
 use crate::serve;
-use crate::workshop::{FoundRemedy, ReleaseRead};
+use crate::workshop::{FoundRemedy, FoundStaleness, ReleaseRead};
 
 /// Where OpenAPI keeps schemas.
 const COMPONENTS: &str = "/components/schemas";
@@ -100,7 +100,7 @@ pub(super) fn operations() -> Vec<Operation> {
         Operation { role: Some(Role::Admin), ..get("/v1/audit", Json(of::<Page<AuditKept>>)) },
         get("/v1/who-has", Json(of::<Answer>)),
         post("/v1/remedies", Role::Read, Some(of::<Gone>), Json(of::<FoundRemedy>)),
-        get("/v1/stale", Json(of::<Vec<ServiceBehind>>)),
+        get("/v1/stale", Json(of::<FoundStaleness>)),
         get("/v1/problems", Json(of::<Problems>)),
         get("/v1/problems/{id}", Json(of::<ProblemKept>)),
         get("/v1/images/{image}/contents", Json(of::<ImageContents>)),

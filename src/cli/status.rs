@@ -10,7 +10,7 @@ use crate::inquiry::ServiceBehind;
 use crate::journal::Journal;
 use crate::report;
 use crate::rollout::SlotStatus;
-use crate::workshop::staleness;
+use crate::workshop::{FoundStaleness, staleness};
 
 /// Show what runs where, and whether that is what was released.
 ///
@@ -42,9 +42,7 @@ pub(super) async fn run(args: &StatusArgs, at: At, face: &mut Face) -> miette::R
         Err(exit) => return Ok(exit),
     };
     if args.stale {
-        let (behind, not_pulled) = staleness(&workshop.driver, &|base| workshop.looks.since(base)).await?;
-        not_pulled.iter().for_each(|line| face.printer.err(&format!("warning: {line}")));
-        return Ok(show_stale(&behind, face));
+        return Ok(show_stale(&staleness(&workshop.driver, &|base| workshop.looks.since(base)).await?, face));
     }
     let driver = &workshop.driver;
     let seen = driver.see_hosts().await;
@@ -52,17 +50,17 @@ pub(super) async fn run(args: &StatusArgs, at: At, face: &mut Face) -> miette::R
 }
 
 async fn stale_of_daemon(client: &Client, face: &mut Face) -> miette::Result<Exit> {
-    let behind: Vec<ServiceBehind> = client.get("/v1/stale").await?;
-    Ok(show_stale(&behind, face))
+    Ok(show_stale(&client.get("/v1/stale").await?, face))
 }
 
-fn show_stale(behind: &[ServiceBehind], face: &mut Face) -> Exit {
+fn show_stale(found: &FoundStaleness, face: &mut Face) -> Exit {
+    found.warnings.iter().for_each(|line| face.printer.err(&format!("warning: {line}")));
     if face.json {
-        face.printer.json(&behind);
+        face.printer.json(&found);
     } else {
-        report::packages::stale(behind, SystemClock.now()).iter().for_each(|line| face.printer.out(line));
+        report::packages::stale(found, SystemClock.now()).iter().for_each(|line| face.printer.out(line));
     }
-    if behind.iter().any(ServiceBehind::is_stale) { Exit::Failed } else { Exit::Done }
+    if found.services.iter().any(ServiceBehind::is_stale) { Exit::Failed } else { Exit::Done }
 }
 
 async fn of_daemon(client: &Client, face: &mut Face) -> miette::Result<Exit> {

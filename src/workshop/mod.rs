@@ -21,7 +21,7 @@ pub use packages::{PackagesOfBases, packages_of_bases};
 pub use person::whoami;
 pub use reading::{ReleaseRead, pull_help, read_image, read_newest};
 pub use remedy::{FoundRemedy, RemedyError, find_remedy};
-pub use stale::staleness;
+pub use stale::{FoundStaleness, staleness};
 
 use crate::driver::Engines;
 use crate::edge::Engine;

@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 use crate::driver::{Driver, DriverError};
 use crate::inquiry::{ServiceBehind, Services, stale};
@@ -10,12 +12,18 @@ use crate::model::{ImageRef, ServiceName};
 use crate::plan::Change;
 use crate::release::Release;
 
-/// How far behind each service is. Bases are looked at as for a plan of everything; what could not be pulled is told in the second list.
-pub async fn staleness(
-    driver: &Driver,
-    since: &(dyn Fn(&ImageRef) -> Option<Timestamp> + Sync),
-) -> Result<(Vec<ServiceBehind>, Vec<String>), DriverError> {
-    let Some(inventories) = &driver.inventories else { return Ok((Vec::new(), Vec::new())) };
+/// What was found.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct FoundStaleness {
+    /// How far behind each service is, by name; those that are up to date included.
+    pub services: Vec<ServiceBehind>,
+    /// What could not be looked at, so that something may be behind that is not told to be: one line each.
+    pub warnings: Vec<String>,
+}
+
+/// How far behind each service is. Bases are looked at as for a plan of everything.
+pub async fn staleness(driver: &Driver, since: &(dyn Fn(&ImageRef) -> Option<Timestamp> + Sync)) -> Result<FoundStaleness, DriverError> {
+    let Some(inventories) = &driver.inventories else { return Ok(FoundStaleness::default()) };
     let looked = driver.look(&Change::Everything).await?;
     let mut releases: BTreeMap<ServiceName, Release> = BTreeMap::new();
     for (service, state) in driver.journal.standing()?.services {
@@ -26,6 +34,6 @@ pub async fn staleness(
     let bases = looked.all_bases();
     let images = driver.estate.services.iter().map(|(name, service)| (name.clone(), service.image.clone())).collect();
     let services = Services { images, graph: &looked.graph, releases: &releases, bases: &bases, since };
-    let behind = tokio::task::block_in_place(|| stale(inventories, &services))?;
-    Ok((behind, looked.not_pulled))
+    let services = tokio::task::block_in_place(|| stale(inventories, &services))?;
+    Ok(FoundStaleness { services, warnings: looked.not_pulled })
 }

@@ -3,9 +3,11 @@
 use jiff::Timestamp;
 
 use crate::inquiry::{BaseBehind, ServiceBehind};
+use crate::workshop::FoundStaleness;
 
 /// A line for each service, and one that sums it up.
-pub fn stale(behind: &[ServiceBehind], now: Timestamp) -> Vec<String> {
+pub fn stale(found: &FoundStaleness, now: Timestamp) -> Vec<String> {
+    let behind = &found.services;
     if behind.is_empty() {
         return vec!["no service was rolled yet".to_owned()];
     }
@@ -30,6 +32,7 @@ pub fn stale(behind: &[ServiceBehind], now: Timestamp) -> Vec<String> {
     let stale = behind.iter().filter(|one| one.is_stale()).count();
     lines.push(String::new());
     lines.push(match stale {
+        0 if !found.warnings.is_empty() => format!("{}, none known to be behind", crate::report::count(behind.len(), "service")),
         0 => format!("{}, none behind", crate::report::count(behind.len(), "service")),
         stale => format!("{}, {stale} behind", crate::report::count(behind.len(), "service")),
     });
