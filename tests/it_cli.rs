@@ -255,6 +255,16 @@ fn wrong_usage_is_told_with_the_nearest_right_one() {
     ]));
 }
 
+#[test]
+fn an_answer_has_one_form() {
+    let home = shop_of_three();
+    for args in [["who-has", "openssl", "--json", "--csv"], ["--json", "who-has", "openssl", "--csv"]] {
+        let ended = home.run(&args);
+        assert_eq!(ended.code, Some(2), "{}", ended.err);
+        assert!(ended.err.contains("two forms of one answer"), "{}", ended.err);
+    }
+}
+
 /// Each mistake is one clear error of `check`: what, where, what next.
 #[test]
 fn mistakes_in_pipelines_are_told_by_place() {

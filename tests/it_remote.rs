@@ -385,6 +385,21 @@ fn what_could_not_be_looked_at_is_told_of_staleness_from_elsewhere() {
     assert_eq!(serde_json::from_str::<serde_json::Value>(&ended.out).unwrap(), found);
 }
 
+#[test]
+fn a_named_problem_fails_a_check_only_if_it_is_open_for_so_long() {
+    let home = Home::new();
+    let exposure = json!({ "known_since": "2026-11-01T00:00:00Z", "first_seen": "2026-11-01T00:00:00Z", "last_gone": null, "spans": [] });
+    let seen = json!({
+        "id": "CVE-2099-1", "aliases": [], "summary": "bad", "severity": null, "is_open": true, "exposure": exposure, "open_s": 172_800,
+        "exposed_s": 172_800, "services": ["web"], "containers": 1, "packages": ["libssl3 3.0"], "fixed": null,
+    });
+    let found = json!({ "seen": seen, "not_read": [], "advisories": [] });
+    for (more, code) in [(&[][..], 1), (&["--open"], 1), (&["--older-than", "1d"], 1), (&["--older-than", "7d"], 0)] {
+        let args = [&["cve", "CVE-2099-1"], more].concat();
+        expect(&answered(&home, std::slice::from_ref(&found), &args), code, &["open      in 1 container, for 2 d"]);
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_certificate_is_trusted_when_somebody_says_so() {
     let mut home = Home::with_runs().await;

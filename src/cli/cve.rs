@@ -15,7 +15,8 @@ use crate::report;
 ///
 /// The exposure clock of a problem runs from the moment at which it was known and the first container had it, until the last one lost it.
 ///
-/// Ends with 1 if a problem is open (with `--older-than`: for so long), else with 0, so that it fits a check in a script.
+/// Ends with 1 if a problem is open (with `--older-than`: for so long), else with 0, so that it fits a check in a script. About one problem that is named,
+/// everything is shown in any case.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:\n  refit cve CVE-2024-5535\n  refit cve --open --older-than 7d")]
 pub struct CveArgs {
@@ -46,7 +47,7 @@ pub(super) async fn run(args: &CveArgs, at: At, face: &mut Face) -> miette::Resu
                 report::packages::problem(id, &found).iter().for_each(|line| face.printer.out(line));
             }
             warn(&found.not_read, face);
-            Ok(if found.seen.is_some_and(|seen| seen.is_open) { Exit::Failed } else { Exit::Done })
+            Ok(if found.seen.is_some_and(|seen| seen.is_open && is_meant(args, &seen)) { Exit::Failed } else { Exit::Done })
         }
         None => {
             let mut all: Problems = match &at.server {

@@ -54,6 +54,10 @@ impl WhoHasArgs {
 
 /// Runs `refit who-has`.
 pub(super) async fn run(args: &WhoHasArgs, at: At, face: &mut Face) -> miette::Result<Exit> {
+    // `--json` is every command's and may stand before this one, where clap does not hold them against each other.
+    if args.csv && face.json {
+        return Err(miette::miette!(help = "give one of them", "`--json` and `--csv` are two forms of one answer"));
+    }
     let asked = args.asked();
     let query = asked.query().map_err(wrong)?;
     let answer = match &at.server {
