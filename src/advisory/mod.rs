@@ -19,7 +19,7 @@ mod types;
 mod walk;
 
 pub use asked::Asked;
-pub use cure::{BaseMove, Because, Bringer, Cure, Finding, Hopeless, NewerBase, Outlook, Problem, Reason, Rebuild, Situation, cure};
+pub use cure::{BaseMove, Because, Bringer, Cure, Finding, Fix, Hopeless, NewerBase, Outlook, Problem, Reason, Rebuild, Situation, cure};
 pub use exposure::{Exposure, Span, exposure};
 pub use matching::{Fixed, Hit, Key, highest_fix, is_undetermined, keys, keys_of, verdict, verdict_of_all};
 pub use severity::{Label, Severity};

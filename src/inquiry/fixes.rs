@@ -7,6 +7,7 @@ use crate::inventory::{Distro, Package};
 use crate::journal::{Inventories, JournalError};
 
 /// What advisories say of packages, by what each is found by.
+#[derive(Default)]
 pub(super) struct Fixes {
     advisories: Vec<Advisory>,
     by_key: BTreeMap<Key, Vec<usize>>,

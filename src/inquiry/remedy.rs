@@ -5,10 +5,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::fixes::Fixes;
 use super::{AskError, Sought};
-use crate::advisory::{Asked, Because, Bringer, Cure, Finding, Fixed, NewerBase, Outlook, Problem, Reason, Situation, cure};
+use crate::advisory::{Asked, Because, Bringer, Cure, Finding, Fix, Fixed, NewerBase, Outlook, Problem, Reason, Situation, cure};
 use crate::dockerfile::EdgeClass;
 use crate::graph::{Graph, Node};
+use crate::inventory::{Distro, Package, SourcePackage};
 use crate::journal::{Filter, ImageHolding, ImageKept, Inventories, JournalError, KnownAs, When};
 use crate::model::{Digest, ImageName, ImageRef, ServiceName};
 use crate::plan::{Change, Patch};
@@ -104,8 +106,8 @@ struct Running {
 /// It, in an image.
 struct InImage {
     problem: Problem,
-    /// The version without it.
-    fixed: Option<String>,
+    /// What is without it.
+    fix: Option<Fix>,
     /// Who brought it in.
     by: Option<KnownAs>,
 }
@@ -125,13 +127,21 @@ impl Found {
         let sought = Sought::of(inventories, asked)?;
         let held = inventories.which_have(&Filter { names: sought.names(), matches: &|package| sought.may_be(package) }, &matter)?;
         let distros = inventories.distros(&held.iter().map(|holding| holding.image).collect())?;
+        let fixes = match asked {
+            Asked::Packages(_) => Fixes::of(inventories, held.iter().map(|holding| holding.package.as_ref()))?,
+            Asked::Problem(_) => Fixes::default(),
+        };
         let mut images: BTreeMap<Digest, Vec<_>> = BTreeMap::new();
         for ImageHolding { image, package, brought_by, .. } in held {
-            let Some(fixed) = sought.hit(&package, distros.get(&image)) else { continue };
-            // A rebuild does not bring what only subscribers get.
-            let fixed = fixed.and_then(Fixed::for_all);
+            let distro = distros.get(&image);
+            let Some(fixed) = sought.hit(&package, distro) else { continue };
+            let fix = match asked {
+                // A rebuild does not bring what only subscribers get.
+                Asked::Problem(_) => fixed.and_then(Fixed::for_all).map(Fix::Version),
+                Asked::Packages(_) => Some(another_version(&sought, &fixes, &package, distro)),
+            };
             let problem = Problem { advisory: asked.to_string(), package: package.name.clone() };
-            images.entry(image).or_default().push(InImage { problem, fixed: fixed.or_else(|| wanted(asked)), by: brought_by.name.clone() });
+            images.entry(image).or_default().push(InImage { problem, fix, by: brought_by.name.clone() });
         }
         let read = inventories.images()?.into_iter().filter(ImageKept::is_read).map(|image| image.id).collect();
         Ok(Self { images, read })
@@ -167,9 +177,9 @@ impl Found {
         known
             .map(|(name, image)| {
                 let found = self.images.get(&image.id).into_iter().flatten();
-                let finding = |InImage { problem, fixed, by }: &InImage| Finding {
+                let finding = |InImage { problem, fix, by }: &InImage| Finding {
                     problem: problem.clone(),
-                    fixed: fixed.clone(),
+                    fix: fix.clone(),
                     by: match by {
                         Some(KnownAs::Image(by)) => Bringer::Image(by.clone()),
                         Some(KnownAs::Base(by)) => Bringer::Base(by.clone()),
@@ -194,9 +204,14 @@ impl Found {
     }
 }
 
-/// Who asks for packages by their versions says himself from which on they are well.
-fn wanted(asked: &Asked) -> Option<String> {
-    matches!(asked, Asked::Packages(_)).then(|| format!("not {asked}"))
+/// What is there instead of a package that is to be gone: what advisories call fixed, unless that was asked about itself.
+fn another_version(sought: &Sought, fixes: &Fixes, package: &Package, distro: Option<&Distro>) -> Fix {
+    let is_another = |version: &String| {
+        let source = package.source.as_ref().map(|source| SourcePackage { name: source.name.clone(), version: version.clone() });
+        sought.hit(&Package { version: version.clone(), source, ..package.clone() }, distro).is_none()
+    };
+    let fixed = fixes.known(package, distro).fixed.and_then(Fixed::for_all);
+    fixed.filter(is_another).map_or(Fix::NotAskedAbout, Fix::Version)
 }
 
 /// What each image stands on, and the images out of which it copies.

@@ -14,4 +14,4 @@ mod tests;
 mod types;
 
 pub use smallest::cure;
-pub use types::{BaseMove, Because, Bringer, Cure, Finding, Hopeless, NewerBase, Outlook, Problem, Reason, Rebuild, Situation};
+pub use types::{BaseMove, Because, Bringer, Cure, Finding, Fix, Hopeless, NewerBase, Outlook, Problem, Reason, Rebuild, Situation};

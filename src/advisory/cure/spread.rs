@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{BaseMove, Because, Bringer, Cure, Finding, Hopeless, NewerBase, Outlook, Problem, Reason, Rebuild, Situation};
+use super::{BaseMove, Because, Bringer, Cure, Finding, Fix, Hopeless, NewerBase, Outlook, Problem, Reason, Rebuild, Situation};
 use crate::model::{ImageName, ImageRef};
 
 /// One problem throughout the estate.
@@ -16,12 +16,12 @@ pub(super) struct Spread<'s> {
 /// By whom an image has the problem now: what would bring it in again if the image alone were rebuilt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Source<'s> {
-    /// By itself; cured by this version.
-    Itself(Option<&'s str>),
+    /// By itself; cured by this.
+    Itself(Option<&'s Fix>),
     /// By a parent that has it.
     Image(&'s ImageName),
-    /// By a base that it stands on; cured by this version.
-    Base(&'s ImageRef, Option<&'s str>),
+    /// By a base that it stands on; cured by this.
+    Base(&'s ImageRef, Option<&'s Fix>),
     /// By what it stood on when it was built, and that does not have it any more or is not under it any more.
     Past(&'s Bringer),
 }
@@ -51,9 +51,9 @@ impl<'s> Spread<'s> {
         let mut curable = BTreeSet::new();
         for image in images {
             let is_cured = |source: &Source<'s>| match source {
-                Source::Itself(fixed) => fixed.is_some(),
+                Source::Itself(fix) => fix.is_some(),
                 Source::Image(parent) => curable.contains(parent),
-                Source::Base(base, fixed) => self.outlook(base, *fixed) != Outlook::Unknown,
+                Source::Base(base, fix) => self.outlook(base, *fix) != Outlook::Unknown,
                 Source::Past(_) => true,
             };
             if self.sources(image).iter().all(is_cured) {
@@ -69,7 +69,7 @@ impl<'s> Spread<'s> {
             if is_by(finding, image) {
                 let copied = self.situation.copies.get(image).into_iter().flatten().filter(|from| self.findings.contains_key(from));
                 sources.extend(copied.map(Source::Image));
-                sources.insert(Source::Itself(finding.fixed.as_deref()));
+                sources.insert(Source::Itself(finding.fix.as_ref()));
             } else {
                 sources.extend(self.inherited(image, finding));
             }
@@ -82,18 +82,22 @@ impl<'s> Spread<'s> {
         let mut sources: Vec<_> = parents(self.situation, image).filter(|parent| self.findings.contains_key(parent)).map(Source::Image).collect();
         let stands_on = self.situation.parents.get(image).is_some_and(|parents| parents.contains(&finding.by));
         match &finding.by {
-            Bringer::Base(base) if stands_on => sources.push(Source::Base(base, finding.fixed.as_deref())),
+            Bringer::Base(base) if stands_on => sources.push(Source::Base(base, finding.fix.as_ref())),
             by if sources.is_empty() => sources.push(Source::Past(by)),
             _ => {}
         }
         sources
     }
 
-    fn outlook(&self, base: &ImageRef, fixed: Option<&str>) -> Outlook {
+    fn outlook(&self, base: &ImageRef, fix: Option<&Fix>) -> Outlook {
         match self.situation.newer.get(base) {
             Some(NewerBase { digest, has: Some(has) }) if !has.contains(self.problem) => Outlook::Cured(*digest),
             Some(NewerBase { digest, has: None }) => Outlook::Newer(*digest),
-            _ => fixed.map_or(Outlook::Unknown, |fixed| Outlook::Fixed(fixed.to_owned())),
+            _ => match fix {
+                Some(Fix::Version(version)) => Outlook::Fixed(version.clone()),
+                Some(Fix::NotAskedAbout) => Outlook::Possible,
+                None => Outlook::Unknown,
+            },
         }
     }
 }
@@ -164,9 +168,7 @@ impl<'s> Needs<'s> {
             for source in spread.sources(image) {
                 match source {
                     Source::Image(parent) => open.push(parent),
-                    Source::Base(base, fixed) => {
-                        _ = self.bases.entry(base).or_default().insert((spread.problem.clone(), spread.outlook(base, fixed)))
-                    }
+                    Source::Base(base, fix) => _ = self.bases.entry(base).or_default().insert((spread.problem.clone(), spread.outlook(base, fix))),
                     _ => {}
                 }
                 if rebuild {
@@ -188,7 +190,8 @@ impl<'s> Needs<'s> {
 impl Source<'_> {
     fn because(self) -> Because {
         match self {
-            Self::Itself(fixed) => Because::BringsIt { fixed: fixed.unwrap_or_default().to_owned() },
+            Self::Itself(Some(Fix::Version(version))) => Because::BringsIt { fixed: Some(version.clone()) },
+            Self::Itself(_) => Because::BringsIt { fixed: None },
             Self::Image(parent) => Because::StandsOn(parent.clone()),
             Self::Base(base, _) => Because::StandsOnBase(base.clone()),
             Self::Past(by) => Because::StoodOn(by.clone()),

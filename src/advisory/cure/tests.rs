@@ -28,6 +28,10 @@ fn problem(advisory: &str) -> Problem {
     Problem { advisory: advisory.to_owned(), package: "p".to_owned() }
 }
 
+fn fix(is_known: bool) -> Option<Fix> {
+    is_known.then(|| Fix::Version("2".to_owned()))
+}
+
 /// `base: @debian, web: base +` (what runs has a `+`), and `web 1 by @debian fixed` for a finding of `CVE-1`; `base -` for one that has none.
 fn situation(estate: &str, findings: &str) -> Situation {
     let mut situation = Situation::default();
@@ -43,8 +47,7 @@ fn situation(estate: &str, findings: &str) -> Situation {
         let words: Vec<_> = line.split(' ').collect();
         let of = situation.findings.entry(image(words[0])).or_default();
         if let [_, advisory, "by", by, rest @ ..] = words.as_slice() {
-            let fixed = rest.contains(&"fixed").then(|| "2".to_owned());
-            of.push(Finding { problem: problem(advisory), fixed, by: bringer(by) });
+            of.push(Finding { problem: problem(advisory), fix: fix(rest.contains(&"fixed")), by: bringer(by) });
         }
     }
     situation
@@ -109,7 +112,7 @@ fn a_base_is_judged_by_what_is_known_of_it_now() {
 fn reasons_say_by_whom() {
     let cure = cure(&situation("base: @debian, web: base +", "base 1 by @debian fixed, web 1 by @debian fixed, web 2 by web fixed"));
     let reasons: Vec<_> = cure.images.iter().flat_map(|rebuild| rebuild.reasons.iter().map(|reason| format!("{:?}", reason.because))).collect();
-    assert_eq!(reasons, ["StandsOnBase(debian)", "StandsOn(base)", "BringsIt { fixed: \"2\" }"]);
+    assert_eq!(reasons, ["StandsOnBase(debian)", "StandsOn(base)", "BringsIt { fixed: Some(\"2\") }"]);
 }
 
 #[test]
@@ -129,7 +132,7 @@ fn a_chain_of_thousands_needs_no_stack() {
     let mut deep = Situation { running: BTreeSet::from([image("i20000")]), ..Situation::default() };
     for n in 1..=20_000 {
         deep.parents.insert(image(&format!("i{n}")), BTreeSet::from([bringer(&if n == 1 { "@debian".into() } else { format!("i{}", n - 1) })]));
-        let finding = Finding { problem: problem("1"), fixed: Some("2".into()), by: bringer("@debian") };
+        let finding = Finding { problem: problem("1"), fix: fix(true), by: bringer("@debian") };
         deep.findings.insert(image(&format!("i{n}")), vec![finding]);
     }
     assert_eq!(cure(&deep).images.len(), 20_000);
@@ -152,7 +155,7 @@ fn any_situation() -> impl Strategy<Value = Situation> {
             situation.parents.insert(me.clone(), stands_on);
             situation.copies.insert(me.clone(), (0..at).filter(|n| copies[*n]).map(|n| image(&format!("i{n}"))).collect());
             let by = |n: usize| bringer(&name(n % (at + 3)));
-            let findings = findings.into_iter().map(|(n, fixed)| Finding { problem: problem("1"), fixed: fixed.then(|| "2".into()), by: by(n) });
+            let findings = findings.into_iter().map(|(n, fixed)| Finding { problem: problem("1"), fix: fix(fixed), by: by(n) });
             situation.findings.insert(me.clone(), findings.collect());
             situation.running.extend(runs.then_some(me));
         }
@@ -178,8 +181,8 @@ fn sick_after(situation: &Situation, rebuilt: &BTreeSet<ImageName>) -> BTreeSet<
         let parents = &situation.parents[me];
         let inherits = parents.iter().any(|parent| matches!(parent, Bringer::Image(parent) if sick.contains(parent)));
         let keeps = |finding: &Finding| match &finding.by {
-            Bringer::Image(by) if by == me => finding.fixed.is_none() || situation.copies[me].iter().any(|from| sick.contains(from)),
-            Bringer::Base(name) => inherits || parents.contains(&finding.by) && base_keeps(name, finding.fixed.is_some()),
+            Bringer::Image(by) if by == me => finding.fix.is_none() || situation.copies[me].iter().any(|from| sick.contains(from)),
+            Bringer::Base(name) => inherits || parents.contains(&finding.by) && base_keeps(name, finding.fix.is_some()),
             Bringer::Image(_) => inherits,
         };
         let is_sick = if rebuilt.contains(me) { findings.iter().any(keeps) } else { !findings.is_empty() };

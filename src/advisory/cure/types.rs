@@ -49,10 +49,19 @@ pub struct Problem {
 pub struct Finding {
     /// Which.
     pub problem: Problem,
-    /// The version that no longer has it; none if no such is known.
-    pub fixed: Option<String>,
+    /// What is without it; none if nothing is known to be.
+    pub fix: Option<Fix>,
     /// Who brought it in: the image itself, or what it inherits from.
     pub by: Bringer,
+}
+
+/// What is without a problem.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum Fix {
+    /// This version, as advisories say.
+    Version(String),
+    /// Any version that was not asked about: who asks named the versions that are to be gone, and advisories know of none that is not among them.
+    NotAskedAbout,
 }
 
 /// What a base is now.
@@ -108,8 +117,8 @@ pub struct Reason {
 pub enum Because {
     /// By itself.
     BringsIt {
-        /// The version that no longer has it.
-        fixed: String,
+        /// The version that no longer has it; none if versions were asked about and advisories know of no other.
+        fixed: Option<String>,
     },
     /// By a base, which must move before.
     StandsOnBase(ImageRef),
@@ -139,6 +148,8 @@ pub enum Outlook {
     Newer(Digest),
     /// Its distribution has a version without it; no base with that is known yet.
     Fixed(String),
+    /// Versions were asked about: advisories know of no other, but there may be one. No base with that is known yet.
+    Possible,
     /// Neither.
     Unknown,
 }

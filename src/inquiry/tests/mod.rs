@@ -134,6 +134,32 @@ fn a_newer_base_that_still_has_it_is_no_cure() {
 }
 
 #[test]
+fn a_patch_of_versions_says_what_was_asked_for_and_a_fix_only_if_one_is_known() {
+    let estate = Estate::new();
+    let told = |asked: &str| {
+        let lines = crate::report::packages::remedy(&estate.remedy(asked));
+        let told = |of: &str| lines.iter().find(|line| line.starts_with(of)).unwrap_or_else(|| panic!("{lines:?}")).clone();
+        [told("base debian "), told("image own ")]
+    };
+    let base = "base debian brings in libssl3, and nothing newer of it is without it; it is";
+    let image = "image own brings in libssl3 by its own steps; it is";
+    let unknown = "(no advisory that was read names another version that everybody gets)";
+    assert_eq!(
+        told("openssl<3.1"),
+        [
+            format!("{base} to be no longer openssl<3.1, which steps that upgrade packages may bring about {unknown}"),
+            format!("{image} to be no longer openssl<3.1 {unknown}"),
+        ]
+    );
+    estate.advise(Some("3.1"));
+    let known = [format!("{base} fixed in 3.1, which steps that upgrade packages may bring"), format!("{image} fixed in 3.1")];
+    assert_eq!(told("openssl<3.1"), known);
+    assert_eq!(told("CVE-2099-1"), known);
+    // What advisories call fixed is to be gone as well.
+    assert!(told("openssl<3.2")[1].ends_with(&format!("to be no longer openssl<3.2 {unknown}")));
+}
+
+#[test]
 fn who_has_a_problem_goes_by_the_distribution_of_each_image() {
     let estate = Estate::new();
     let ask = |asked: &str| who_has(&estate.shop.inventories, &Query { asked: asked.parse().unwrap(), when: When::Now }).unwrap();

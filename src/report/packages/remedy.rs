@@ -3,6 +3,9 @@
 use crate::advisory::{Because, Bringer, Outlook};
 use crate::inquiry::Remedy;
 
+/// Said where versions are to be gone and none is known to name instead.
+const NO_FIX: &str = "no advisory that was read names another version that everybody gets";
+
 /// Who brings it in, what is known of a fix, and what nobody can cure yet.
 pub fn remedy(remedy: &Remedy) -> Vec<String> {
     if remedy.is_gone() {
@@ -19,6 +22,10 @@ pub fn remedy(remedy: &Remedy) -> Vec<String> {
                 Outlook::Fixed(version) => format!(
                     "base {name} brings in {package}, and nothing newer of it is without it; it is fixed in {version}, which steps that upgrade packages may bring"
                 ),
+                Outlook::Possible => format!(
+                    "base {name} brings in {package}, and nothing newer of it is without it; it is to be no longer {}, which steps that upgrade packages may bring about ({NO_FIX})",
+                    remedy.gone
+                ),
                 Outlook::Unknown => format!("base {name} brings in {package}, and no fix is known that everybody gets"),
             });
         }
@@ -26,7 +33,11 @@ pub fn remedy(remedy: &Remedy) -> Vec<String> {
     for rebuild in &remedy.cure.images {
         for reason in &rebuild.reasons {
             if let Because::BringsIt { fixed } = &reason.because {
-                lines.push(format!("image {} brings in {} by its own steps; it is fixed in {fixed}", rebuild.image, reason.problem.package));
+                let fix = match fixed {
+                    Some(version) => format!("fixed in {version}"),
+                    None => format!("to be no longer {} ({NO_FIX})", remedy.gone),
+                };
+                lines.push(format!("image {} brings in {} by its own steps; it is {fix}", rebuild.image, reason.problem.package));
             }
         }
     }
