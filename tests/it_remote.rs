@@ -400,6 +400,22 @@ fn a_named_problem_fails_a_check_only_if_it_is_open_for_so_long() {
     }
 }
 
+#[test]
+fn a_patch_that_is_only_shown_tells_what_its_bases_bring() {
+    let home = Home::new();
+    let change = json!({ "patch": { "gone": "openssl<3.1", "images": [], "afresh": [], "bases": ["debian"] } });
+    let remedy = json!({ "gone": "openssl<3.1", "cure": { "images": [], "bases": [], "hopeless": [] }, "change": change, "as_they_are": {} });
+    let package = |version: &str| json!({ "kind": "deb", "name": "openssl", "version": version });
+    let changed = json!({ "before": package("3.0"), "after": package("3.1"), "direction": "up" });
+    let plan = json!({ "change": change, "bases": {}, "steps": [], "rolls": [] });
+    let packages = json!({ "debian": { "added": [], "removed": [], "changed": [changed] } });
+    let answers = [json!({ "remedy": remedy, "warnings": [] }), json!({ "hash": "00", "parallel": 1, "packages": packages, "plan": plan })];
+    let ended = answered(&home, &answers, &["patch", "openssl<3.1", "--dry-run"]);
+    expect(&ended, 0, &["Packages that come with the bases", "~ openssl 3.0 → 3.1"]);
+    let ended = answered(&home, &answers, &["patch", "openssl<3.1", "--dry-run", "--json"]);
+    assert_eq!(serde_json::from_str::<serde_json::Value>(&ended.out).unwrap()["packages"], packages);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_certificate_is_trusted_when_somebody_says_so() {
     let mut home = Home::with_runs().await;

@@ -11,7 +11,7 @@ use crate::inquiry::{Answer, Query, Remedy, Sought, who_has};
 use crate::journal::When;
 use crate::plan::Change;
 use crate::report;
-use crate::workshop::{FoundRemedy, find_remedy};
+use crate::workshop::{FoundRemedy, find_remedy, packages_of_bases};
 
 /// Get rid of a problem, or of packages, in every container: rebuild the images that bring them in and all that have them from there, and roll those out.
 ///
@@ -66,7 +66,8 @@ pub(super) async fn run(args: &PatchArgs, at: At, face: &mut Face) -> miette::Re
     };
     let plan = plan::make(&workshop, &change, |_| args.sick, face).await?;
     if args.dry_run || plan.does_nothing() {
-        plan::show(&plan, workshop.parallel(), face);
+        let packages = packages_of_bases(&workshop.driver, &plan).await;
+        plan::show_with(&plan, workshop.parallel(), &packages, face);
         return Ok(if plan.does_nothing() { Exit::Failed } else { shown(args, &found) });
     }
     let exit = rollout::begin(&workshop, plan, args.yes, face).await?;

@@ -63,7 +63,7 @@ pub(super) async fn change(
     }
     let made = foresee(daemon, &wish, face).await?;
     if is_only_shown || made.plan.does_nothing() {
-        plan::show(&made.plan, made.parallel, face);
+        plan::show_with(&made.plan, made.parallel, &made.packages, face);
         return Ok(None);
     }
     begin(daemon, wish, made, false, yes, face).await.map(Some)
