@@ -14,7 +14,8 @@ use crate::sbom::Format;
 
 /// Write what is in an image as a software bill of materials.
 ///
-/// CycloneDX 1.6 or SPDX 2.3, as JSON. The same image of the same release gives the same document, byte for byte, whenever it is asked for.
+/// CycloneDX 1.6 or SPDX 2.3, as JSON. The same image of the same release gives the same document, byte for byte, as long as nothing more is read of it:
+/// refit's version is in the document, and who brought a package in is told by what is known of the images below by then.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:\n  refit sbom web --format spdx -o web.spdx.json\n  refit sbom debian:bookworm-slim")]
 pub struct SbomArgs {
