@@ -36,6 +36,9 @@ pub struct Answer {
     pub left_out: usize,
     /// What ran at that time and nobody can say of what is in it.
     pub not_read: Vec<NotRead>,
+    /// Where a licence is asked for: how many packages of what ran state none, so that nobody can say whether they are meant.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub without_license: usize,
 }
 
 impl Answer {
@@ -141,7 +144,7 @@ pub fn who_has(inventories: &Inventories, query: &Query) -> Result<Answer, AskEr
     let filter = Filter { names: sought.names(), matches: &|package| sought.may_be(package) };
     let mut judge = Judge::new(&sought);
     let held = inventories.who_has_what_is_meant(&filter, query.when, &mut |ran, package, distro| judge.is_meant(ran, package, distro))?;
-    let unclear = judge.unclear;
+    let (unclear, without_license) = (judge.unclear, judge.without_license.len());
     let images: BTreeSet<Digest> = held.holdings.iter().filter_map(|holding| holding.stay.ran.image).collect();
     let distros = inventories.distros(&images)?;
     let mut cures = Cures::new(inventories, &sought, &held.holdings)?;
@@ -151,7 +154,7 @@ pub fn who_has(inventories: &Inventories, query: &Query) -> Result<Answer, AskEr
     });
     let containers: Vec<Container> = containers.collect();
     let not_read = told(&held).into_iter().chain(unclear.into_iter().map(|(why, ran)| of(&ran, why))).collect();
-    Ok(Answer { asked: query.asked.to_string(), containers, left_out: held.left_out, not_read })
+    Ok(Answer { asked: query.asked.to_string(), containers, left_out: held.left_out, not_read, without_license })
 }
 
 /// What runs now and nobody can say of what is in it.
@@ -176,6 +179,8 @@ struct Judge<'a> {
     judged: HashMap<(*const Package, Option<Distro>), Judged>,
     /// What ran and cannot be cleared, and why.
     unclear: BTreeSet<(Unknown, Arc<Ran>)>,
+    /// The packages that would have to state a licence.
+    without_license: BTreeSet<*const Package>,
 }
 
 /// What is known of a package.
@@ -188,7 +193,7 @@ struct Judged {
 
 impl<'a> Judge<'a> {
     fn new(sought: &'a Sought) -> Self {
-        Self { sought, judged: HashMap::new(), unclear: BTreeSet::new() }
+        Self { sought, judged: HashMap::new(), unclear: BTreeSet::new(), without_license: BTreeSet::new() }
     }
 
     fn is_meant(&mut self, ran: &Arc<Ran>, package: &Arc<Package>, distro: Option<&Distro>) -> bool {
@@ -202,6 +207,9 @@ impl<'a> Judge<'a> {
         }
         if judged.is_open {
             self.unclear.insert((Unknown::Undetermined, ran.clone()));
+        }
+        if sought.lacks_license(package) {
+            self.without_license.insert(Arc::as_ptr(package));
         }
         judged.is_meant
     }

@@ -43,10 +43,10 @@ impl Sought {
         }
     }
 
-    /// Whether a package may be meant, as far as that can be told without its distribution.
+    /// Whether a package may be meant, as far as that can be told without its distribution. What states no licence may be under any.
     pub(super) fn may_be(&self, package: &Package) -> bool {
         match &self.asked {
-            Asked::Packages(question) => question.matches(package),
+            Asked::Packages(question) => question.matches(package) || question.lacks_license(package),
             Asked::Problem(_) => true,
         }
     }
@@ -54,6 +54,11 @@ impl Sought {
     /// Whether a package of an image of this distribution is meant; if so, the version from which on it is not, where that is known.
     pub(super) fn hit(&self, package: &Package, distro: Option<&Distro>) -> Option<Option<Fixed>> {
         self.asked.hit(&self.advisories, package, distro)
+    }
+
+    /// Whether a licence is asked for and this package states none.
+    pub(super) fn lacks_license(&self, package: &Package) -> bool {
+        matches!(&self.asked, Asked::Packages(question) if question.lacks_license(package))
     }
 
     /// Whether nobody has looked yet if a package of an image of this distribution has it.

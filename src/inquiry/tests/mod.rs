@@ -195,6 +195,16 @@ fn what_is_cured_takes_no_place_in_a_long_answer() {
 }
 
 #[test]
+fn what_states_no_licence_is_counted_where_one_is_asked_for() {
+    let estate = Estate::new();
+    let ask = |asked| who_has(&estate.shop.inventories, &Query { asked: Asked::Packages(asked), when: When::Now }).unwrap();
+    let answer = ask(crate::inventory::Question::of_license("GPL*").unwrap());
+    // libc6, libssl3, x, y and r; `t`, of `tool`, runs nowhere.
+    assert_eq!((answer.is_nobody(), answer.without_license), (true, 5));
+    assert_eq!(ask("openssl".parse().unwrap()).without_license, 0);
+}
+
+#[test]
 fn the_clock_of_a_problem_runs_until_the_last_container_is_gone() {
     let estate = Estate::new();
     estate.advise(Some("3.1"));

@@ -83,6 +83,11 @@ impl Question {
         parse::license(text)
     }
 
+    /// Whether a licence is asked for and this package states none, so that nobody can say whether it is meant.
+    pub fn lacks_license(&self, package: &Package) -> bool {
+        self.license.is_some() && package.license.is_none()
+    }
+
     /// Whether a package is asked for: by its own name and version, or by those of the source package that it was built from.
     pub fn matches(&self, package: &Package) -> bool {
         let is_kind = self.kind.is_none_or(|kind| kind == package.kind);

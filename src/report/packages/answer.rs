@@ -23,6 +23,10 @@ pub fn answer(answer: &Answer) -> Vec<String> {
 /// What an answer does not tell, one line each; for stderr, in whatever form the answer itself is shown.
 pub fn not_told(answer: &Answer) -> Vec<String> {
     let mut lines = not_read(&answer.not_read);
+    if answer.without_license > 0 {
+        let packages = crate::report::count(answer.without_license, "package");
+        lines.push(format!("{packages} of these images state no licence that can be read, so nobody can say whether {} is theirs", answer.asked));
+    }
     if answer.left_out > 0 {
         let more = crate::report::count(answer.left_out, "more package");
         lines.push(format!(
