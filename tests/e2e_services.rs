@@ -95,6 +95,11 @@ services:
     // A volume that is written is never written by two: the old one died before the new one started, though start-first was asked for.
     let wanted = [("die", &before[0].id), ("start", &after[0].id)].map(|(what, id)| format!("{what} {id}"));
     assert_eq!(listening.until(&wanted[1]), wanted);
+
+    // To the engine it goes on running well; only refit's probe knows that it serves no more. Within its start period that is `starting`.
+    estate.refit(&["status"]).expect_code(0);
+    estate.host(after[0].host).docker(&["exec", &after[0].id, "rm", "/www/version"]).unwrap();
+    estate.refit(&["status"]).expect_code(1).expect_said("1 not healthy, 0 not as released");
 }
 
 /// What must be the same before and after, as the engine tells it.

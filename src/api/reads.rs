@@ -140,12 +140,12 @@ pub(super) async fn services(caller: Caller, State(api): State<Api>) -> Result<J
     Ok(Json(api.daemon.journal.standing()?))
 }
 
-/// What runs where, slot by slot: every host is asked.
+/// What runs where, slot by slot: every host is asked, and every container that refit itself probes.
 #[utoipa::path(get, path = "/v1/status", tag = "services", responses((status = 200, description = "a status for each slot, as `refit status --json` prints it"), (status = 409, description = "it cannot be told as things are; `detail` says why"), (status = 502, description = "an engine or a registry is at fault")))]
 pub(super) async fn status(caller: Caller, State(api): State<Api>) -> Result<Json<Vec<SlotStatus>>, Problem> {
     caller.may(Role::Read)?;
     let driver = api.daemon.driver()?;
-    let seen = driver.see_hosts().await;
+    let seen = driver.see_health().await?;
     Ok(Json(driver.status(&seen, &driver.expected()?)))
 }
 

@@ -14,7 +14,8 @@ use crate::workshop::{FoundStaleness, staleness};
 
 /// Show what runs where, and whether that is what was released.
 ///
-/// A line for each slot: release, image, health, since when, and drift. Ends with 1 if something drifted, is unhealthy or is missing, so that
+/// A line for each slot: release, image, health, since when, and drift. Services that refit itself probes (`http`, `tcp`, `command`) are asked
+/// once; what is unhealthy comes with the reason. Ends with 1 if something drifted, is unhealthy or is missing, so that
 /// it fits a check in a script.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:\n  refit status --json")]
@@ -45,7 +46,7 @@ pub(super) async fn run(args: &StatusArgs, at: At, face: &mut Face) -> miette::R
         return Ok(show_stale(&staleness(&workshop.driver, &|base| workshop.looks.since(base)).await?, face));
     }
     let driver = &workshop.driver;
-    let seen = driver.see_hosts().await;
+    let seen = driver.see_health().await?;
     show(&driver.status(&seen, &driver.expected()?), driver.journal.as_ref(), face)
 }
 

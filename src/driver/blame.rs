@@ -99,7 +99,8 @@ impl Driver {
         (one.state.clone(), health.unwrap_or_else(|| one.health.clone()))
     }
 
-    fn is_past(&self, moment: Timestamp, span: Duration) -> bool {
+    /// Whether so much time has gone by since a moment.
+    pub(super) fn is_past(&self, moment: Timestamp, span: Duration) -> bool {
         moment.checked_add(span).is_ok_and(|end| end <= self.clock.now())
     }
 

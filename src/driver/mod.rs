@@ -15,6 +15,7 @@ mod engines;
 mod error;
 mod guard;
 mod handover;
+mod health;
 mod hosts;
 mod inheritance;
 mod look;

@@ -165,6 +165,7 @@ fn slot_status(slot: &SlotId, seen: Option<&Result<Vec<ContainerFound>, String>>
         release: None,
         image: None,
         health,
+        why: None,
         since: None,
         drift,
     };
@@ -184,6 +185,7 @@ fn slot_status(slot: &SlotId, seen: Option<&Result<Vec<ContainerFound>, String>>
         release: Some(first.version.release),
         image: Some(first.image),
         health: health_word(first),
+        why: why(first),
         since: since(first),
         drift: drift(first, running, expected),
         ..empty("", None)
@@ -226,6 +228,7 @@ fn surplus(host: &HostName, container: &ContainerFound) -> SlotStatus {
         release: Some(container.version.release),
         image: Some(container.image),
         health: health_word(container),
+        why: why(container),
         since: since(container),
         drift: Some("runs, but the pipelines have no such slot".into()),
     }
@@ -243,6 +246,14 @@ fn health_word(found: &ContainerFound) -> &'static str {
         (ContainerState::Restarting { .. }, _) => "restarting",
         (ContainerState::Paused, _) => "paused",
         (ContainerState::Created | ContainerState::Exited { .. } | ContainerState::Gone, _) => "stopped",
+    }
+}
+
+/// What speaks against a container that runs.
+fn why(found: &ContainerFound) -> Option<String> {
+    match (&found.state, &found.health) {
+        (ContainerState::Running { .. }, Health::Unhealthy { why }) => Some(why.clone()),
+        _ => None,
     }
 }
 

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use crate::model::format_duration;
 use crate::rollout::SlotStatus;
 
-/// The table's lines, and a closing line that says whether all is well.
+/// The table's lines, a line for each reason why a slot is unhealthy, and a closing line that says whether all is well.
 pub fn as_text(statuses: &[SlotStatus], now: Timestamp) -> Vec<String> {
     if statuses.is_empty() {
         return vec!["the estate has no services".into()];
@@ -31,12 +31,19 @@ pub fn as_text(statuses: &[SlotStatus], now: Timestamp) -> Vec<String> {
     let slots = super::count(statuses.len(), "slot");
     let mut lines = super::table(["SERVICE", "HOST", "SLOT", "RELEASE", "IMAGE", "HEALTH", "SINCE", "DRIFT"], statuses.iter().map(row));
     lines.push(String::new());
+    lines.extend(statuses.iter().filter_map(reason));
     lines.push(if drifted == 0 && unwell == 0 {
         format!("{slots}, all healthy and as released{drained}")
     } else {
         format!("{slots}, {unwell} not healthy, {drifted} not as released{drained}")
     });
     lines
+}
+
+/// What speaks against a slot. The output of a check may have many lines, which are one here.
+fn reason(status: &SlotStatus) -> Option<String> {
+    let why = status.why.as_ref()?.split_whitespace().collect::<Vec<_>>().join(" ");
+    Some(format!("{}@{}/{} is {}: {why}", status.service, status.host, status.index, status.health))
 }
 
 fn ago(now: Timestamp, since: Timestamp) -> String {

@@ -21,6 +21,8 @@ pub struct SlotStatus {
     pub image: Option<Digest>,
     /// `healthy`, `starting`, `unhealthy`, `stopped`, `restarting`, `missing`, `unknown`; `drained` where nothing is to run.
     pub health: &'static str,
+    /// What its check, or refit's own probe, says against it where it is `unhealthy`.
+    pub why: Option<String>,
     /// Since when it runs (or is stopped).
     pub since: Option<Timestamp>,
     /// What is not as it was released; none if all is well.
@@ -40,13 +42,14 @@ impl<'de> Deserialize<'de> for SlotStatus {
             release: Option<ReleaseNumber>,
             image: Option<Digest>,
             health: String,
+            why: Option<String>,
             since: Option<Timestamp>,
             drift: Option<String>,
         }
-        let Sent { service, host, index, release, image, health, since, drift } = Sent::deserialize(deserializer)?;
+        let Sent { service, host, index, release, image, health, why, since, drift } = Sent::deserialize(deserializer)?;
         // A word that only a newer refit knows is, to this one, unknown.
         let health = WORDS.into_iter().find(|word| *word == health).unwrap_or("unknown");
-        Ok(Self { service, host, index, release, image, health, since, drift })
+        Ok(Self { service, host, index, release, image, health, why, since, drift })
     }
 }
 

@@ -10,7 +10,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::daemon::{Daemon, DriftPolicy, Standing};
-use crate::driver::DriverError;
+use crate::driver::{Driver, DriverError, Seen as HostsSeen};
 use crate::model::HostName;
 use crate::notice::Notice;
 use crate::pipeline::NoticeKind;
@@ -100,10 +100,19 @@ impl Daemon {
     async fn look_for_drift(&self, seen: &mut Seen) -> Result<(), DriverError> {
         let driver = self.driver()?;
         let hosts = driver.see_hosts().await;
-        self.keep_seen(&driver, &hosts)?;
-        let plan = driver.plan_repair(&hosts)?;
+        let looked = self.act_on_drift(&driver, &hosts, seen).await;
+        // Probes may take long, and one that fails is no drift: they come last, and only metrics show them.
+        tokio::select! {
+            () = self.stop.cancelled() => {}
+            probed = driver.probe_once(hosts) => self.keep_seen(&driver, &probed?)?,
+        }
+        looked
+    }
+
+    async fn act_on_drift(&self, driver: &Driver, hosts: &HostsSeen, seen: &mut Seen) -> Result<(), DriverError> {
+        let plan = driver.plan_repair(hosts)?;
         let drifted: BTreeSet<HostName> = driver
-            .status(&hosts, &driver.expected()?)
+            .status(hosts, &driver.expected()?)
             .into_iter()
             .filter(|slot| slot.drift.is_some() && slot.health != "unknown")
             .map(|slot| slot.host)

@@ -49,6 +49,8 @@ pub struct SimState {
     pub build_takes: Duration,
     /// Every build that came to an image, by the name that was asked for.
     pub built: Vec<ImageRef>,
+    /// What refit's own probes are answered, by the container's id: the engine knows nothing of it, and calls the container well.
+    pub unwell: BTreeMap<String, String>,
     /// Files that containers wrote outside their volumes, by the container's id.
     pub written: BTreeMap<String, Vec<String>>,
     /// Where containers have anonymous volumes, by the container's id. They move on to whoever takes its place.
@@ -458,6 +460,9 @@ impl Engine for SimEngine {
 
     async fn probe(&self, container: &str, _probe: &ProbeSpec) -> Result<ProbeAnswer, EngineError> {
         self.call(|state, now| {
+            if let Some(why) = state.unwell.get(container) {
+                return Ok(ProbeAnswer::Unwell(why.clone()));
+            }
             Ok(match self.health(state, container, now)? {
                 Health::Healthy { .. } => ProbeAnswer::Well,
                 Health::Starting => ProbeAnswer::Unwell("simulated: not ready".to_owned()),

@@ -129,3 +129,48 @@ async fn hosts_that_share_an_engine_are_told_apart() {
     assert_eq!(world.roll(Change::Everything).await, RunOutcome::Done);
     assert_eq!(told().await, well);
 }
+
+/// To the engine a container without a check of its own is well for as long as it runs: whether it serves only the probe can tell. It is no drift.
+#[tokio::test(start_paused = true)]
+async fn a_service_that_refit_probes_is_shown_as_its_probe_says() {
+    let world = World::new();
+    let probed = world
+        .yaml
+        .lock()
+        .unwrap()
+        .replace("    image: api\n", "    image: api\n    healthcheck: { command: [serves], interval: 1s, start_period: 5s }\n");
+    *world.yaml.lock().unwrap() = probed;
+    assert_eq!(world.roll(Change::Everything).await, RunOutcome::Done);
+    let told = async || {
+        let driver = world.driver();
+        let statuses = driver.status(&driver.see_health().await.unwrap(), &driver.expected().unwrap());
+        assert!(driver.plan_repair(&driver.see_health().await.unwrap()).unwrap().rolls.is_empty(), "a failed probe begins no repair");
+        let of = |host: &str| statuses.iter().find(|one| one.service.as_str() == "api" && one.host.as_str() == host).unwrap().clone();
+        let [h1, h2] = ["h1", "h2"].map(of);
+        assert_eq!((h2.health, h2.why), ("healthy", None));
+        assert!(
+            statuses.iter().filter(|one| one.service.as_str() == "web").all(|one| one.is_well() || one.health == "unknown"),
+            "it has no probe: {statuses:?}"
+        );
+        (h1.health, h1.why)
+    };
+    assert_eq!(told().await, ("healthy", None));
+    {
+        let mut state = world.host("h1").state();
+        let ids: Vec<String> = state.machine.containers().map(|one| one.id.clone()).collect();
+        state.unwell.extend(ids.into_iter().map(|id| (id, "exit code 1: no answer".to_owned())));
+    }
+    tokio::time::sleep(Duration::from_secs(6)).await;
+    assert_eq!(told().await, ("unhealthy", Some("exit code 1: no answer".to_owned())));
+    // Whoever was started just now may take its time.
+    {
+        let (mut state, now) = (world.host("h1").state(), world.now());
+        let id = state.machine.containers().find(|one| one.slot.service.as_str() == "api").unwrap().id.clone();
+        state.machine.stop(&id, now).unwrap();
+        state.machine.start(&id, now).unwrap();
+    }
+    assert_eq!(told().await, ("starting", None));
+    // An engine that is silent is unknown, and the others are told all the same.
+    world.host("h1").state().faults.silent.push((START, START + Duration::from_secs(100_000)));
+    assert_eq!(told().await.0, "unknown");
+}

@@ -176,6 +176,7 @@ fn what_is_so_now_is_shown_and_what_is_gone_is_not() {
         release: None,
         image: None,
         health,
+        why: None,
         since: None,
         drift: drift.map(str::to_owned),
     };
