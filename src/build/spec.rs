@@ -11,7 +11,7 @@ use crate::model::{Digest, EstateName, ImageRef, RunId};
 pub struct ImageLabels<'a> {
     /// When the build began.
     pub created: Timestamp,
-    /// The commit of its context.
+    /// The commit that it is made of; none if files differed from it.
     pub revision: Option<&'a str>,
     /// Where its sources are, as a person would open them.
     pub source: Option<&'a str>,

@@ -309,7 +309,7 @@ impl Build<'_> {
         });
         build::labels(&ImageLabels {
             created: self.driver.clock.now(),
-            revision: self.step.context.commit.as_deref(),
+            revision: self.commit(),
             source,
             version: tag.tag().unwrap_or_default(),
             base,

@@ -8,7 +8,7 @@ use crate::edge::{FINDS_AT_ONCE, Source, SourceError, SourceFound};
 use crate::graph::{Graph, GraphFinding, ImageReaches};
 use crate::model::ImageName;
 use crate::pipeline::{Estate, Finding, Image, Severity, Sources};
-use crate::release::Release;
+use crate::release::{Release, ReleasedImage};
 
 /// What is read of one image.
 pub(super) struct ImageRead {
@@ -81,19 +81,23 @@ async fn read_image(
         finding(Severity::Error, &image.at.file, image.at.line, format!("the files of image {} cannot be used: {error}", image.name), help)
     };
     let newest = newest.map_err(unreadable)?;
-    let released = latest.and_then(|release| release.images.get(&image.name)).and_then(|released| released.commit.clone());
-    let deployed = match released {
-        Some(commit) if wanted == Sources::Deployed => {
-            if newest.context.commit.as_ref() == Some(&commit) && !newest.context.dirty {
-                Some(newest.clone())
-            } else {
-                // A commit that is gone cannot be built again; the plan says so, and what is there is built.
-                sources.find(&image.build, Some(&commit)).await.ok()
-            }
-        }
+    let deployed = match latest.and_then(|release| release.images.get(&image.name)) {
+        Some(released) if wanted == Sources::Deployed => deployed(sources, image, &newest, released).await,
         _ => None,
     };
     Ok(ImageRead { name: image.name.clone(), newest, deployed })
+}
+
+/// The sources that an image was released from, as far as they can be had again. A commit that is gone cannot be built again, nor can files that no commit
+/// holds (ignored ones, what a filter like LFS puts into the work tree, empty folders); what is there is built then.
+async fn deployed(sources: &dyn Source, image: &Image, newest: &SourceFound, released: &ReleasedImage) -> Option<SourceFound> {
+    let commit = released.commit.as_ref()?;
+    // Journals of older versions do not say which files they were.
+    let are_the_same = |found: &SourceFound| released.context.is_none_or(|context| context == found.context.hash);
+    if newest.context.commit.as_ref() == Some(commit) && !newest.context.dirty && are_the_same(newest) {
+        return Some(newest.clone());
+    }
+    sources.find(&image.build, Some(commit)).await.ok().filter(are_the_same)
 }
 
 /// The graph of what was read, and what is wrong or doubtful in it.

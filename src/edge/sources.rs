@@ -161,7 +161,8 @@ impl Inner {
         let hash = files.hash(self.cache.as_deref())?;
         let (real, device) = files.place();
         let state = self.work_trees.commit_of_real(real, device);
-        let dirty = state.as_ref().is_some_and(|state| state.dirty);
+        // What git ignores and the build is sent all the same is in no commit.
+        let dirty = state.as_ref().is_some_and(|state| state.dirty || state.ignored.iter().any(|path| files.sends(path)));
         let context = plan::Context { hash, commit: state.map(|state| state.commit), dirty, deployed: None };
         Ok(SourceFound { files: Arc::new(files), dockerfile, dockerfile_path: dockerfile_path(build, &super::shown(path)), context })
     }
@@ -228,6 +229,38 @@ mod tests {
         assert_eq!((old.dockerfile.as_slice(), &old.context), (b"FROM a".as_slice(), &by_git.context));
         assert_eq!(sources.find(&git, Some(&first)).await.unwrap().context, by_git.context);
         assert_eq!(sources.find(&git, None).await.unwrap().dockerfile, b"FROM b");
+    }
+
+    /// What git ignores and `.dockerignore` does not is in the image, and in no commit.
+    #[tokio::test]
+    async fn ignored_files_that_are_sent_differ_from_the_commit() {
+        let (work, cache) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let repository = git2::Repository::init(work.path()).unwrap();
+        let write = |path: &str, text: &str| {
+            let full = work.path().join(path);
+            fs::create_dir_all(full.parent().unwrap()).unwrap();
+            fs::write(full, text).unwrap();
+        };
+        write(".gitignore", "dist/\n*.log\nmade/\n");
+        write("web/Dockerfile", "FROM a");
+        write("api/Dockerfile", "FROM a");
+        write("api/.dockerignore", "dist\n**/*.log\n");
+        write("api/src/main.js", "1");
+        commit(&repository);
+        write("made/Dockerfile", "FROM a");
+        let dirty = async |folder: &str| {
+            let build = BuildSpec::of_folder(work.path().join(folder));
+            Sources::new(cache.path().into()).find(&build, None).await.unwrap().context.dirty
+        };
+        assert_eq!((dirty("web").await, dirty("api").await, dirty("made").await), (false, false, true));
+        write("web/dist/app.js", "1");
+        write("api/dist/app.js", "1");
+        write("api/src/x.log", "1");
+        assert_eq!((dirty("web").await, dirty("api").await), (true, false));
+        fs::remove_dir_all(work.path().join("web/dist")).unwrap();
+        assert!(!dirty("web").await);
+        write("web/x.log", "1");
+        assert!(dirty("web").await);
     }
 
     #[tokio::test]

@@ -9,6 +9,7 @@ mod faults;
 mod keeping;
 mod persons;
 mod repairs;
+mod sources;
 mod stages;
 mod stories;
 mod told;

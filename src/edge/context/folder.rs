@@ -86,6 +86,15 @@ impl FolderContext {
         (&self.root, self.device)
     }
 
+    /// Whether this path is sent; with a slash at its end, whether it or anything below it is, and `/` is the whole folder.
+    pub(crate) fn sends(&self, path: &str) -> bool {
+        match path.strip_suffix('/') {
+            None => self.index.contains_key(path),
+            Some("") => !self.entries.is_empty(),
+            Some(folder) => self.index.contains_key(folder) || self.entries.iter().any(|(entry, _)| entry.path.starts_with(path)),
+        }
+    }
+
     /// The Dockerfile's text.
     pub fn dockerfile(&self) -> Result<Vec<u8>, ContextError> {
         let path = format!("{}/{}", self.shown.trim_end_matches('/'), self.dockerfile);

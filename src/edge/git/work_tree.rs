@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use git2::{Oid, Repository, StatusOptions, StatusShow};
+use git2::{Oid, Repository, Status, StatusOptions, StatusShow};
 
 use super::error::GitError;
 use super::tree::TreeContext;
@@ -17,6 +17,9 @@ pub struct WorkTreeState {
     pub commit: String,
     /// Whether anything below the folder differs from it, new files included, ignored ones not.
     pub dirty: bool,
+    /// What git ignores below the folder, by its path in it; a folder whose files are all ignored with a slash at its end, and `/` if that is the
+    /// folder itself.
+    pub ignored: Vec<String>,
 }
 
 /// The work trees of a run. Each is looked at once, however many contexts lie in it.
@@ -34,6 +37,7 @@ struct Looked {
     root: PathBuf,
     commit: Oid,
     changed: BTreeSet<String>,
+    ignored: BTreeSet<String>,
 }
 
 impl WorkTrees {
@@ -48,9 +52,12 @@ impl WorkTrees {
     pub(crate) fn commit_of_real(&self, folder: &Path, device: u64) -> Option<WorkTreeState> {
         let (looked, inside) = self.look(folder, device)?;
         let prefix = if inside.is_empty() { String::new() } else { format!("{inside}/") };
-        let next = looked.changed.range(prefix.clone()..).next();
-        let dirty = next.is_some_and(|path| path.starts_with(&prefix)) || looked.is_below_new_folder(&inside);
-        Some(WorkTreeState { commit: looked.commit.to_string(), dirty })
+        let dirty = below(&looked.changed, &prefix).next().is_some() || lies_in_one_of(&looked.changed, &inside);
+        let ignored = match lies_in_one_of(&looked.ignored, &inside) {
+            true => vec!["/".to_owned()],
+            false => below(&looked.ignored, &prefix).map(|path| path[prefix.len()..].to_owned()).collect(),
+        };
+        Some(WorkTreeState { commit: looked.commit.to_string(), dirty, ignored })
     }
 
     /// The files of a folder as they are at another commit of its repository.
@@ -118,16 +125,25 @@ impl Looked {
         let root = repository.workdir()?.canonicalize().ok()?;
         let commit = repository.head().ok()?.peel_to_commit().ok()?.id();
         let mut options = StatusOptions::new();
-        // A new folder comes as one path with a slash at its end: its files make no difference here.
-        options.show(StatusShow::IndexAndWorkdir).include_untracked(true).include_ignored(false).exclude_submodules(true);
+        // A folder that is new or ignored comes as one path with a slash at its end: its files make no difference here.
+        options.show(StatusShow::IndexAndWorkdir).include_untracked(true).include_ignored(true).exclude_submodules(true);
         let statuses = repository.statuses(Some(&mut options)).ok()?;
-        let changed = statuses.iter().map(|entry| String::from_utf8_lossy(entry.path_bytes()).into_owned()).collect();
-        Some(Self { root, commit, changed })
+        let (mut changed, mut ignored) = (BTreeSet::new(), BTreeSet::new());
+        for entry in statuses.iter() {
+            let paths = if entry.status().contains(Status::IGNORED) { &mut ignored } else { &mut changed };
+            paths.insert(String::from_utf8_lossy(entry.path_bytes()).into_owned());
+        }
+        Some(Self { root, commit, changed, ignored })
     }
+}
 
-    /// Whether a folder is new itself, or lies in one that is.
-    fn is_below_new_folder(&self, inside: &str) -> bool {
-        let ends = inside.match_indices('/').map(|(at, _)| at).chain([inside.len()]);
-        ends.into_iter().any(|end| end > 0 && self.changed.contains(&format!("{}/", &inside[..end])))
-    }
+/// The paths that begin with `prefix`.
+fn below<'a>(paths: &'a BTreeSet<String>, prefix: &'a str) -> impl Iterator<Item = &'a String> {
+    paths.range(prefix.to_owned()..).take_while(move |path| path.starts_with(prefix))
+}
+
+/// Whether a folder is one of those, or lies in one: they have a slash at their ends.
+fn lies_in_one_of(folders: &BTreeSet<String>, inside: &str) -> bool {
+    let ends = inside.match_indices('/').map(|(at, _)| at).chain([inside.len()]);
+    ends.into_iter().any(|end| end > 0 && folders.contains(&format!("{}/", &inside[..end])))
 }
