@@ -10,7 +10,7 @@ use super::build_log::BuildLog;
 use super::{Driver, DriverError, Recorder};
 use crate::advisory::Asked;
 use crate::build::{self, Content, ImageLabels};
-use crate::dockerfile::{self, ReadOptions, RefTarget};
+use crate::dockerfile::{self, Dockerfile, EdgeClass, ReadOptions, RefTarget};
 use crate::edge::{BuildError, BuildProgress, BuildRequest, Engine, ImageSeen, SourceFound, TestRun, Turn, labels};
 use crate::fault::causes;
 use crate::model::{Digest, ImageName, ImageRef, Secret};
@@ -26,8 +26,16 @@ const LAST_LINES: usize = 20;
 pub(super) struct Pinned {
     /// All that the build depends on.
     pub inputs: Digest,
-    /// Normal form of the reference → the name by which the builder knows exactly that content.
-    pub names: BTreeMap<ImageRef, ImageRef>,
+    /// Normal form of the reference → what the builder knows exactly that content by.
+    pub names: BTreeMap<ImageRef, PinnedTo>,
+}
+
+/// The content that a reference stands for in one build.
+pub(super) struct PinnedTo {
+    /// Its name on the builder.
+    pub name: ImageRef,
+    /// Its image id.
+    pub id: Digest,
 }
 
 /// The name under which the builder keeps exactly this content of a base: the base's own repository, a tag that says which.
@@ -181,11 +189,11 @@ impl Build<'_> {
         let dockerfile = pinned_text(image, &found, &self.pinned)?;
         let tag = self.tag()?;
         Ok(BuildRequest {
-            context: found.files,
+            context: found.files.clone(),
             dockerfile,
             args: image.build.args.clone(),
             target: image.build.target.clone(),
-            labels: self.labels(&tag),
+            labels: self.labels(&tag, self.base(&found)?),
             secrets: self.secrets().await?,
             platform: image.build.platform.clone(),
             // What comes from outside is fetched again, which a step that is cached would not.
@@ -298,15 +306,23 @@ impl Build<'_> {
         release::tag(self.image.tag.as_deref(), &parts).map_err(Broken::new)
     }
 
-    fn labels(&self, tag: &ImageRef) -> BTreeMap<String, String> {
+    /// What the stage that is built stands on, through the stages of its file that it is based on: a base by its own name, an image of the estate by
+    /// its tag; none for `scratch`.
+    fn base(&self, found: &SourceFound) -> Result<Option<(&ImageRef, Digest)>, Broken> {
+        let read = read_dockerfile(self.image, found)?;
+        let reached = read.reached(self.image.build.target.as_deref()).map_err(Broken::new)?;
+        let base = reached.iter().find(|reached| reached.class == EdgeClass::Runtime).map(|reached| reached.image);
+        Ok(base.and_then(|base| match self.step.pins.get(base)? {
+            Pin::Base { base, digest } => Some((base, *digest)),
+            Pin::Image(_) => self.pinned.names.get(base).map(|to| (&to.name, to.id)),
+        }))
+    }
+
+    fn labels(&self, tag: &ImageRef, base: Option<(&ImageRef, Digest)>) -> BTreeMap<String, String> {
         let source = match &self.image.build.context {
             Context::Git { url, .. } => Some(url.as_str()),
             Context::Folder { .. } => None,
         };
-        let base = self.step.pins.values().find_map(|pin| match pin {
-            Pin::Base { base, digest } => Some((base, *digest)),
-            Pin::Image(_) => None,
-        });
         build::labels(&ImageLabels {
             created: self.driver.clock.now(),
             revision: self.commit(),
@@ -330,16 +346,20 @@ impl Build<'_> {
     }
 }
 
+fn read_dockerfile(image: &Image, found: &SourceFound) -> Result<Dockerfile, Broken> {
+    let options = ReadOptions { build_args: image.build.args.clone(), ..ReadOptions::default() };
+    dockerfile::read(&found.dockerfile, &options).map_err(|error| Broken::new(format!("{}: {error}", found.dockerfile_path)))
+}
+
 /// The Dockerfile with each reference replaced by exactly what the plan pinned it to.
 fn pinned_text(image: &Image, found: &SourceFound, pinned: &Pinned) -> Result<Vec<u8>, Broken> {
-    let options = ReadOptions { build_args: image.build.args.clone(), ..ReadOptions::default() };
-    let read = dockerfile::read(&found.dockerfile, &options).map_err(|error| Broken::new(format!("{}: {error}", found.dockerfile_path)))?;
+    let read = read_dockerfile(image, found)?;
     let mut pins = BTreeMap::new();
     for reference in &read.references {
         if let RefTarget::Image(wanted) = &reference.target
-            && let Some(name) = pinned.names.get(wanted)
+            && let Some(to) = pinned.names.get(wanted)
         {
-            pins.insert(reference.resolved.clone(), name.to_string());
+            pins.insert(reference.resolved.clone(), to.name.to_string());
         }
     }
     Ok(dockerfile::pin(&found.dockerfile, &read, &pins))

@@ -9,7 +9,7 @@ use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
 use tokio::sync::{Semaphore, mpsc};
 
-use super::build_one::{Build, Ended, Pinned, base_name, staging};
+use super::build_one::{Build, Ended, Pinned, PinnedTo, base_name, staging};
 use super::contents::READ_AT_ONCE;
 use super::turns::Turns;
 use super::{Driver, DriverError, Recorder};
@@ -233,25 +233,25 @@ fn note_tag(tags: &mut BTreeMap<Digest, ImageRef>, outcome: &BuildOutcome) {
     }
 }
 
-/// The name on the builder of everything that a step's references are pinned to.
+/// The name and the id on the builder of everything that a step's references are pinned to.
 fn names_of(
     step: &BuildStep,
     schedule: &Schedule<'_>,
     released: &BTreeMap<ImageName, Released>,
     tags: &BTreeMap<Digest, ImageRef>,
-) -> Result<BTreeMap<ImageRef, ImageRef>, DriverError> {
-    let name_of = |pin: &Pin| match pin {
-        Pin::Base { base, digest } => base_name(base, *digest),
+) -> Result<BTreeMap<ImageRef, PinnedTo>, DriverError> {
+    let pinned_to = |pin: &Pin| match pin {
+        Pin::Base { base, digest } => Ok(PinnedTo { name: base_name(base, *digest)?, id: *digest }),
         Pin::Image(image) => {
             let id = match schedule.state(image) {
                 Some(crate::build::StepState::Ready(id)) => Some(*id),
                 _ => released.get(image).map(|released| released.id),
             };
-            let name = id.and_then(|id| tags.get(&id)).cloned();
-            name.ok_or_else(|| DriverError::Bug { what: format!("{} stands on {image}, which has no image", step.image) })
+            let to = id.and_then(|id| Some(PinnedTo { name: tags.get(&id)?.clone(), id }));
+            to.ok_or_else(|| DriverError::Bug { what: format!("{} stands on {image}, which has no image", step.image) })
         }
     };
-    step.pins.iter().map(|(reference, pin)| Ok((reference.clone(), name_of(pin)?))).collect()
+    step.pins.iter().map(|(reference, pin)| Ok((reference.clone(), pinned_to(pin)?))).collect()
 }
 
 /// The inputs of an image that was really built.

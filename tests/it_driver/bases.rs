@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use refit::driver::{BaseNow, BaseRules, CameTo, Driver, Settings};
-use refit::model::ImageRef;
+use refit::journal::Journal;
+use refit::model::{ImageName, ImageRef};
 use refit::pipeline::CycleRefresh;
 use refit::plan::Change;
 use refit::run::RunOutcome;
@@ -77,4 +78,26 @@ async fn a_base_that_follows_tags_stays_what_it_was_where_no_registry_is_asked()
     // The same where it is asked in vain.
     world.builder.state().registry.clear();
     assert!(world.plan_by(&self::driver(&world, 2, false), &Change::Everything).await.unwrap().does_nothing());
+}
+
+/// The labels by which OCI lets others find what an image stands on: the base of the stage that is built, whatever other stages reach for.
+#[tokio::test(start_paused = true)]
+async fn an_image_is_labelled_with_the_base_of_the_stage_that_is_built() {
+    let world = World::new();
+    world.builder.state().registry.insert("docker.io/library/alpine:3".to_owned(), sim_image("alpine"));
+    world.dockerfile("tools", "FROM alpine:3 AS fetch\nRUN fetch\nFROM debian:12\nCOPY --from=fetch a b\n");
+    world.dockerfile("api", "FROM alpine:3 AS builder\nRUN make\nFROM base\nCOPY --from=builder a b\n");
+    world.dockerfile("web", "FROM scratch\nCOPY --from=alpine:3 a b\n");
+    assert_eq!(world.roll(Change::Everything).await, RunOutcome::Done);
+    let release = world.journal.latest_release().unwrap().unwrap();
+    let state = world.builder.state();
+    let image = |name: &str| &release.images[&name.parse::<ImageName>().unwrap()];
+    let base = |name: &str| {
+        let label = |what: &str| state.images[&image(name).id].labels.get(&format!("org.opencontainers.image.base.{what}")).cloned();
+        (label("name"), label("digest"))
+    };
+    let debian = (Some(BASE.to_owned()), Some(sim_image("first").id.to_string()));
+    assert_eq!((base("base"), base("tools")), (debian.clone(), debian));
+    assert_eq!(base("api"), (Some(image("base").tag.to_string()), Some(image("base").id.to_string())), "its parent in the estate");
+    assert_eq!(base("web"), (None, None), "it stands on nothing");
 }
