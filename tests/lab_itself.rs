@@ -9,14 +9,11 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use lab::load::get;
-use lab::{Kind, Lab, Load};
+use lab::{Lab, Load};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn hosts_are_separate_and_can_be_hurt_and_healed() {
-    let Some(lab) = Lab::hosts(2).await else { return };
-    if lab.kind() == Kind::Shared {
-        return;
-    }
+    let Some(lab) = Lab::separate_hosts(2, None).await else { return };
     let (one, two) = (lab.host(1), lab.host(2));
     for host in lab.all() {
         host.import_base("os:stable");
@@ -57,10 +54,7 @@ async fn hosts_are_separate_and_can_be_hurt_and_healed() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_lab_leaves_nothing_behind() {
-    let Some(lab) = Lab::hosts(1).await else { return };
-    if lab.kind() == Kind::Shared {
-        return;
-    }
+    let Some(lab) = Lab::separate_hosts(1, None).await else { return };
     let host = lab.host(1);
     host.import_base("os:stable");
     host.docker(&["run", "-d", "os:stable", "sleep", "1000"]).unwrap();
@@ -72,10 +66,7 @@ async fn a_lab_leaves_nothing_behind() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_small_disk_gets_full_and_says_so() {
-    let Some(lab) = Lab::hosts_with_disks(1, Some(40)).await else { return };
-    if lab.kind() == Kind::Shared {
-        return;
-    }
+    let Some(lab) = Lab::separate_hosts(1, Some(40)).await else { return };
     let host = lab.host(1);
     host.import_base("os:stable");
     let full = host.docker(&["run", "--rm", "os:stable", "dd", "if=/dev/zero", "of=/big", "bs=1M", "count=100"]).unwrap_err();
@@ -95,10 +86,7 @@ async fn what_a_killed_run_left_behind_is_swept_by_the_next() {
         std::io::stdin().read_line(&mut String::new()).unwrap();
         return;
     }
-    let Some(lab) = Lab::hosts(0).await else { return };
-    if lab.kind() == Kind::Shared {
-        return;
-    }
+    let Some(lab) = Lab::separate_hosts(0, None).await else { return };
     let mut child = Command::new(std::env::current_exe().unwrap())
         .args(["--exact", "what_a_killed_run_left_behind_is_swept_by_the_next", "--nocapture"])
         .env(CHILD, "1")

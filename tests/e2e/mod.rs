@@ -29,7 +29,7 @@ use rustix::process::Signal;
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::lab::{Kind, Lab, LabHost};
+use crate::lab::{Lab, LabHost};
 
 /// No command of refit takes longer here, however busy the machine is.
 const COMMAND_MAX: Duration = Duration::from_secs(180);
@@ -43,10 +43,7 @@ pub async fn lab(hosts: u32) -> Option<Arc<Lab>> {
 
 /// The same, every engine with a disk of so many megabytes.
 pub async fn lab_with_disks(hosts: u32, megabytes: Option<u32>) -> Option<Arc<Lab>> {
-    let lab = Lab::hosts_with_disks(hosts + 1, megabytes).await?;
-    if lab.kind() == Kind::Shared {
-        panic!("end-to-end tests need hosts that are separate: run as root, or set REFIT_NO_ENGINE=1 to leave them out");
-    }
+    let lab = Lab::separate_hosts(hosts + 1, megabytes).await?;
     lab.host(1).import_base(RAW);
     Some(Arc::new(lab))
 }

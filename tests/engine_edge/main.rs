@@ -16,7 +16,7 @@ mod spec;
 mod trouble;
 mod wiring;
 
-use lab::{Kind, Lab, LabHost};
+use lab::{Lab, LabHost};
 use refit::edge::docker::DockerEngine;
 use refit::edge::{Engine, NewContainer};
 use refit::model::{ContainerSpec, Digest, ReleaseNumber, RunId, SlotId};
@@ -27,12 +27,7 @@ const BASE: &str = "os:stable";
 
 /// Hosts with engines of their own. On an engine that somebody uses these tests would meet, and leave, what is not theirs.
 async fn hosts(count: u32) -> Option<Lab> {
-    let lab = Lab::hosts(count).await?;
-    if lab.kind() == Kind::Shared {
-        eprintln!("left out, for it needs separate engines: {}", std::thread::current().name().unwrap_or("a test"));
-        return None;
-    }
-    Some(lab)
+    Lab::separate_hosts(count, None).await
 }
 
 /// A host's engine as refit reaches it over the network.

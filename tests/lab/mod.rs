@@ -72,7 +72,7 @@ impl Lab {
         Self::hosts_with_disks(count, None).await
     }
 
-    /// The same, each host with a disk of so many megabytes, to be filled. Separate hosts only: check [`Lab::kind`].
+    /// The same, each host with a disk of so many megabytes, to be filled: separate hosts only.
     pub async fn hosts_with_disks(count: u32, megabytes: Option<u32>) -> Option<Self> {
         if std::env::var("REFIT_NO_ENGINE").is_ok_and(|value| value == "1") {
             let test = std::thread::current().name().unwrap_or("a test").to_owned();
@@ -80,6 +80,13 @@ impl Lab {
             return None;
         }
         Some(tokio::task::spawn_blocking(move || Self::start(count, megabytes)).await.expect("the lab starts"))
+    }
+
+    /// The same, and the test fails where one engine would have to play all hosts: what was not tried must not look as if it had passed.
+    pub async fn separate_hosts(count: u32, megabytes: Option<u32>) -> Option<Self> {
+        let lab = Self::hosts_with_disks(count, megabytes).await?;
+        assert_eq!(lab.kind, Kind::Separate, "this test needs hosts that are separate: run as root, or set REFIT_NO_ENGINE=1 to leave it out");
+        Some(lab)
     }
 
     fn start(count: u32, megabytes: Option<u32>) -> Self {
@@ -137,11 +144,6 @@ impl Lab {
         Self { kind: Kind::Shared, number: 0, hosts: (1..=count).map(host).collect(), _claim: None }
     }
 
-    /// How the hosts are made.
-    pub fn kind(&self) -> Kind {
-        self.kind
-    }
-
     /// All hosts.
     pub fn all(&self) -> &[LabHost] {
         &self.hosts
@@ -171,13 +173,8 @@ impl Drop for Lab {
 }
 
 impl LabHost {
-    /// How it is made.
-    pub fn kind(&self) -> Kind {
-        self.kind
-    }
-
     fn control(&self, command: &str, arguments: &[&str]) -> String {
-        assert_eq!(self.kind, Kind::Separate, "`{command}` needs separate engines; see Lab::kind");
+        assert_eq!(self.kind, Kind::Separate, "`{command}` needs separate engines; see Lab::separate_hosts");
         let lab = self.lab.to_string();
         let all: Vec<&str> = [command, &lab].into_iter().chain(arguments.iter().copied()).collect();
         script(&all).unwrap_or_else(|error| panic!("{} of lab {lab}: {command}: {error}", self.name))
@@ -278,7 +275,7 @@ impl LabHost {
 
     /// A program that will run in the host's network. Whoever starts it ends it; what is left over goes with the host.
     pub fn inside(&self, program: &str) -> Command {
-        assert_eq!(self.kind, Kind::Separate, "`{program}` needs a network of its own; see Lab::kind");
+        assert_eq!(self.kind, Kind::Separate, "`{program}` needs a network of its own; see Lab::separate_hosts");
         let mut command = Command::new("nsenter");
         command.arg(format!("--net=/run/netns/rl{}-{}", self.lab, self.name)).arg(program).stdin(Stdio::null());
         command

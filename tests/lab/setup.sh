@@ -1,5 +1,6 @@
 #!/bin/sh
-# Installs what the tests on real engines and the demo need, on Debian and Ubuntu. Does nothing, quickly, when all of it is there.
+# Installs what building refit, the tests on real engines and the demo need, on Debian and Ubuntu. Does nothing, quickly, when all of it is there.
+# Rust itself it does not install; where it is missing, it says how to get it.
 # `--check` only looks. `--tests` adds what tests alone need: git, an ssh server, openssl, an image registry, debootstrap and libfaketime.
 set -eu
 
@@ -10,6 +11,10 @@ need() { # COMMAND PACKAGE
         *) missing="$missing $2" ;;
     esac
 }
+command -v cargo >/dev/null 2>&1 ||
+    echo "there is no cargo on the PATH: install Rust as https://rustup.rs says, or, if that is done, \`. ~/.cargo/env\`" >&2
+# Rust has its programs linked by the C compiler, which needs the C library's files for it; a fresh Debian has neither.
+command -v cc >/dev/null 2>&1 || missing="$missing gcc libc6-dev"
 need ip iproute2
 need iptables iptables
 need nsenter util-linux
