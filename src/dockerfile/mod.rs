@@ -15,6 +15,7 @@ mod pin;
 mod reach;
 mod read;
 mod resolve;
+mod rings;
 mod shell;
 mod text;
 mod types;

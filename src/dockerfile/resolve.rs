@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use super::read::{DockerfileError, Found, GlobalArg, Instructions, ReadOptions};
+use super::rings::leads_to_a_ring;
 use super::shell::{Env, Lexer, ShellError};
 use super::text;
 use super::types::{Dockerfile, RefKind, RefTarget, Reference, Stage};
@@ -76,6 +77,7 @@ pub(super) fn resolve(from: Instructions, syntax: Option<String>, options: &Read
         references.push(Reference { stage, kind, raw: text::to_string(&raw), resolved, target, line, span, onbuild, own: !onbuild });
     }
     pull_triggers(&mut references, &all);
+    check_stages(&stages, &references, &all)?;
     Ok(Dockerfile { syntax, stages, references })
 }
 
@@ -88,7 +90,28 @@ fn pull_triggers(references: &mut [Reference], all: &Names) {
     }
 }
 
+/// What BuildKit's frontend refuses of references to stages, in its own words; neither depends on the stage that is built.
+fn check_stages(stages: &[Stage], references: &[Reference], all: &Names) -> Result<(), DockerfileError> {
+    for reference in references.iter().filter(|reference| reference.own && reference.kind == RefKind::CopyFrom) {
+        if number(&reference.raw).is_some_and(|number| all.of_number(number).is_none()) {
+            let why = format!("invalid stage index {}", reference.raw);
+            return Err(DockerfileError::Refused { line: reference.line, why });
+        }
+    }
+    match leads_to_a_ring(stages.len(), references) {
+        None => Ok(()),
+        Some(at) => {
+            let name = if stages[at].name.is_empty() { format!("stage-{at}") } else { stages[at].name.clone() };
+            Err(DockerfileError::Refused { line: stages[at].line, why: format!("circular dependency detected on stage: {name}") })
+        }
+    }
+}
+
 impl Names {
+    fn of_number(&self, number: i64) -> Option<usize> {
+        usize::try_from(number).ok().filter(|number| *number < self.count)
+    }
+
     fn add(&mut self, name: &str) {
         if !name.is_empty() {
             self.by_name.insert(name.to_owned(), self.count);
@@ -150,9 +173,9 @@ fn source(raw: &str, kind: RefKind, names: &Names) -> RefTarget {
     if kind == RefKind::CopyFrom
         && let Some(number) = number(raw)
     {
-        return match usize::try_from(number).ok().filter(|n| *n < names.count) {
+        return match names.of_number(number) {
             Some(stage) => RefTarget::Stage(stage),
-            None => RefTarget::Unresolved(format!("there is no stage number {raw}")),
+            None => RefTarget::Unresolved(format!("invalid stage index {raw}")),
         };
     }
     match names.by_name.get(&text::lower(raw.as_bytes())) {
