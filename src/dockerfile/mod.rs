@@ -12,6 +12,7 @@ mod lines;
 mod mount;
 mod pattern;
 mod pin;
+mod platform;
 mod reach;
 mod read;
 mod resolve;
@@ -25,6 +26,7 @@ mod words;
 mod tests;
 
 pub use pin::pin;
+pub use platform::normal_platform;
 pub use reach::TargetError;
 pub use read::{DockerfileError, ReadOptions, read};
 pub use types::{Dockerfile, EdgeClass, Reached, RefKind, RefTarget, Reference, Stage};

@@ -15,13 +15,15 @@ use super::{heredoc, text};
 pub struct ReadOptions {
     /// Build arguments; each counts where the file has an ARG of its name, or where BuildKit predefines one.
     pub build_args: BTreeMap<String, String>,
-    /// The platform that is built, and built on: `linux/amd64` unless said otherwise.
+    /// The platform that is built, by its normal name: `linux/amd64` unless said otherwise.
     pub platform: String,
+    /// The platform that is built on: `linux/amd64` unless said otherwise.
+    pub build_platform: String,
 }
 
 impl Default for ReadOptions {
     fn default() -> Self {
-        Self { build_args: BTreeMap::new(), platform: "linux/amd64".to_owned() }
+        Self { build_args: BTreeMap::new(), platform: "linux/amd64".to_owned(), build_platform: "linux/amd64".to_owned() }
     }
 }
 

@@ -18,10 +18,11 @@ struct Args<'a> {
 
 impl Args<'_> {
     fn predefined(&self, name: &str) -> Option<&str> {
-        let known = name.strip_prefix("TARGET").or_else(|| name.strip_prefix("BUILD"))?;
-        let mut parts = self.options.platform.splitn(3, '/');
+        let target = name.strip_prefix("TARGET").map(|known| (known, &self.options.platform));
+        let (known, platform) = target.or_else(|| Some((name.strip_prefix("BUILD")?, &self.options.build_platform)))?;
+        let mut parts = platform.splitn(3, '/');
         let value = match known {
-            "PLATFORM" => &self.options.platform,
+            "PLATFORM" => platform.as_str(),
             "OS" => parts.next().unwrap_or_default(),
             "ARCH" => parts.nth(1).unwrap_or_default(),
             "VARIANT" => parts.nth(2).unwrap_or_default(),

@@ -82,6 +82,9 @@ fn arguments_of_a_from() {
     check("ARG A='1 2'\nARG B=\"${A/ /-}\"\nFROM a:$B", "=a:1-2");
     check("FROM a:$TARGETARCH-$BUILDOS$TARGETVARIANT-$TARGETSTAGE", "=a:amd64-linux-default");
     check("ARG TARGETARCH\nFROM a:$TARGETARCH", "=a:amd64");
+    let other = ReadOptions { platform: "linux/arm/v7".to_owned(), ..ReadOptions::default() };
+    let for_other = read(b"FROM a:$TARGETARCH$TARGETVARIANT-on-$BUILDARCH", &other).unwrap();
+    assert_eq!(for_other.references[0].resolved, "a:armv7-on-amd64");
     check("FROM a\nARG V=1\nFROM b$V", "=a =b");
     check("ARG S=x\nFROM a AS x\nFROM $S\nCOPY --from=$S a b", "x=a =>0 1<?");
     check("FROM \"a\"", "=a");

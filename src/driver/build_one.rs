@@ -7,10 +7,11 @@ use jiff::Timestamp;
 use tokio::sync::mpsc::UnboundedSender;
 
 use super::build_log::BuildLog;
+use super::platform::read_options;
 use super::{Driver, DriverError, Recorder};
 use crate::advisory::Asked;
 use crate::build::{self, Content, ImageLabels};
-use crate::dockerfile::{self, Dockerfile, EdgeClass, ReadOptions, RefTarget};
+use crate::dockerfile::{self, Dockerfile, EdgeClass, RefTarget};
 use crate::edge::{BuildError, BuildProgress, BuildRequest, Engine, ImageSeen, SourceFound, TestRun, Turn, labels};
 use crate::fault::causes;
 use crate::model::{Digest, ImageName, ImageRef, Secret};
@@ -347,8 +348,7 @@ impl Build<'_> {
 }
 
 fn read_dockerfile(image: &Image, found: &SourceFound) -> Result<Dockerfile, Broken> {
-    let options = ReadOptions { build_args: image.build.args.clone(), ..ReadOptions::default() };
-    dockerfile::read(&found.dockerfile, &options).map_err(|error| Broken::new(format!("{}: {error}", found.dockerfile_path)))
+    dockerfile::read(&found.dockerfile, &read_options(&image.build)).map_err(|error| Broken::new(format!("{}: {error}", found.dockerfile_path)))
 }
 
 /// The Dockerfile with each reference replaced by exactly what the plan pinned it to.

@@ -3,7 +3,8 @@
 use futures_util::stream::{self, StreamExt};
 
 use super::DriverError;
-use crate::dockerfile::{self, ReadOptions};
+use super::platform::read_options;
+use crate::dockerfile;
 use crate::edge::{FINDS_AT_ONCE, Source, SourceError, SourceFound};
 use crate::graph::{Graph, GraphFinding, ImageReaches};
 use crate::model::ImageName;
@@ -118,8 +119,7 @@ pub(super) fn graph_of(estate: &Estate, read: &[ImageRead], wanted: impl Fn(&Ima
 fn reaches_of(image: &Image, found: &SourceFound) -> Result<ImageReaches, Finding> {
     let build = &image.build;
     let file = &found.dockerfile_path;
-    let options = ReadOptions { build_args: build.args.clone(), ..ReadOptions::default() };
-    let read = dockerfile::read(&found.dockerfile, &options).map_err(|error| refused(file, &error))?;
+    let read = dockerfile::read(&found.dockerfile, &read_options(build)).map_err(|error| refused(file, &error))?;
     for reference in &read.references {
         if let dockerfile::RefTarget::Unresolved(why) = &reference.target {
             let help = format!("give the ARG a default, or set it by `args:` of image {} ({})", image.name, image.at);
@@ -159,6 +159,6 @@ fn graph_finding(found: &GraphFinding) -> Finding {
     }
 }
 
-fn finding(severity: Severity, file: &str, line: u32, message: String, help: Option<String>) -> Finding {
+pub(super) fn finding(severity: Severity, file: &str, line: u32, message: String, help: Option<String>) -> Finding {
     Finding { severity, file: file.to_owned(), line, column: 1, key: String::new(), message, help, span: 0..0 }
 }

@@ -73,7 +73,8 @@ impl Driver {
         let wanted = |image: &ImageName| plan::sources_of(change, self.estate.sources, image);
         let (read, unread) = read_images(&self.estate, self.sources.as_ref(), latest.as_ref(), wanted).await;
         let (graph, findings) = graph_of(&self.estate, &read, wanted);
-        let warnings = only_warnings(unread.into_iter().chain(findings).collect())?;
+        let findings = unread.into_iter().chain(findings).chain(self.of_other_platforms(&graph).await?);
+        let warnings = only_warnings(findings.collect())?;
         let (bases, not_pulled) = self.resolve_bases(&graph, change, latest.as_ref()).await?;
         let on_builder = self.engines.builder().image_ids().await?;
         let kept = self.journal.builds()?;

@@ -22,6 +22,7 @@ mod look;
 mod looks;
 mod new_release;
 mod observer;
+mod platform;
 mod prune;
 mod recorder;
 mod restores;

@@ -8,6 +8,7 @@ mod dying;
 mod faults;
 mod keeping;
 mod persons;
+mod platforms;
 mod repairs;
 mod sources;
 mod stages;
