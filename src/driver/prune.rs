@@ -244,6 +244,7 @@ impl Driver {
         for (service, state) in self.journal.service_states()? {
             let ways: &mut Ways = known.services.entry(service).or_default();
             ways.current = state.current;
+            ways.back = state.way_back();
             ways.quarantined = state.quarantined.last_key_value().map(|(number, _)| *number);
         }
         for run in self.journal.unfinished()? {

@@ -7,7 +7,8 @@ use crate::model::{ReleaseNumber, ServiceName};
 use crate::release::{Release, ServiceRelease};
 
 /// The images that must stay on every engine: of runs that have not ended; of the latest release, with the bases that it stands on; of the `keep`
-/// newest releases; and of each service what it is on, the `keep` newest versions that it was well on, and what it came back from last.
+/// newest releases; and of each service what it is on, what it goes back to when a rollout fails, the `keep` newest versions that it stayed on, and what it came
+/// back from last.
 ///
 /// Counted for each service, too, because one that seldom changes would else lose every way back to the changes of others.
 pub fn needed(known: &Known, keep: NonZeroU32) -> Needed {
@@ -44,6 +45,10 @@ fn of_service(needed: &mut Needed, known: &Known, service: &ServiceName, ways: &
     if let Some(current) = ways.current {
         note_release(current, format!("{service} is on {current}"));
     }
+    // After rollouts in part, or of a part, it is older than all that the service stayed on since; without it no rollout would be let begin.
+    if let Some(back) = ways.back {
+        note_release(back, format!("{service} goes back to {back} when a rollout fails"));
+    }
     for number in last_versions(ways, keep, at) {
         note_release(number, format!("{service} can go back to {number}"));
     }
@@ -52,7 +57,7 @@ fn of_service(needed: &mut Needed, known: &Known, service: &ServiceName, ways: &
     }
 }
 
-/// The newest release of each of the last `keep` versions that a service was well on: releases in which it was the same are one way back.
+/// The newest release of each of the last `keep` versions that a service stayed on: releases in which it was the same are one way back.
 fn last_versions<'k>(ways: &Ways, keep: usize, at: impl Fn(ReleaseNumber) -> Option<&'k ServiceRelease>) -> Vec<ReleaseNumber> {
     let (mut versions, mut numbers) = (Vec::new(), Vec::new());
     let mut good = ways.good.clone();

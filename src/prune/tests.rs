@@ -96,6 +96,15 @@ fn a_service_that_seldom_changes_keeps_its_ways_back() {
 }
 
 #[test]
+fn what_a_service_goes_back_to_by_itself_stays_however_old_it_is() {
+    let mut known = known(&["web:1", "web:2", "web:3", "web:4"]);
+    known.services.get_mut(&"web".parse().unwrap()).unwrap().back = Some(ReleaseNumber(1));
+    let chosen = goes(&known, &stock(&["web:1", "web:2", "web:3", "web:4"]), 1);
+    let gone: Vec<&str> = chosen.goes.iter().map(|goner| goner.why.as_str()).collect();
+    assert_eq!(gone, ["was last in r2", "was last in r3"]);
+}
+
+#[test]
 fn what_is_not_refit_s_own_stays_as_it_is() {
     let known = known(&["web:1", "web:2"]);
     let check = |what: &str, change: fn(&mut ImageThere), goes_away: bool, stays: &str| {
@@ -212,11 +221,13 @@ fn an_anonymous_volume_is_never_left_with_nobody() {
 }
 
 proptest! {
-    /// Whatever was released, rolled, refused and left running: each service keeps its last versions, and nothing that is used or needed goes.
+    /// Whatever was released, rolled (also in part), refused and left running: each service keeps its last versions and its way back, and nothing that
+    /// is used or needed goes.
     #[test]
     fn nothing_needed_goes(
         releases in prop::collection::vec((0..6_u8, 0..4_u8), 1..12),
         well in prop::collection::vec(any::<bool>(), 12),
+        healthy in prop::collection::vec(any::<bool>(), 12),
         used in prop::collection::vec(0..6_u8, 0..3),
         number in 1..5_u32,
     ) {
@@ -225,6 +236,7 @@ proptest! {
         for ways in known.services.values_mut() {
             ways.good.retain(|number| well[number.0 as usize - 1]);
             ways.current = ways.good.last().copied();
+            ways.back = ways.good.iter().rev().find(|number| healthy[number.0 as usize - 1]).copied().or(ways.current);
         }
         let mut all: Vec<ImageThere> = (0..6).map(|web| there(&format!("web:{web}"))).chain((0..4).map(|api| there(&format!("api:{api}")))).collect();
         all.extend(texts.iter().flat_map(|text| text.split_whitespace()).map(|image| ImageThere {
@@ -245,6 +257,8 @@ proptest! {
             prop_assert!(!gone.contains(&id(image)) && !gone.contains(&id(&format!("debian of {image}"))), "the latest release has {image}");
         }
         for (service, ways) in &known.services {
+            let back = ways.back.map(|number| known.releases[&number].services[service].id);
+            prop_assert!(back.is_none_or(|image| !gone.contains(&image)), "{service} goes back to {:?} when a rollout fails", ways.back);
             let mut versions: Vec<Digest> = Vec::new();
             for number in ways.good.iter().rev() {
                 let image = known.releases[number].services[service].id;

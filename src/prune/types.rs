@@ -47,6 +47,8 @@ pub struct Ways {
     pub current: Option<ReleaseNumber>,
     /// The releases that it was rolled to and stayed on, oldest first.
     pub good: Vec<ReleaseNumber>,
+    /// The release that it goes back to by itself when a rollout fails, which need be none of the newest.
+    pub back: Option<ReleaseNumber>,
     /// The newest release that it came back from: a person may roll it again.
     pub quarantined: Option<ReleaseNumber>,
 }

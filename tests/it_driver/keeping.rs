@@ -38,6 +38,16 @@ async fn five_releases() -> World {
     world
 }
 
+/// Rolls what is new on one of the two hosts only.
+async fn roll_on_h1(world: &World, level: &str) {
+    world.patch(level);
+    let driver = world.driver();
+    let mut plan = world.plan(&Change::Everything).await;
+    plan.narrow(&[], Some(&["h1".parse().unwrap()].into()), &driver.estate);
+    let recorder = driver.begin(plan, "ann@desk", "refit rollout --hosts h1").await.unwrap();
+    assert_eq!(driver.carry_on(&recorder).await.unwrap(), CameTo::End(RunOutcome::Done));
+}
+
 async fn prune(world: &World, number: u32) -> RunOutcome {
     let driver = world.driver();
     let recorder = driver.begin_prune(keep(number), "ann@desk", "refit prune").await.unwrap();
@@ -73,6 +83,19 @@ async fn a_prune_leaves_what_is_needed_and_says_which_host_is_silent() {
     world.patch("sixth");
     assert_eq!(world.roll(Change::Everything).await, RunOutcome::Done);
     world.check_that_all_was_released();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_prune_leaves_what_the_next_rollout_would_go_back_to() {
+    let world = World::rolled().await;
+    roll_on_h1(&world, "second").await;
+    roll_on_h1(&world, "third").await;
+    assert_eq!(prune(&world, 1).await, RunOutcome::Done);
+    world.patch("fourth");
+    world.fate(4, None, Fate::NeverHealthy);
+    let outcome = world.roll(Change::Everything).await;
+    assert!(matches!(outcome, RunOutcome::RolledBack { .. }), "{outcome:?}");
+    assert_eq!((world.healthy("api"), world.healthy("web")), (2, 4));
 }
 
 #[tokio::test(start_paused = true)]
