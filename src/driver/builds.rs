@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
 
 use futures_util::StreamExt;
 use futures_util::future::BoxFuture;
@@ -11,6 +10,7 @@ use tokio::sync::{Semaphore, mpsc};
 
 use super::build_one::{Build, Ended, Pinned, PinnedTo, base_name, staging};
 use super::contents::READ_AT_ONCE;
+use super::roll::LISTEN_EVERY;
 use super::turns::Turns;
 use super::{Driver, DriverError, Recorder};
 use crate::advisory::Asked;
@@ -22,9 +22,6 @@ use crate::plan::{BuildStep, Change, Pin, Plan, StepKind};
 use crate::release::Release;
 use crate::rollout::Person;
 use crate::run::{BuildOutcome, Event, RunState};
-
-/// A person's word takes effect within this long.
-const LISTEN_EVERY: Duration = Duration::from_millis(200);
 
 /// How the builds of a run came to an end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -128,14 +125,14 @@ impl Driver {
                 Some(()) = tidying.next() => {}
                 Some(()) = reading.next() => {}
                 () = turns.next(&schedule), if !paused => {}
-                () = self.clock.sleep(LISTEN_EVERY) => match recorder.listen().await? {
-                    Some(Person::Abort) => break Builds::Aborted,
-                    Some(Person::Pause) => paused = true,
-                    Some(Person::Resume) => paused = false,
-                    // Builds have no gates.
-                    Some(Person::Approve) => {}
-                    None => {}
-                },
+                () = self.clock.sleep(LISTEN_EVERY) => {
+                    recorder.listen().await?;
+                    // Builds have no gates, so what an approval says is not for them, and undoes no other word.
+                    match recorder.state(|state| state.person).await {
+                        Some(Person::Abort) => break Builds::Aborted,
+                        word => paused = word == Some(Person::Pause),
+                    }
+                }
             }
         };
         if came != Builds::Aborted {

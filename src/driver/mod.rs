@@ -33,6 +33,7 @@ mod story;
 mod told;
 mod turns;
 mod ways_back;
+mod wind_up;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -71,8 +71,9 @@ impl Recorder {
         in_a_task(async move { inner.record(events).await }).await
     }
 
-    /// Takes the words that people said about the run since the last time, and returns the newest.
-    pub async fn listen(&self) -> Result<Option<Person>, DriverError> {
+    /// Takes the words that people said about the run since the last time, and returns all of them, oldest first: one does not undo another that was
+    /// said a moment before.
+    pub async fn listen(&self) -> Result<Vec<Person>, DriverError> {
         let inner = self.inner.clone();
         in_a_task(async move { inner.listen().await }).await
     }
@@ -139,17 +140,17 @@ impl Inner {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    async fn listen(&self) -> Result<Option<Person>, DriverError> {
+    async fn listen(&self) -> Result<Vec<Person>, DriverError> {
         let mut state = self.state.lock().await;
-        let mut newest = None;
+        let mut words = Vec::new();
         for recorded in self.journal.take_words(self.run, self.clock.now()).await? {
             state.apply(recorded.at, &recorded.event)?;
             self.watch.event(recorded.at, &recorded.event);
             if let Event::PersonSaid { word, .. } = recorded.event {
-                newest = Some(word);
+                words.push(word);
             }
         }
-        Ok(newest)
+        Ok(words)
     }
 }
 

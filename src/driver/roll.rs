@@ -1,6 +1,6 @@
 //! Carries one rollout to its end: look, decide, remember, act.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -25,7 +25,7 @@ use crate::rollout::{self, Action, Desired, Heading, Observed, Person, Phase, Pr
 use crate::run::Event;
 
 /// A person's word takes effect within this long.
-const LISTEN_EVERY: Duration = Duration::from_millis(200);
+pub(super) const LISTEN_EVERY: Duration = Duration::from_millis(200);
 /// A moment that has passed is waited for no shorter than this: until a look from after it is in, deciding again changes nothing.
 const WAIT_AT_LEAST: Duration = Duration::from_millis(20);
 /// An action that failed is not asked of its host again before this.
@@ -74,26 +74,28 @@ pub(super) fn versions_of<'r>(service: &ServiceName, releases: impl IntoIterator
 }
 
 impl Rollout<'_> {
-    /// Rolls until the rollout is finished or paused. `progress` is fresh, or what the journal kept of one that was interrupted; `word` is what a
-    /// person said and it has not heard yet.
-    pub(super) async fn carry_out(&self, progress: Progress, mut word: Option<Person>) -> Result<Progress, DriverError> {
+    /// Rolls until the rollout is finished or paused. `progress` is fresh, or what the journal kept of one that was interrupted; `said` is what
+    /// people said and it has not heard yet, oldest first.
+    pub(super) async fn carry_out(&self, progress: Progress, said: Vec<Person>) -> Result<Progress, DriverError> {
+        let mut words = VecDeque::from(said);
         let mut hand = Hand::new(self, progress);
         let mut quiet = Quiet::of(&self.desired);
         loop {
             hand.wait().await?;
             // Until every host was asked once nothing is decided, and nothing that was said may get lost meanwhile.
-            word = self.recorder.listen().await?.or(word);
+            words.extend(self.recorder.listen().await?);
             if hand.look() {
                 hand.progress.under_way = hand.busy.keys().cloned().collect();
                 let (moved, now) = (hand.looks.moved(), self.clock.steady());
                 hand.looks.set_overdue(hand.observers.overdue(now));
                 let (observed, progress) = (hand.looks.observed(), hand.progress);
-                let (next, actions) = rollout::decide_on(&mut quiet, &moved, &self.desired, observed, progress, word.take(), now);
+                let (next, actions) = rollout::decide_on(&mut quiet, &moved, &self.desired, observed, progress, words.pop_front(), now);
                 self.remember(&mut hand.told, &next, observed).await?;
                 self.recorder.waiting(&next.waiting_for);
                 hand.progress = next;
                 hand.act(actions).await?;
-                if hand.is_at_rest() {
+                // Each word has a decision, and a place in the journal, of its own; the next one may end the rest.
+                if hand.is_at_rest() && words.is_empty() {
                     return Ok(hand.progress);
                 }
                 hand.attend();

@@ -3,10 +3,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroU32;
 use std::sync::Arc;
-use std::time::Duration;
-
-use futures_util::StreamExt;
-use futures_util::stream;
 
 use super::builds::Builds;
 use super::roll::{self, Rollout};
@@ -17,13 +13,7 @@ use crate::release::Release;
 use crate::rollout::{Back, Desired, Kept, Person, Phase, Progress};
 use crate::run::{self, Event, Next, NotRolled, RunOutcome, RunState, Way};
 
-/// Tags that are moved at once on the builder.
-const TAGS_AT_ONCE: usize = 8;
-
-/// When everything is rolled, reading goes on for so long; what is left then is read after the next run, or by `refit inventory scan`.
-const READ_AFTER_MAX: Duration = Duration::from_secs(120);
-
-const SAID_SO: &str = "a person said so";
+pub(super) const SAID_SO: &str = "a person said so";
 
 /// How far a run came.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,7 +22,7 @@ pub enum CameTo {
     End(RunOutcome),
     /// A pause.
     Pause {
-        /// Where: the builds, or the rollout of a service.
+        /// Where: the builds, the rollout of a service, or before the end.
         what: String,
         /// Why.
         why: String,
@@ -136,36 +126,30 @@ impl Driver {
         let mut reading = std::pin::pin!(reading);
         let mut rolling = std::pin::pin!(self.roll_out(recorder, &plan, &release, said));
         tokio::select! {
-            came = &mut rolling => {
+            came = &mut rolling => match came? {
+                CameTo::End(outcome) => self.wind_up(recorder, &release, outcome, reading).await,
                 // Who pauses or leaves is not kept waiting, and who comes next reads what is missing.
-                if matches!(came, Ok(CameTo::End(_))) {
-                    tokio::select! {
-                        read = reading => read?,
-                        () = self.clock.sleep(READ_AFTER_MAX) => {}
-                    }
-                }
-                came
-            }
+                other => Ok(other),
+            },
             read = &mut reading => {
                 read?;
-                rolling.await
+                match rolling.await? {
+                    CameTo::End(outcome) => self.wind_up(recorder, &release, outcome, std::future::ready(Ok(()))).await,
+                    other => Ok(other),
+                }
             }
         }
     }
 
     /// Brings a release to its hosts and rolls it there.
-    async fn roll_out(&self, recorder: &Arc<Recorder>, plan: &Plan, release: &Release, said: Option<Person>) -> Result<CameTo, DriverError> {
+    async fn roll_out(&self, recorder: &Arc<Recorder>, plan: &Plan, release: &Release, said: Vec<Person>) -> Result<CameTo, DriverError> {
         let rollouts = self.rollouts_of(recorder, plan, release).await?;
         if recorder.state(|state| state.rollouts.is_empty()).await {
             self.guard_data(&rollouts).await?;
         }
         self.bring_before(recorder, &rollouts).await?;
         let rollouts = rollouts.into_iter().map(|desired| (desired.service.clone(), desired)).collect();
-        let came = self.go_through(recorder, rollouts, said).await?;
-        if came == CameTo::End(RunOutcome::Done) && recorder.state(|state| state.leads_to(release.number)).await {
-            self.move_channel(release).await;
-        }
-        Ok(came)
+        self.go_through(recorder, rollouts, said).await
     }
 
     /// Brings the images. Before the first container is touched every host must have them; in the middle of a run that is taken up again, a host
@@ -178,18 +162,16 @@ impl Driver {
         }
     }
 
-    /// Takes one step of the run after the other, as the state says. `said` is a word that the rollout under way has not heard yet.
-    async fn go_through(
+    /// Takes one step of the run after the other, as the state says. `said` are words that the rollout under way has not heard yet, oldest first.
+    pub(super) async fn go_through(
         &self,
         recorder: &Arc<Recorder>,
         mut rollouts: BTreeMap<ServiceName, Desired>,
-        mut said: Option<Person>,
+        mut said: Vec<Person>,
     ) -> Result<CameTo, DriverError> {
         loop {
-            said = recorder.listen().await?.or(said);
+            said.extend(recorder.listen().await?);
             let (next, person) = recorder.state(|state| (run::next(state), state.person)).await;
-            // A word that was journalled and not acted upon, because refit died in between, still stands.
-            let word = said.or(person);
             let (service, progress) = match next {
                 Next::Quarantine { release, before, why } => {
                     let bases = match before {
@@ -206,17 +188,17 @@ impl Driver {
                 Next::Roll { service } => {
                     let desired =
                         rollouts.remove(&service).ok_or_else(|| DriverError::Bug { what: format!("nobody knows to what {service} rolls") })?;
-                    (service, self.roll(recorder, desired, Way::There, word).await?)
+                    (service, self.roll(recorder, desired, Way::There, to_hear(person, &said)).await?)
                 }
                 Next::TakeBack { service, why } => {
                     let rolled = recorder.state(|state| state.rollout(&service).map(|rollout| rollout.desired.clone())).await;
                     let desired = rolled.ok_or_else(|| DriverError::Bug { what: format!("{service} was never rolled, and is to go back") })?;
-                    (service, self.take_back(recorder, desired, why, word).await?)
+                    (service, self.take_back(recorder, desired, why, to_hear(person, &said)).await?)
                 }
                 Next::Pause { before } => return Ok(CameTo::Pause { what: before.to_string(), why: SAID_SO.into() }),
                 Next::End(outcome) => return Ok(CameTo::End(outcome)),
             };
-            said = None;
+            said.clear();
             match progress {
                 Progress { phase: Phase::Finished(_), .. } => {}
                 Progress { phase: Phase::Paused { why, .. }, .. } => return Ok(CameTo::Pause { what: service.to_string(), why }),
@@ -230,17 +212,17 @@ impl Driver {
     }
 
     /// Takes a service back that this run has rolled: the way back of that very rollout, with its parallelism and its health checks.
-    async fn take_back(&self, recorder: &Arc<Recorder>, desired: Desired, why: String, word: Option<Person>) -> Result<Progress, DriverError> {
+    async fn take_back(&self, recorder: &Arc<Recorder>, desired: Desired, why: String, words: Vec<Person>) -> Result<Progress, DriverError> {
         // The images of the way back were on every host when the run began. Whatever became of them since, what can be done is done.
         match self.bring(recorder, &self.cargo_of(std::slice::from_ref(&desired))?).await {
             Ok(()) | Err(DriverError::Preflight { .. }) => {}
             Err(other) => return Err(other),
         }
-        self.roll(recorder, desired, Way::Back { why }, word).await
+        self.roll(recorder, desired, Way::Back { why }, words).await
     }
 
     #[tracing::instrument(name = "rollout", skip_all, fields(service = %desired.service, release = %desired.to.release))]
-    async fn roll(&self, recorder: &Arc<Recorder>, desired: Desired, way: Way, word: Option<Person>) -> Result<Progress, DriverError> {
+    async fn roll(&self, recorder: &Arc<Recorder>, desired: Desired, way: Way, words: Vec<Person>) -> Result<Progress, DriverError> {
         let service = desired.service.clone();
         let kept = recorder.state(|state| state.rollout(&service).filter(|rollout| rollout.ended.is_none()).cloned()).await;
         let progress = match kept {
@@ -271,24 +253,17 @@ impl Driver {
             clock: self.clock.clone(),
             is_attended: self.settings.is_attended,
         };
-        let progress = rollout.carry_out(progress, word).await?;
+        let progress = rollout.carry_out(progress, words).await?;
         if let Phase::Finished(outcome) = &progress.phase {
             recorder.record(Event::RolloutEnded { drained: rollout.desired.drains().cloned(), service, release, outcome: outcome.clone() }).await?;
         }
         Ok(progress)
     }
+}
 
-    /// Moves `:current` of every image, on the builder. A convenience for people: nothing of refit reads it, so a failure is only logged.
-    async fn move_channel(&self, release: &Release) {
-        let moves = release.images.values().map(|image| async move {
-            let moved = match image.tag.with_tag("current") {
-                Ok(name) => self.engines.builder().tag(image.id, &name).await.map_err(|error| error.to_string()),
-                Err(error) => Err(error.to_string()),
-            };
-            if let Err(error) = moved {
-                tracing::warn!(error, image = %image.tag, "channel tag was not moved");
-            }
-        });
-        stream::iter(moves).buffer_unordered(TAGS_AT_ONCE).collect::<()>().await;
-    }
+/// What a rollout hears when it begins or goes on: what was said, after the word that stands in the journal. That one may not have been acted upon,
+/// because refit died in between; an approval does not undo it.
+fn to_hear(standing: Option<Person>, said: &[Person]) -> Vec<Person> {
+    let is_newer = said.iter().any(|word| *word != Person::Approve);
+    standing.filter(|_| !is_newer).into_iter().chain(said.iter().copied()).collect()
 }

@@ -1,12 +1,13 @@
 //! People who pause, resume and abort, whether refit is alive or not.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use refit::driver::CameTo;
-use refit::journal::Journal;
+use refit::journal::{Inventories, Journal};
 use refit::model::RunId;
 use refit::plan::Change;
-use refit::rollout::Person;
+use refit::rollout::{Person, Phase};
 use refit::run::{Event, RunOutcome};
 
 use crate::world::World;
@@ -73,6 +74,80 @@ async fn an_abort_takes_back_everything_that_the_run_has_rolled() {
     let Ok(CameTo::End(RunOutcome::Aborted { services, not_rolled })) = &came else { panic!("{came:?}") };
     assert_eq!((services.len(), not_rolled.len()), (2, 0));
     assert_eq!((world.running(), world.on("api"), world.on("web")), (before, Some(1), Some(1)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_abort_of_builds_is_not_put_off_by_an_approval() {
+    let world = World::rolled().await;
+    let said = async {
+        say_after(&world, 500, Person::Abort).await;
+        world.say(RUN, Person::Approve);
+    };
+    let (came, ()) = tokio::join!(begin_and_die(&world, 600_000), said);
+    assert!(matches!(came, Some(CameTo::End(RunOutcome::Aborted { .. }))), "{came:?}");
+    assert!(!world.events(2).iter().any(|event| matches!(event, Event::Released { .. })), "its builds went on to their end");
+}
+
+/// The second run, of which everything is rolled and only what is in it is still being read when these words are said.
+async fn said_at_the_end(world: &World, words: &[Person]) -> CameTo {
+    // Paused when its images are on the hosts, so that the builder is asked for nothing but their contents from then on.
+    let (came, ()) = tokio::join!(begin_and_die(world, 600_000), async {
+        until(world, |event| matches!(event, Event::RolloutBegan { .. })).await;
+        world.say(RUN, Person::Pause);
+    });
+    assert!(matches!(came, Some(CameTo::Pause { .. })), "{came:?}");
+    world.say(RUN, Person::Resume);
+    world.builder.state().faults.latency = Duration::from_secs(10);
+    let mut driver = world.driver();
+    driver.inventories = Some(Arc::new(Inventories::in_memory(&world.journal.all()).unwrap()));
+    let recorder = driver.take_up(RUN, "bob@desk").await.unwrap();
+    let said = async {
+        let goes_on = |event: &Event| matches!(event, Event::PhaseChanged { phase, .. } if *phase == Phase::Forward);
+        until(world, goes_on).await;
+        world.builder.state().faults.latency = Duration::from_secs(100_000);
+        until(world, |event| matches!(event, Event::RolloutEnded { service, .. } if service.as_str() == "web")).await;
+        tokio::time::sleep(Duration::from_secs(30)).await;
+        world.builder.state().faults.latency = Duration::ZERO;
+        assert!(!world.events(2).iter().any(|event| matches!(event, Event::ContentsRead { .. } | Event::RunEnded { .. })), "it is still read");
+        words.iter().for_each(|word| world.say(RUN, *word));
+    };
+    let (came, ()) = tokio::join!(driver.carry_on(&recorder), said);
+    came.unwrap()
+}
+
+async fn until(world: &World, is_it: impl Fn(&Event) -> bool) {
+    while !world.journal.events(RUN).unwrap_or_default().iter().any(|recorded| is_it(&recorded.event)) {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_aborts_when_everything_is_rolled_gets_it_back() {
+    let world = World::rolled().await;
+    let before = world.running();
+    let came = said_at_the_end(&world, &[Person::Abort, Person::Approve]).await;
+    let CameTo::End(RunOutcome::Aborted { services, .. }) = &came else { panic!("{came:?}") };
+    assert_eq!((services.len(), world.running(), world.on("api"), world.on("web")), (2, before, Some(1), Some(1)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_pauses_when_everything_is_rolled_may_still_have_it_back() {
+    for word in [Person::Resume, Person::Abort] {
+        let world = World::rolled().await;
+        let before = world.running();
+        let came = said_at_the_end(&world, &[Person::Pause]).await;
+        assert!(matches!(came, CameTo::Pause { .. }), "{came:?}");
+        assert!(matches!(world.take_up(RUN).await.unwrap(), CameTo::Pause { .. }), "taking it up without a word changes nothing");
+        world.say(RUN, word);
+        let came = world.take_up(RUN).await.unwrap();
+        match word {
+            Person::Resume => assert_eq!((came, world.on("web")), (CameTo::End(RunOutcome::Done), Some(2))),
+            _ => {
+                assert!(matches!(came, CameTo::End(RunOutcome::Aborted { .. })), "{came:?}");
+                assert_eq!(world.running(), before);
+            }
+        }
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -80,6 +80,29 @@ async fn a_canary_waits_for_a_person_who_is_heard_within_a_second() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_approval_undoes_no_word_that_was_said_a_moment_before() {
+    for word in [Person::Pause, Person::Abort] {
+        let world = patched(CANARY).await;
+        let before = world.running_of("web");
+        let said = async {
+            until(&world, |world| reached(world).is_some()).await;
+            tokio::time::sleep(Duration::from_secs(70)).await;
+            world.say(RUN, word);
+            world.say(RUN, Person::Approve);
+        };
+        let (came, ()) = tokio::join!(world.watched(world.roll_until(Change::Everything)), said);
+        match word {
+            Person::Pause => assert!(matches!(came, CameTo::Pause { .. }), "{came:?}"),
+            _ => {
+                assert!(matches!(came, CameTo::End(RunOutcome::Aborted { .. })), "{came:?}");
+                assert_eq!(world.running_of("web"), before);
+            }
+        }
+        assert_eq!(began(&world, 1), None, "nothing behind the gate has begun: {word:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn where_nobody_is_there_the_run_ends_at_the_gate_and_an_approval_lets_it_on() {
     let world = patched(CANARY).await;
     let mut driver = world.driver();
