@@ -13,7 +13,7 @@ use crate::release::Release;
 use crate::rollout::Person;
 use crate::trigger::Wish;
 
-/// Go back to an earlier release; without `--to`, to the one before.
+/// Go back to an earlier release; without `--to`, to the newest one before on which everything was healthy.
 ///
 /// Nothing is built: the images are proven to be on every host, or are brought there, before the first container is touched.
 #[derive(Debug, clap::Args)]
@@ -21,7 +21,7 @@ use crate::trigger::Wish;
 pub struct RollbackArgs {
     /// Which service [default: every service that the release has otherwise].
     service: Option<ServiceName>,
-    /// Which release [default: the one before the present one].
+    /// Which release [default: the newest one before the present one that was not reached only in part].
     #[arg(long, value_name = "RELEASE")]
     to: Option<ReleaseNumber>,
     /// Put the data back, too: each named volume that a service writes gets what it held when the service was last on that release. What it holds
@@ -135,10 +135,11 @@ fn list(ways: &[WayBack], face: &mut Face) -> Exit {
     Exit::Done
 }
 
-/// The release that is gone back to: the one that was named, or the newest that is earlier for any service.
+/// The release that is gone back to: the one that was named, or the newest that is earlier for any service and whole for all of them.
 fn target(ways: &[WayBack], args: &RollbackArgs) -> miette::Result<ReleaseNumber> {
-    let none = || miette::miette!(help = "`refit rollback --list` lists the ways back", "there is no earlier release to go back to");
-    args.to.or_else(|| ways.iter().filter_map(|way| way.to.first()).max().copied()).ok_or_else(none)
+    let help = "`refit rollback --list` lists the ways back; one that was reached in part has to be named: `--to`";
+    let none = || miette::miette!(help = help, "there is no earlier release to go back to that was ever whole");
+    args.to.or_else(|| WayBack::newest(ways)).ok_or_else(none)
 }
 
 /// The services that go back to a release: those that it holds. That it lacks the one that was named, or all of them, is an error.

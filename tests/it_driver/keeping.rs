@@ -5,7 +5,7 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
-use refit::driver::{CameTo, DriverError};
+use refit::driver::{CameTo, DriverError, WayBack};
 use refit::edge::Clock;
 use refit::journal::{ImageRow, Inventories, Journal};
 use refit::model::{Digest, HostName, ReleaseNumber, RunId};
@@ -96,6 +96,18 @@ async fn a_prune_leaves_what_the_next_rollout_would_go_back_to() {
     let outcome = world.roll(Change::Everything).await;
     assert!(matches!(outcome, RunOutcome::RolledBack { .. }), "{outcome:?}");
     assert_eq!((world.healthy("api"), world.healthy("web")), (2, 4));
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_names_no_release_goes_back_to_one_that_was_whole() {
+    let world = World::rolled().await;
+    roll_on_h1(&world, "second").await;
+    world.patch("third");
+    assert_eq!(world.roll(Change::Everything).await, RunOutcome::Done);
+    let ways = world.driver().ways_back(None).unwrap();
+    let shown: Vec<String> = ways.iter().map(ToString::to_string).collect();
+    assert_eq!(shown, ["api: on r3, can go back to r2 (in part), r1", "web: on r3, can go back to r2 (in part), r1"]);
+    assert_eq!(WayBack::newest(&ways), Some(ReleaseNumber(1)));
 }
 
 #[tokio::test(start_paused = true)]
