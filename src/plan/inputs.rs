@@ -1,12 +1,12 @@
-//! The hash of all that a build depends on: what makes two builds one.
+//! The hash of all that a build depends on: what makes two builds one; and that of a plan, which people agree to.
 //!
 //! It has two halves. [`own_inputs`] is known when the plan is made: files, Dockerfile, settings. [`inputs`] adds what the references are
 //! pinned to, and is known when the parents are ready: a parent that comes out as before leaves the inputs as they were.
 
 use super::request::SourceFacts;
 use super::{Pin, Plan};
-use crate::model::{Digest, ImageName, ImageRef, SmallMap};
-use crate::pipeline::BuildSpec;
+use crate::model::{Digest, ImageName, ImageRef, Place, SmallMap};
+use crate::pipeline::{BuildSpec, Service};
 
 /// Changed when the way of hashing changes: then nothing old is taken for the same.
 const FORMAT: &str = "refit-inputs-2";
@@ -98,6 +98,14 @@ pub fn resolve_pins(pins: &SmallMap<ImageRef, Pin>, id_of: impl Fn(&ImageName) -
         Pin::Base { digest, .. } => Some(*digest),
     };
     pins.iter().map(|(reference, pin)| Some((reference.clone(), resolve(pin)?))).collect()
+}
+
+/// The digest of everything that was written about a service, but where it was written and its hosts: what rolls where is in the plan itself.
+pub(super) fn settings(service: &Service) -> Digest {
+    let nowhere = Place { file: "".into(), line: 0 };
+    let bare = Service { at: nowhere, hosts: Vec::new(), drained: Vec::new(), ..service.clone() };
+    // Strings, numbers and sorted maps always serialise.
+    Digest::of(&serde_json::to_vec(&bare).unwrap_or_default())
 }
 
 impl Plan {

@@ -1,13 +1,14 @@
 //! What the planner promises, rule by rule.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use proptest::prelude::*;
 
 use super::samples::{Sample, base, digest, name, sources};
 use super::*;
 use crate::model::{Attachment, MountSource, MountSpec, NetworkSpec, PortSpec};
-use crate::pipeline::{CycleRefresh, Order, Rebuild, Refresh, ServiceImage, Sources};
+use crate::pipeline::{Amount, CycleRefresh, FailureAction, OnLoss, Order, Rebuild, Refresh, Service, ServiceImage, Sources};
 
 /// One line for a plan: `build web (base moved, parent base) ; reuse api (…)`.
 fn line(plan: &Plan) -> String {
@@ -398,6 +399,35 @@ fn a_plan_has_one_hash() {
     assert_eq!(read, plan);
     assert_eq!(read.hash(), plan.hash());
     assert_ne!(plan.hash(), sample.plan(Change::Everything).unwrap().hash());
+}
+
+#[test]
+fn the_hash_of_a_plan_covers_how_its_services_roll() {
+    let hash_with = |change: fn(&mut Service)| {
+        let mut sample = Sample::built("base: debian, web: base");
+        sample.serve("web", "web");
+        sample.move_base("debian");
+        change(sample.estate.services.get_mut(&"web".parse().unwrap()).unwrap());
+        let plan = sample.plan(base("debian")).unwrap();
+        assert_eq!(plan.rolls.len(), 1);
+        plan.hash()
+    };
+    let shown = hash_with(|_| {});
+    let changes: [fn(&mut Service); 9] = [
+        |service| service.update.parallelism = Amount::Count(7),
+        |service| service.update.monitor += Duration::from_secs(1),
+        |service| service.update.healthy_deadline += Duration::from_secs(1),
+        |service| service.rollback.progress_deadline = Duration::from_secs(1),
+        |service| service.update.failure_action = FailureAction::Continue,
+        |service| service.strategy.max_parallel_hosts = Some(7),
+        |service| drop(service.strategy.spread.insert(service.hosts[0].clone(), "rack 1".into())),
+        |service| drop(service.container.environment.insert("MODE".into(), "fast".into())),
+        |service| service.data.on_loss = OnLoss::Discard,
+    ];
+    for (number, change) in changes.into_iter().enumerate() {
+        assert_ne!(hash_with(change), shown, "change {number}");
+    }
+    assert_eq!(hash_with(|service| service.at.line += 1), shown, "a comment above it changes nothing");
 }
 
 /// Each way of changing what a build depends on.

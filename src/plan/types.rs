@@ -9,6 +9,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::image_as_written;
+use super::inputs::settings;
 use crate::model::{Digest, HostName, ImageName, ImageRef, Place, ReleaseNumber, ServiceName, SmallMap};
 use crate::pipeline::{Condition, CycleRefresh, Estate, Order, RunPolicy, Service};
 use crate::rollout::{Stage, Stages};
@@ -363,6 +364,10 @@ pub struct RollStep {
     pub stages: Vec<StageStep>,
     /// What the reader should know, such as why it goes stop-first.
     pub notes: Vec<String>,
+    /// The digest of all settings of the service, so that the hash of the plan covers how it rolls, too: container, health check, update and
+    /// rollback policy, what becomes of its data. None in plans that were made before they had it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub settings: Option<Digest>,
 }
 
 /// Plans that were made before they said so.
@@ -398,6 +403,7 @@ impl RollStep {
             order: service.update.order,
             stages: Vec::new(),
             notes: Vec::new(),
+            settings: Some(settings(service)),
         }
     }
 
