@@ -6,7 +6,7 @@ use super::{Driver, DriverError};
 use crate::edge::SnapshotSeen;
 use crate::journal::JournalError;
 use crate::model::{HostName, MountSource, ReleaseNumber};
-use crate::pipeline::Service;
+use crate::pipeline::{self, Service};
 use crate::plan::{Change, Plan, Restore};
 use crate::release::ServiceRelease;
 use crate::run::Event;
@@ -40,6 +40,11 @@ impl Driver {
         }
         if service.concurrent {
             lines.push(format!("several containers of {} write its volumes at once (`concurrent`), and not all of them stop at once", service.name));
+        }
+        for volume in &volumes {
+            if let Some(other) = pipeline::another_writer(service, volume, self.estate.services.values(), &self.estate.hosts) {
+                lines.push(format!("{} writes volume {volume} too, on the same host, and does not stop while it is put back", other.name));
+            }
         }
         let seen = join_all(service.hosts.iter().map(|host| async move { (host, self.snapshots_on(host).await) })).await;
         let mut restores = Vec::new();

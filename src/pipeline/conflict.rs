@@ -155,16 +155,42 @@ pub(super) fn check_ports<'a>(services: impl Iterator<Item = (&'a Service, At<'a
     }
 }
 
+/// A copy that is made, or put back, while another service writes is of no moment that ever was, also where both may write by `volumes_from`.
+pub(super) fn check_copies(services: &[(At<'_>, Service)], hosts: &BTreeMap<HostName, Host>, findings: &mut Findings) {
+    // What several containers of the service itself write is told by `check_snapshot`.
+    for (at, service) in services.iter().filter(|(_, service)| service.data.snapshot == Snapshot::Before && !service.concurrent) {
+        let meant = written_volumes(service).filter(|volume| !service.is_sole_writer_of(volume));
+        for volume in meant {
+            if let Some(other) = another_writer(service, volume, services.iter().map(|(_, other)| other), hosts) {
+                let message =
+                    format!("the volume {volume} cannot be copied: service `{}` goes on writing it meanwhile, on the same host", other.name);
+                let help = format!("let `{}` mount it read-only (`volumes_from: [\"{}:ro\"]`), or remove `snapshot`", other.name, service.name);
+                findings.error(&at.key("data").key("snapshot"), message, help);
+            }
+        }
+    }
+}
+
+/// Another of these services that writes a volume of this one, on a host that both are on.
+pub fn another_writer<'s>(
+    service: &Service,
+    volume: &str,
+    mut services: impl Iterator<Item = &'s Service>,
+    hosts: &BTreeMap<HostName, Host>,
+) -> Option<&'s Service> {
+    services.find(|other| {
+        let meet = || other.hosts.iter().any(|theirs| service.hosts.iter().any(|ours| are_one_engine(hosts, theirs, ours)));
+        other.name != service.name && written_volumes(other).any(|theirs| theirs == volume) && meet()
+    })
+}
+
 /// Refuses, at both, two services that write one volume of one host. It may be meant so, which both then say with `concurrent: true`.
 pub(super) fn check_shared_volumes(services: &[(At<'_>, Service)], hosts: &BTreeMap<HostName, Host>, findings: &mut Findings) {
     for (at, service) in services {
         for volume in written_volumes(service) {
-            let other = services.iter().map(|(_, other)| other).find(|other| {
-                let is_meant = !service.is_sole_writer_of(volume) && !other.is_sole_writer_of(volume);
-                let meet = other.hosts.iter().any(|theirs| service.hosts.iter().any(|ours| are_one_engine(hosts, theirs, ours)));
-                other.name != service.name && !is_meant && meet && written_volumes(other).any(|theirs| theirs == volume)
-            });
-            if let Some(other) = other {
+            let is_meant = |other: &&Service| !service.is_sole_writer_of(volume) && !other.is_sole_writer_of(volume);
+            let strangers = services.iter().map(|(_, other)| other).filter(|other| !is_meant(other));
+            if let Some(other) = another_writer(service, volume, strangers, hosts) {
                 let message = format!("the volume {volume} is written by service `{}` too, on the same host", other.name);
                 let help = "mount it read-only (`:ro`) in one of them, or say in both that they may: `concurrent: true`";
                 findings.error(&at.key("volumes"), message, help);

@@ -58,6 +58,7 @@ mod schedule_tests;
 #[cfg(test)]
 mod tests;
 
+pub use conflict::another_writer;
 pub use estate::{
     Base, BuildSecret, BuildSpec, Builder, Context, Endpoint, Estate, Host, Image, ImageTest, OnExceeded, Rebuild, RebuildPolicy, RunPolicy,
     SecretSource, Sources,

@@ -291,6 +291,7 @@ fn lowered(name: EstateName, written: &[(At<'_>, &raw::Pipeline)], given: &Given
     volumes_from::expand(&mut services, &joined.services, findings);
     services.iter().for_each(|(at, service)| conflict::check_service(at, service, &hosts, findings));
     conflict::check_shared_volumes(&services, &hosts, findings);
+    conflict::check_copies(&services, &hosts, findings);
     conflict::check_ports(services.iter().map(|(at, service)| (service, at.clone())), findings);
     depends::check_rings(&services, findings);
     let sources = join::sources(written, findings).unwrap_or(Sources::Deployed);

@@ -197,4 +197,16 @@ mod tests {
         assert_eq!(found(&third("volumes: [\"one:/x:ro\"]")), 0);
         assert_eq!(found(&third("volumes_from: [app]")), 0);
     }
+
+    #[test]
+    fn what_others_go_on_writing_cannot_be_copied() {
+        let found = |app: &str| {
+            let data = "volumes: [\"one:/one\"], data: { snapshot: before }";
+            let errors = read(&[&shop(data, app, "")]).findings.into_iter().filter(|finding| finding.is_error());
+            errors.map(|finding| finding.message).collect::<Vec<_>>()
+        };
+        let written = "the volume shop_one cannot be copied: service `app` goes on writing it meanwhile, on the same host";
+        assert_eq!(found("volumes_from: [data]"), [written]);
+        assert!(found("volumes_from: [\"data:ro\"]").is_empty(), "who only reads does no harm");
+    }
 }

@@ -343,6 +343,22 @@ fn fill(world: &World, content: &str) {
 }
 
 #[tokio::test(start_paused = true)]
+async fn data_is_not_put_back_over_while_another_service_writes_it() {
+    let world = World::new();
+    *world.yaml.lock().unwrap() = keeping("{ snapshot: before }");
+    assert_eq!(world.roll(Change::Everything).await, RunOutcome::Done);
+    fill(&world, "first");
+    world.patch("second");
+    assert_eq!(world.roll(Change::Everything).await, RunOutcome::Done);
+    *world.yaml.lock().unwrap() = keeping("discard").replace("    image: api\n", "    image: api\n    volumes_from: [web]\n");
+    let driver = world.driver();
+    let (web, release) = (&driver.estate.services[&"web".parse().unwrap()], driver.release(ReleaseNumber(1)).unwrap());
+    let error = driver.restores(web, ReleaseNumber(1), &release.services[&web.name]).await.unwrap_err();
+    let DriverError::Several { lines, .. } = &error else { panic!("{error:?}") };
+    assert_eq!(lines[..], ["api writes volume shop_data too, on the same host, and does not stop while it is put back"]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn data_is_copied_and_put_back_wherever_refit_dies() {
     for death in 3..200 {
         let world = World::new();
