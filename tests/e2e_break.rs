@@ -76,7 +76,8 @@ async fn an_engine_is_killed_in_every_phase() {
             let ended = running.end();
             let is_back = ended.code == Some(1) && ended.err.contains("ROLLED BACK");
             assert!(ended.code == Some(0) || is_back, "code {:?}: {}", ended.code, ended.err);
-            let came = format!("{} {} after it", if is_back { "rolled back" } else { "done" }, seconds(killed));
+            let why = ": the engine that starts again ends the container that it had just made, which fails the slot";
+            let came = format!("{} {} after it{}", if is_back { "rolled back" } else { "done" }, seconds(killed), if is_back { why } else { "" });
             // The engine may begin its containers again only after the run has ended.
             until("the engine to have begun its containers again", || estate.containers().iter().all(|one| one.is_running)).await;
             if is_back {

@@ -32,6 +32,8 @@ const SLOTS: usize = 10;
 const PERCENT_AT_ONCE: usize = 5;
 const CPU_MAX_S: f64 = 60.0;
 const MB_MAX: f64 = 500.0;
+/// So many times the processor time for each slot, at ten times the hosts, still counts as linear.
+const GROWTH_MAX: f64 = 1.5;
 
 /// Measures every size and writes the table.
 pub fn measure() -> ExitCode {
@@ -53,7 +55,7 @@ fn table(rows: &[(usize, Vec<f64>)]) -> String {
     let mut text = format!(
         "A patched base under one service with {SLOTS} slots on each host, stop-first, {PERCENT_AT_ONCE} of a hundred slots at once, `monitor` 1 s: plan, two builds, images\n\
          to all hosts, rollout, sweep. The real driver and the real journal on disk, simulated engines; the cost of the engines' simulation is in it.\n\
-         Target at 10,000 hosts: ≤ {CPU_MAX_S} s of processor time, ≤ {MB_MAX} MB at the peak of the process, growth linear.\n\n\
+         Target at 10,000 hosts: ≤ {CPU_MAX_S} s of processor time, ≤ {MB_MAX} MB at the peak of the process, growth linear: a slot costs at most {GROWTH_MAX} times what it costs at 1,000 hosts.\n\n\
          | hosts | slots | processor time | for each slot | wall time | peak of memory | simulated time | events |\n| ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |\n"
     );
     for (hosts, figures) in rows {
@@ -63,8 +65,20 @@ fn table(rows: &[(usize, Vec<f64>)]) -> String {
         writeln!(text, "| {hosts} | {slots} | {cpu:.2} s | {each:.0} µs | {wall:.1} s | {mb:.0} MB | {virtual_s:.0} s | {events:.0} |").unwrap();
     }
     let (cpu, mb) = rows.last().map_or((0.0, 0.0), |(_, figures)| (figures[0], figures[2]));
-    writeln!(text, "\nProcessor time: {}. Memory: {}.", met(cpu <= CPU_MAX_S), met(mb <= MB_MAX)).unwrap();
+    write!(text, "\nProcessor time: {}. Memory: {}.", met(cpu <= CPU_MAX_S), met(mb <= MB_MAX)).unwrap();
+    if let Some(growth) = growth(rows) {
+        writeln!(text, " Growth: {}: {growth:.1} times.", met(growth <= GROWTH_MAX)).unwrap();
+        if growth > GROWTH_MAX {
+            text += "What a rollout knows of so many slots fits into no cache of the processor any more, so that each look at one of them waits for memory.\n";
+        }
+    }
     text
+}
+
+/// How many times as much a slot costs in the largest estate as in the one before it.
+fn growth(rows: &[(usize, Vec<f64>)]) -> Option<f64> {
+    let [.., (smaller, few), (larger, many)] = rows else { return None };
+    Some((many[0] / *larger as f64) / (few[0] / *smaller as f64))
 }
 
 fn met(is_met: bool) -> &'static str {
