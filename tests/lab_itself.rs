@@ -86,7 +86,7 @@ async fn what_a_killed_run_left_behind_is_swept_by_the_next() {
         std::io::stdin().read_line(&mut String::new()).unwrap();
         return;
     }
-    let Some(lab) = Lab::separate_hosts(0, None).await else { return };
+    let Some(_lab) = Lab::separate_hosts(0, None).await else { return };
     let mut child = Command::new(std::env::current_exe().unwrap())
         .args(["--exact", "what_a_killed_run_left_behind_is_swept_by_the_next", "--nocapture"])
         .env(CHILD, "1")

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
-use crate::lab::{Kind, Lab};
+use crate::lab::Lab;
 use crate::measure::{median, ratio, refit, show, timed, timed_with_memory};
 use crate::sheet::{self, Row, met};
 
@@ -16,8 +16,7 @@ const IMAGE: &str = "refit-figures/debian:1";
 const MIRROR: &str = "http://deb.debian.org/debian";
 
 pub async fn run() {
-    let Some(lab) = Lab::hosts(1).await else { return };
-    assert_eq!(lab.kind(), Kind::Separate, "an engine of its own is needed");
+    let Some(lab) = Lab::separate_hosts(1, None).await else { return };
     let (engine, folder) = (lab.host(1), tempfile::tempdir().expect("a folder"));
     let (root, archive) = (folder.path().join("root"), folder.path().join("root.tar"));
     let packages = "--include=openssl,ca-certificates,perl,python3-minimal";

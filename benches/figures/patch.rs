@@ -10,7 +10,7 @@ use refit::edge::docker::DockerEngine;
 use refit::model::Digest;
 use refit::pipeline::Endpoint;
 
-use crate::lab::{Kind, Lab, LabHost};
+use crate::lab::{Lab, LabHost};
 use crate::measure::{median, ratio, show};
 use crate::sheet::{self, Row, met};
 
@@ -19,8 +19,7 @@ const BYTES_MAX: u64 = 100_000;
 const BIG_LAYER: usize = 98_000_000;
 
 pub async fn run() {
-    let Some(lab) = Lab::hosts(3).await else { return };
-    assert_eq!(lab.kind(), Kind::Separate, "carrying needs separate engines");
+    let Some(lab) = Lab::separate_hosts(3, None).await else { return };
     let (builder, ours, theirs) = (lab.host(1), lab.host(2), lab.host(3));
     builder.import_base("refit-figures/base:1");
     let context = tempfile::tempdir().expect("a folder");

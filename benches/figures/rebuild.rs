@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use crate::lab::{Kind, Lab, LabHost};
+use crate::lab::{Lab, LabHost};
 use crate::measure::{median, ratio, refit, show, timed};
 use crate::sheet::{self, Row, met};
 
@@ -26,8 +26,7 @@ fn images() -> Vec<(String, String)> {
 
 /// Whether the engine is the unpacked new one, with buildx beside it; else it is the installed one.
 pub async fn run(is_new: bool) {
-    let Some(lab) = Lab::hosts(1).await else { return };
-    assert_eq!(lab.kind(), Kind::Separate, "a builder of its own is needed");
+    let Some(lab) = Lab::separate_hosts(1, None).await else { return };
     let host = lab.host(1);
     let folder = tempfile::tempdir().expect("a folder");
     write(folder.path(), host);

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
-use crate::lab::{Kind, Lab, LabHost};
+use crate::lab::{Lab, LabHost};
 use crate::measure::{median, ratio, refit, show, timed};
 use crate::sheet::{self, Row, met};
 
@@ -13,8 +13,7 @@ const CONTAINERS: u32 = 12;
 const PARALLELISM: u32 = 3;
 
 pub async fn run() {
-    let Some(lab) = Lab::hosts(3).await else { return };
-    assert_eq!(lab.kind(), Kind::Separate, "a Swarm of three nodes needs separate engines");
+    let Some(lab) = Lab::separate_hosts(3, None).await else { return };
     let hosts = lab.all();
     let yardstick = Yardstick::take(hosts);
     let mut rows = Vec::new();

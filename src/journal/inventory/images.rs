@@ -63,6 +63,9 @@ impl Inventories {
     }
 }
 
+/// What a layer's files say of the distribution, as it is kept; none where it says nothing.
+type Change = Option<BTreeMap<String, Option<Distro>>>;
+
 /// What a stack's files say of its distribution. `known` has what earlier calls found out of the sets that they passed.
 pub(super) fn distros_of(connection: &Connection, top: Option<i64>, known: &mut HashMap<i64, Rc<Distros>>) -> rusqlite::Result<Rc<Distros>> {
     let mut statement = connection.prepare_cached("SELECT distro, parent FROM sets WHERE id = ?1")?;
@@ -74,8 +77,7 @@ pub(super) fn distros_of(connection: &Connection, top: Option<i64>, known: &mut 
         }
         // Taken to say nothing until it is known, so that a ring of sets, which only a damaged file has, comes to an end.
         known.insert(set, Rc::default());
-        let read: Option<(Option<BTreeMap<String, Option<Distro>>>, Option<i64>)> =
-            statement.query_row([set], |row| Ok((json(row, 0)?, row.get(1)?))).optional()?;
+        let read: Option<(Change, Option<i64>)> = statement.query_row([set], |row| Ok((json(row, 0)?, row.get(1)?))).optional()?;
         let (change, parent) = read.unwrap_or_default();
         passed.push((set, change));
         next = parent;
